@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * The contract between the scheduling class and its agents: messages, status words, transactions, enclaves.
+ *
+ * Plain C, included by the BPF class, by the simulated class and by C++. Semantics follow ghOSt (SOSP'21, section 3); kernel/README.md
+ * lists each rule and the places where Corral differs. Units: times are ns of CLOCK_MONOTONIC, CPUs are Linux CPU ids, memory is bytes.
+ *
+ * Directions: everything in here that agents can map is read-only for them. An agent speaks only through the arguments of the SYSCALL
+ * programs (struct ghost_commit, struct ghost_associate, ...), which the kernel copies once before the class validates them.
+ */
+#ifndef CORRAL_KERNEL_ABI_GHOST_H_
+#define CORRAL_KERNEL_ABI_GHOST_H_
+
+#ifndef __VMLINUX_H__
+#include <linux/types.h>
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Both sides refuse to talk to another version; the error names both. */
+#define GHOST_ABI_VERSION 1
+
+#define GHOST_MAX_SIBLINGS 8
+#define GHOST_MAX_ENCLAVES 16
+#define GHOST_NAME_LEN 16
+#define GHOST_DOMAIN_NAME_LEN 64
+#define GHOST_DOMAIN_KEY_LEN 16
+
+/* Domain indices that are not allocated. */
+#define GHOST_DOMAIN_HOST 0	  /* threads outside the class */
+#define GHOST_DOMAIN_UNATTACHED 1 /* threads that put themselves into SCHED_EXT and belong to no enclave */
+#define GHOST_DOMAIN_FIRST 2
+
+#define GHOST_NO_ENCLAVE 0 /* enclave ids start at 1 */
+
+/* A task's identity: slot in the low half, incarnation in the high half. A slot is an index into the status words. */
+#define GHOST_GTID(slot, incarnation) (((__u64)(incarnation) << 32) | (__u32)(slot))
+#define GHOST_GTID_SLOT(gtid) ((__u32)(gtid))
+
+/* ---- messages ---- */
+
+enum ghost_msg_type {
+	GHOST_MSG_NONE = 0,
+	GHOST_MSG_TASK_NEW,	   /* always a task's first message; sent when the task is off CPU */
+	GHOST_MSG_TASK_BLOCKED,
+	GHOST_MSG_TASK_WAKEUP,
+	GHOST_MSG_TASK_PREEMPT,	   /* lost its CPU, or its latch (GHOST_MSG_F_WAS_LATCHED), and is runnable */
+	GHOST_MSG_TASK_YIELD,
+	GHOST_MSG_TASK_DEPARTED,   /* left the class alive */
+	GHOST_MSG_TASK_DEAD,
+	GHOST_MSG_TASK_AFFINITY_CHANGED,
+	GHOST_MSG_TASK_PRIORITY_CHANGED,
+	GHOST_MSG_TASK_ATTRIBUTES_CHANGED,
+	GHOST_MSG_TASK_LATCH_FAILURE, /* a latched decision could not be carried out; the task is held again */
+	GHOST_MSG_CPU_TIMER_EXPIRED,
+	GHOST_MSG_CORE_RESCUED, /* the class scheduled this core itself because a task had waited too long */
+};
+
+/* ghost_msg.flags */
+#define GHOST_MSG_F_RUNNABLE (1u << 0)	  /* TASK_NEW: the task waits for a decision */
+#define GHOST_MSG_F_WAS_LATCHED (1u << 1) /* TASK_PREEMPT: it had not reached the CPU yet */
+
+/* One cache line. A task message carries the task's barrier after the event; only "strictly increasing" may be relied on. */
+struct ghost_msg {
+	__u32 type;
+	__u32 flags;
+	__u64 gtid; /* 0 in CPU messages */
+	__u64 barrier;
+	__u64 time_ns;
+	__u64 runtime_ns; /* of the task, up to the event */
+	__s32 cpu;	  /* where the event happened */
+	__u32 domain;
+	__u32 tid;
+	__u32 core;
+	__u64 reserved;
+};
+
+/* ---- status words ---- */
+
+/* ghost_status_word.flags */
+#define GHOST_SW_INUSE (1u << 0)
+#define GHOST_SW_RUNNABLE (1u << 1)
+#define GHOST_SW_ONCPU (1u << 2)   /* cleared after the message that says why, so "message seen" is not "off CPU" */
+#define GHOST_SW_LATCHED (1u << 3) /* a transaction holds it for a CPU */
+#define GHOST_SW_ANNOUNCED (1u << 4) /* TASK_NEW was sent */
+
+struct ghost_status_word {
+	__u64 gtid;
+	__u64 barrier;
+	__u64 runtime_ns;
+	__u64 switch_time_ns; /* the last time it got on or off a CPU */
+	__u32 flags;
+	__s32 cpu; /* where it runs or ran last */
+	__u32 tid;
+	__u32 tgid;
+	__u32 domain;
+	__u32 enclave;
+	__u32 queue;  /* GHOST_QUEUE_DEFAULT until it is associated */
+	__u32 weight; /* share of the time that nobody was promised; 100 is the default */
+	__u64 budget_ns; /* guaranteed per period; 0 is best effort */
+	__u64 period_ns;
+	__u64 cap_ns; /* most per period; 0 is no cap */
+	__u32 vcpu;   /* index in its VM, or GHOST_NO_VCPU */
+	__u32 former_policy; /* what it goes back to when it is detached */
+};
+
+#define GHOST_QUEUE_DEFAULT 0xffffffffu
+#define GHOST_NO_VCPU 0xffffffffu
+
+/* ---- queues ---- */
+
+/* One per message queue, read by its agent. */
+struct ghost_queue_state {
+	__u64 overflows; /* messages that found no room; the agent then rescans the status words */
+};
+
+/* ---- cores, CPUs, domains, enclaves: what status displays and agents may read ---- */
+
+struct ghost_cpu_config {
+	__u32 core;	/* index of its core */
+	__u32 sibling;	/* its bit in the core's word */
+	__u32 present;	/* 1 if the CPU exists */
+	__u32 node;
+};
+
+struct ghost_cpu_state {
+	__u64 latch;		/* decision that waits to be carried out (see ghost_latch_*), 0 = none */
+	__u64 slice_ns;		/* of the latched task */
+	__u32 claim;		/* slot + 1 of the task that holds this CPU's claim */
+	__u32 latch_retries;	/* bounds the wait for a task that is on its way into custody */
+	__u32 rescue;		/* 1: the class decides the next pick, not the agent */
+	__u32 running_domain;	/* as of the last switch */
+};
+
+struct ghost_core_state {
+	__u64 word;		/* core_word.h */
+	__u64 owned_since_ns;	/* when the present owner took the core */
+	__u64 commits;		/* transactions that latched */
+	__u64 switches_agent;	/* changes of owner that an agent's commit caused */
+	__u64 switches_class;	/* changes of owner that the class decided alone */
+	__u64 denied;		/* acquisitions refused because a sibling held another domain */
+	__u64 latch_failures;
+	__u64 evictions;	/* tasks found on CPU without a claim and sent away */
+	__u64 adoptions;	/* tasks found on CPU without a claim, of the right domain */
+	__u64 breaches;		/* switch-ins that I1 forbids: must stay 0 */
+	__u64 rescues;
+	__u64 last_commit_ns;
+	__u32 enclave;
+	__u32 agent_tid;	/* 0: no agent, the class schedules this core */
+	__u32 queue;		/* of its agent */
+	__u32 agent_stalled;	/* 1: it has an agent that let a task wait too long; the class schedules until it commits again */
+	__u32 cursor;		/* round robin over domains when there is no agent */
+	__u32 commit_lock;
+	__u32 nr_cpus;
+	__s32 cpus[GHOST_MAX_SIBLINGS];
+};
+
+#define GHOST_ENCLAVE_ISOLATING (1u << 0) /* I1 holds on its cores */
+
+struct ghost_enclave {
+	__u32 in_use;
+	__u32 flags;
+	__u64 tenure_ns;	/* without an agent: how long a domain keeps a core that others wait for */
+	__u64 runnable_timeout_ns; /* a task held longer is run by the class itself */
+	__u32 default_queue;
+	__u32 nr_cores;
+	char name[GHOST_NAME_LEN];
+	char policy[GHOST_NAME_LEN]; /* what its agent says it runs; for displays only */
+};
+
+struct ghost_domain {
+	__u32 in_use;
+	__u32 enclave;
+	__u32 nr_tasks;
+	__u32 first_block; /* + 1; blocks of 64 slots that belong to this domain */
+	__u32 cursor;	   /* round robin inside the domain when there is no agent */
+	__u32 reserved;
+	__u8 key[GHOST_DOMAIN_KEY_LEN]; /* a VM's UUID, or zero-padded bytes chosen by the daemon */
+	char name[GHOST_DOMAIN_NAME_LEN];
+};
+
+#define GHOST_BLOCK_SLOTS 64
+struct ghost_block {
+	__u64 used;   /* a bit per slot */
+	__u32 domain; /* 0: free */
+	__u32 next;   /* + 1 */
+};
+
+/* Written by the class, once per load; the first thing that anybody reads. */
+struct ghost_class_info {
+	__u32 abi_version;
+	__u32 nr_cpus;
+	__u32 nr_cores;
+	__u32 nr_slots;
+	__u32 nr_domains;
+	__u32 nr_queues;
+	__u32 enabled;	  /* the class is in charge */
+	__u32 exit_kind;  /* as in scx_exit_info, once it was ejected or unloaded */
+	__u64 unattached_time_ns; /* when a thread of no enclave was given a CPU last */
+	__u64 guard_runs;	  /* of the class's own timer */
+	char exit_reason[64];
+	char exit_message[128];
+};
+
+/* ---- calls: arguments of the SYSCALL programs ---- */
+
+/* Results of calls: 0 or a negative errno, in `result`. */
+
+/* Targets of a transaction besides a gtid. */
+#define GHOST_TARGET_KEEP ((__u64)-1) /* leave this sibling as it is */
+#define GHOST_TARGET_IDLE ((__u64)-2) /* hold this sibling idle */
+
+enum ghost_txn_state {
+	GHOST_TXN_READY = 0,
+	GHOST_TXN_COMPLETE,	       /* latched; the class carries it out */
+	GHOST_TXN_ABORTED,
+	GHOST_TXN_TARGET_ONCPU,
+	GHOST_TXN_TARGET_STALE,	       /* the task's barrier moved on */
+	GHOST_TXN_TARGET_NOT_FOUND,
+	GHOST_TXN_TARGET_NOT_RUNNABLE,
+	GHOST_TXN_AGENT_STALE,
+	GHOST_TXN_CPU_OFFLINE,
+	GHOST_TXN_CPU_UNAVAIL,	       /* another commit on this core is under way */
+	GHOST_TXN_INVALID_FLAGS,
+	GHOST_TXN_INVALID_CPU,
+	GHOST_TXN_INVALID_TARGET,      /* siblings of two domains, or a task twice */
+	GHOST_TXN_NOT_PERMITTED,
+	GHOST_TXN_NO_AGENT,
+	GHOST_TXN_UNSUPPORTED_VERSION,
+	GHOST_TXN_POISONED,	       /* another sibling of the group failed */
+};
+
+struct ghost_txn_sibling {
+	__u64 target;  /* gtid, KEEP or IDLE */
+	__u64 barrier; /* of the task, as the agent knows it */
+	__u64 slice_ns; /* 0: until the agent decides otherwise */
+	__u32 state;   /* out: ghost_txn_state */
+	__u32 reserved;
+};
+
+/* A transaction names a whole core: all of its siblings are latched, or none. */
+struct ghost_core_txn {
+	__u32 core;
+	__u32 state;  /* out: COMPLETE, or what the first sibling that failed says */
+	__u64 cookie; /* the caller's, so that it knows its own outcome in the mapped array */
+	struct ghost_txn_sibling sibling[GHOST_MAX_SIBLINGS];
+};
+
+#define GHOST_COMMIT_MAX_CORES 64
+struct ghost_commit {
+	__u32 abi_version;
+	__u32 nr; /* transactions in use */
+	__s32 result;
+	__u32 completed; /* out: how many are COMPLETE */
+	struct ghost_core_txn txn[GHOST_COMMIT_MAX_CORES];
+};
+
+/* By the agent thread of a core, for itself. */
+struct ghost_agent_enter {
+	__u32 abi_version;
+	__u32 core;
+	__s32 result;
+	__u32 leave; /* 1: the thread stops being the core's agent */
+};
+
+struct ghost_associate {
+	__u64 gtid;
+	__u64 barrier;
+	__u32 queue;
+	__s32 result; /* -ENOENT, -ESTALE, -EINVAL, -EPERM */
+};
+
+/* By the daemon. */
+struct ghost_enclave_create {
+	__u32 abi_version;
+	__u32 enclave; /* out */
+	__u32 flags;
+	__s32 result;
+	__u64 tenure_ns;
+	__u64 runnable_timeout_ns;
+	__u32 first_queue;
+	__u32 reserved;
+	char name[GHOST_NAME_LEN];
+};
+
+/* Gives a core to an enclave, with the queue of its agent; enclave 0 takes it away. */
+struct ghost_core_assign {
+	__u32 core;
+	__u32 enclave;
+	__u32 queue;
+	__s32 result; /* -EBUSY: another enclave has it, or an agent serves it */
+};
+
+struct ghost_enclave_destroy {
+	__u32 enclave;
+	__s32 result;
+};
+
+/* Lets the process `tgid` be an agent of `enclave`. */
+struct ghost_agent_bless {
+	__u32 tgid;
+	__u32 enclave;
+	__s32 result;
+	__u32 reserved;
+};
+
+struct ghost_domain_create {
+	__u32 enclave;
+	__u32 domain; /* out; an existing one if the key is known */
+	__s32 result;
+	__u32 reserved;
+	__u8 key[GHOST_DOMAIN_KEY_LEN];
+	char name[GHOST_DOMAIN_NAME_LEN];
+};
+
+struct ghost_domain_destroy {
+	__u32 domain;
+	__s32 result; /* -EBUSY while it has tasks */
+};
+
+/* Binds a thread to an enclave and a domain. It enters when its policy becomes SCHED_EXT. */
+struct ghost_task_attach {
+	__u32 tid;
+	__u32 domain;
+	__u32 vcpu;
+	__u32 weight;
+	__u64 gtid; /* out */
+	__s32 result;
+	__u32 former_policy; /* out: the policy that the thread had */
+};
+
+struct ghost_task_detach {
+	__u64 gtid;
+	__s32 result;
+	__u32 reserved;
+};
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* CORRAL_KERNEL_ABI_GHOST_H_ */

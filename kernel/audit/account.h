@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * The auditor's arithmetic: pure functions over one core and one thread, without a clock, a lock or a helper call.
+ *
+ * One text serves three readers. The BPF program runs it under the core's spin lock at every switch; user space runs it on a copy
+ * to close what is still open when it reads; the unit tests run it against a brute-force timeline. So a reading cannot disagree
+ * with what the kernel would have counted. Not thread safe: callers hold the lock or own the copy.
+ *
+ * Epochs. A reset only publishes a time, a little in the future. Each core and thread starts afresh by itself when it first
+ * accounts for something at or after that time; what was open then is open since exactly then. Nobody has to stop the world.
+ */
+#ifndef CORRAL_KERNEL_AUDIT_ACCOUNT_H_
+#define CORRAL_KERNEL_AUDIT_ACCOUNT_H_
+
+#include "kernel/audit/audit.h"
+
+#define AUDIT_BIT(state) (1u << (state))
+
+#ifdef __bpf__
+#define AUDIT_INLINE static __always_inline
+/* Keeps clang from making a call to memset, which does not exist in BPF, out of a loop of stores. */
+#define audit_barrier() asm volatile("" ::: "memory")
+#else
+#define AUDIT_INLINE static inline
+#define audit_barrier() ((void)0)
+#endif
+
+/* The conditions that two siblings fulfil between them. */
+AUDIT_INLINE __u32 audit_pair_mask(const struct audit_slot *a, const struct audit_slot *b)
+{
+	const __u32 vcpus = (a->kind == AUDIT_VCPU) + (b->kind == AUDIT_VCPU);
+	__u8 other;
+
+	if (a->vm && b->vm) {
+		if (a->vm == b->vm)
+			return AUDIT_BIT(AUDIT_SAME_VM);
+		if (vcpus == 0)
+			return AUDIT_BIT(AUDIT_CROSS_VM) | AUDIT_BIT(AUDIT_HELPER_HELPER);
+		if (vcpus == 1)
+			return AUDIT_BIT(AUDIT_CROSS_VM) | AUDIT_BIT(AUDIT_VCPU_HELPER);
+		return AUDIT_BIT(AUDIT_CROSS_VM) | AUDIT_BIT(AUDIT_VCPU_VCPU) |
+		       (a->enrolled && b->enrolled ? AUDIT_BIT(AUDIT_VCPU_ENFORCED) : AUDIT_BIT(AUDIT_VCPU_EXPOSED));
+	}
+	if (vcpus == 0)
+		return 0;
+	other = a->kind == AUDIT_VCPU ? b->kind : a->kind;
+	if (other == AUDIT_IDLE)
+		return AUDIT_BIT(AUDIT_FORCED_IDLE);
+	return other == AUDIT_HOST ? AUDIT_BIT(AUDIT_BESIDE_HOST) : 0;
+}
+
+/* Four bits in place of each bit of a mask of conditions. Without branches, which would be the verifier's to follow. */
+AUDIT_INLINE __u64 audit_spread(__u32 mask)
+{
+	__u64 spread = 0;
+
+	for (__u32 state = 0; state < AUDIT_STATES; state++)
+		spread |= (__u64)(mask >> state & 1) << 4 * state;
+	return spread;
+}
+
+/* Brings core->between and core->peers up to date with a change of `sibling`, and returns the conditions that hold then. */
+AUDIT_INLINE __u32 audit_core_compare(struct audit_core *core, __u32 sibling)
+{
+	const struct audit_slot *slot = &core->slot[sibling];
+	__u32 mask = 0;
+
+	core->peers = 0;
+	for (__u32 i = 0; i < AUDIT_MAX_SIBLINGS && i < core->siblings; i++) {
+		__u32 between = audit_pair_mask(slot, &core->slot[i]);
+		__u64 spread;
+
+		if (i == sibling)
+			between = slot->vm ? AUDIT_BIT(AUDIT_BUSY) : 0;
+		core->between[sibling][i] = between;
+		core->between[i][sibling] = between;
+		audit_barrier(); /* what is read back is any number to the verifier, not a path of its own for each value */
+		spread = audit_spread(core->between[sibling][i]);
+		core->peers = (core->peers & ~(spread * 0xf)) | spread * i;
+	}
+	for (__u32 i = 0; i < AUDIT_MAX_SIBLINGS && i < core->siblings; i++) {
+		for (__u32 j = 0; j <= i; j++)
+			mask |= core->between[i][j];
+	}
+	return mask;
+}
+
+AUDIT_INLINE struct audit_party audit_party_of(const struct audit_core *core, __u32 sibling)
+{
+	const struct audit_slot *slot = &core->slot[sibling];
+	const struct audit_party party = { .vm = slot->vm, .tid = slot->tid, .cpu = core->cpu[sibling], .kind = slot->kind };
+
+	return party;
+}
+
+/* `sibling` has just changed and thereby begun `state`. */
+AUDIT_INLINE void audit_span_open(struct audit_core *core, __u32 state, __u32 sibling, __u64 now)
+{
+	struct audit_span *span = &core->span[state];
+
+	span->count++;
+	span->open.time = now;
+	span->open.newcomer = audit_party_of(core, sibling);
+	span->open.incumbent = audit_party_of(core, core->peers >> 4 * state & (AUDIT_MAX_SIBLINGS - 1));
+}
+
+AUDIT_INLINE void audit_span_close(struct audit_span *span, __u64 now)
+{
+	if (now - span->open.time > span->longest_ns) {
+		span->longest_ns = now - span->open.time;
+		span->longest = span->open;
+	}
+}
+
+/* Starts the epoch afresh in which `now` lies, if the core is not in it yet. */
+AUDIT_INLINE void audit_core_roll(struct audit_core *core, __u64 epoch, __u64 now)
+{
+	if (core->epoch == epoch || now < epoch)
+		return;
+	core->epoch = epoch;
+	core->switches = 0;
+	core->negative = 0;
+	core->negative_ns = 0;
+	core->missed = 0;
+	for (__u32 state = 0; state < AUDIT_STATES; state++) {
+		struct audit_span *span = &core->span[state];
+		const __u32 open = core->mask >> state & 1;
+
+		span->ns = 0;
+		span->longest_ns = 0;
+		span->longest.time = 0;
+		span->count = open;
+		if (open)
+			span->open.time = epoch;
+		audit_barrier();
+	}
+	if (core->last < epoch)
+		core->last = epoch;
+}
+
+/* Makes the figures complete up to `now`, and says what `now` is for this core: never earlier than what it has counted. */
+AUDIT_INLINE __u64 audit_core_advance(struct audit_core *core, __u64 epoch, __u64 now)
+{
+	audit_core_roll(core, epoch, now);
+	if (now < core->last) {
+		core->negative++;
+		core->negative_ns += core->last - now;
+		return core->last;
+	}
+	for (__u32 state = 0; state < AUDIT_STATES; state++) {
+		if (core->mask >> state & 1)
+			core->span[state].ns += now - core->last;
+	}
+	core->last = now;
+	return now;
+}
+
+/* From `now` on, `sibling` runs what `slot` says. `left` is the task that ran until then: it should be the one we know of. */
+AUDIT_INLINE void audit_core_switch(struct audit_core *core, __u32 sibling, __u64 left, const struct audit_slot *slot, __u64 epoch,
+				    __u64 now)
+{
+	__u32 mask;
+
+	now = audit_core_advance(core, epoch, now);
+	if (core->slot[sibling].task && core->slot[sibling].task != left)
+		core->missed++;
+	core->slot[sibling] = *slot;
+	if (slot->kind == AUDIT_VCPU) {
+		if (core->last_vm && core->last_vm != slot->vm)
+			core->switches++;
+		core->last_vm = slot->vm;
+	}
+	mask = audit_core_compare(core, sibling);
+	for (__u32 state = 0; state < AUDIT_STATES; state++) {
+		const __u32 was = core->mask >> state & 1, is = mask >> state & 1;
+
+		if (is && !was)
+			audit_span_open(core, state, sibling, now);
+		else if (was && !is)
+			audit_span_close(&core->span[state], now);
+	}
+	core->mask = mask;
+}
+
+/* For a reader's copy: counts what is still open as if it ended now. A reader's clock is never evidence of a negative interval. */
+AUDIT_INLINE void audit_core_read(struct audit_core *core, __u64 epoch, __u64 now)
+{
+	if (now < core->last)
+		now = core->last;
+	now = audit_core_advance(core, epoch, now);
+	for (__u32 state = 0; state < AUDIT_STATES; state++) {
+		if (core->mask >> state & 1)
+			audit_span_close(&core->span[state], now);
+	}
+}
+
+AUDIT_INLINE void audit_thread_roll(struct audit_thread *thread, __u64 epoch, __u64 now)
+{
+	if (thread->epoch == epoch || now < epoch)
+		return;
+	thread->epoch = epoch;
+	thread->run_ns = 0;
+	thread->exposure_ns = 0;
+	thread->early_ns = 0;
+	thread->stints = thread->running;
+	if (thread->running && thread->since < epoch)
+		thread->since = epoch;
+}
+
+/* The thread's stint as described by `slot` begins. */
+AUDIT_INLINE void audit_thread_enter(struct audit_thread *thread, const struct audit_slot *slot, __u32 cpu, __u64 epoch, __u64 now)
+{
+	audit_thread_roll(thread, epoch, now);
+	thread->tgid = slot->tgid;
+	thread->vm = slot->vm;
+	thread->kind = slot->kind;
+	thread->enrolled = slot->enrolled;
+	thread->cpu = cpu;
+	thread->since = now;
+	thread->running = 1;
+	thread->stints++;
+	if (slot->enrolled && !thread->first_enrolled)
+		thread->first_enrolled = now;
+}
+
+/* Counts the current stint up to `now`; it goes on. */
+AUDIT_INLINE void audit_thread_read(struct audit_thread *thread, __u64 epoch, __u64 now)
+{
+	__u64 ns;
+
+	audit_thread_roll(thread, epoch, now);
+	if (!thread->running || now < thread->since)
+		return;
+	ns = now - thread->since;
+	thread->since = now;
+	thread->run_ns += ns;
+	if (thread->kind == AUDIT_VCPU && !thread->enrolled) {
+		thread->exposure_ns += ns;
+		if (!thread->first_enrolled)
+			thread->early_ns += ns;
+	}
+}
+
+AUDIT_INLINE void audit_thread_leave(struct audit_thread *thread, __u64 epoch, __u64 now)
+{
+	audit_thread_read(thread, epoch, now);
+	thread->running = 0;
+}
+
+#endif /* CORRAL_KERNEL_AUDIT_ACCOUNT_H_ */

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/bpf/class_files.h"
+
+#include <bpf/bpf.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+
+namespace corral {
+
+absl::StatusOr<Fd> OpenPin(absl::string_view name) {
+  const std::string path = absl::StrCat(kClassDir, "/", name);
+  const int fd = bpf_obj_get(path.c_str());
+  if (fd >= 0) return Fd(fd);
+  if (errno == EPERM || errno == EACCES) {
+    return absl::PermissionDeniedError(
+        absl::StrCat("no permission to open ", path, "; run as root"));
+  }
+  return absl::FailedPreconditionError(absl::StrCat("the scheduling class is not loaded (", path,
+                                                    ": ", strerror(errno),
+                                                    "); start corral-class.service"));
+}
+
+bool ClassIsPinned() { return access(kClassDir, F_OK) == 0; }
+
+}  // namespace corral

@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/bpf/class_loader.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <dirent.h>
+#include <sched.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "ghost.skel.h"
+#include "kernel/abi/ghost.h"
+#include "kernel/bpf/class_files.h"
+#include "kernel/bpf/mapped_array.h"
+
+namespace corral {
+namespace {
+
+constexpr long kBpfFsMagic = 0xcafe4a11;
+constexpr int kSchedExt = 7;
+
+std::string ReadLine(const std::string& path) {
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  return line;
+}
+
+// libbpf's own messages go into the error instead of onto stderr; warnings are kept for when the
+// load fails.
+class LibbpfLog {
+ public:
+  LibbpfLog() : previous_(libbpf_set_print(&LibbpfLog::Print)) { Text().clear(); }
+  ~LibbpfLog() { libbpf_set_print(previous_); }
+  // The last lines; the verifier says at the end what it did not like.
+  std::string Tail() const {
+    const std::string& text = Text();
+    return text.size() <= kTail ? text : text.substr(text.size() - kTail);
+  }
+
+ private:
+  static constexpr size_t kTail = 3000;
+  // libbpf's callback has no argument of ours; one thread loads the class, once.
+  static std::string& Text() {
+    static thread_local std::string text;
+    return text;
+  }
+  static int Print(libbpf_print_level level, const char* format, va_list args) {
+    if (level > LIBBPF_WARN) return 0;
+    char* line = nullptr;
+    const int size = vasprintf(&line, format, args);
+    if (size > 0) Text().append(line, size);
+    free(line);
+    return 0;
+  }
+  const libbpf_print_fn_t previous_;
+};
+
+struct SkeletonDeleter {
+  void operator()(ghost* skeleton) const { ghost::destroy(skeleton); }
+};
+using Skeleton = std::unique_ptr<ghost, SkeletonDeleter>;
+
+struct MapSize {
+  bpf_map* map;
+  uint32_t entries;
+};
+
+absl::Status Resize(const Skeleton& s, const std::vector<ClassCore>& cores, const ClassSizes& sizes,
+                    uint32_t nr_cpus) {
+  const uint32_t tasks =
+      (sizes.tasks + GHOST_BLOCK_SLOTS - 1) / GHOST_BLOCK_SLOTS * GHOST_BLOCK_SLOTS;
+  const uint32_t nr_cores = static_cast<uint32_t>(cores.size());
+  for (const MapSize& size :
+       {MapSize{s->maps.domains, sizes.domains}, MapSize{s->maps.blocks, tasks / GHOST_BLOCK_SLOTS},
+        MapSize{s->maps.cores, nr_cores}, MapSize{s->maps.txns, nr_cores},
+        MapSize{s->maps.cpu_configs, nr_cpus}, MapSize{s->maps.cpu_states, nr_cpus},
+        MapSize{s->maps.status_words, tasks}, MapSize{s->maps.tasks, tasks},
+        MapSize{s->maps.queue_states, nr_cores}, MapSize{s->maps.queues, nr_cores}}) {
+    if (bpf_map__set_max_entries(size.map, size.entries) != 0) {
+      return absl::InternalError(absl::StrCat("cannot size map ", bpf_map__name(size.map)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+template <typename T>
+absl::Status Put(bpf_map* map, uint32_t key, const T& value) {
+  if (bpf_map__update_elem(map, &key, sizeof(key), &value, sizeof(value), BPF_ANY) == 0)
+    return absl::OkStatus();
+  return absl::InternalError(
+      absl::StrCat("cannot fill map ", bpf_map__name(map), ": ", strerror(errno)));
+}
+
+absl::Status FillMaps(const Skeleton& s, const std::vector<ClassCore>& cores,
+                      const ClassSizes& sizes, uint32_t nr_cpus) {
+  for (uint32_t id = 0; id < cores.size(); ++id) {
+    ghost_core_state core = {};
+    core.queue = id;
+    for (const CpuId cpu : cores[id].siblings.ToVector()) {
+      const ghost_cpu_config config = {.core = id,
+                                       .sibling = core.nr_cpus,
+                                       .present = 1,
+                                       .node = static_cast<uint32_t>(cores[id].node)};
+      core.cpus[core.nr_cpus++] = cpu.value();
+      if (const absl::Status status = Put(s->maps.cpu_configs, cpu.value(), config); !status.ok())
+        return status;
+    }
+    if (const absl::Status status = Put(s->maps.cores, id, core); !status.ok()) return status;
+  }
+  ghost_class_info info = {};
+  info.abi_version = GHOST_ABI_VERSION;
+  info.nr_cpus = nr_cpus;
+  info.nr_cores = static_cast<uint32_t>(cores.size());
+  info.nr_slots = bpf_map__max_entries(s->maps.status_words);
+  info.nr_domains = sizes.domains;
+  info.nr_queues = info.nr_cores;
+  return Put(s->maps.class_info, 0, info);
+}
+
+// From here on only the class writes what others can map: a descriptor of a frozen map gives nobody
+// more than reading. (A read-only descriptor would not do: the kernel refuses to map one as
+// shared.)
+absl::Status FreezeMaps(const Skeleton& s) {
+  bpf_map* map;
+  bpf_object__for_each_map(map, s->obj) {
+    if ((bpf_map__map_flags(map) & BPF_F_MMAPABLE) != 0 && bpf_map_freeze(bpf_map__fd(map)) != 0) {
+      return absl::InternalError(
+          absl::StrCat("cannot freeze map ", bpf_map__name(map), ": ", strerror(errno)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PinAt(int fd, const std::string& name) {
+  const std::string path = absl::StrCat(kClassDir, "/", name);
+  if (bpf_obj_pin(fd, path.c_str()) == 0) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat("cannot pin ", path, ": ", strerror(errno)));
+}
+
+absl::Status PinAll(const Skeleton& s) {
+  bpf_map* map;
+  bpf_object__for_each_map(map, s->obj) {
+    if (bpf_map__type(map) == BPF_MAP_TYPE_STRUCT_OPS || bpf_map__is_internal(map)) continue;
+    if (const absl::Status status = PinAt(bpf_map__fd(map), bpf_map__name(map)); !status.ok())
+      return status;
+  }
+  bpf_program* program;
+  bpf_object__for_each_program(program, s->obj) {
+    if (bpf_program__type(program) != BPF_PROG_TYPE_SYSCALL) continue;
+    // ghost_commit_prog is pinned as "commit".
+    std::string name = bpf_program__name(program);
+    name = name.substr(strlen("ghost_"), name.size() - strlen("ghost_") - strlen("_prog"));
+    if (const absl::Status status = PinAt(bpf_program__fd(program), name); !status.ok())
+      return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PinLink(bpf_link* link, const char* name) {
+  if (link == nullptr)
+    return absl::InternalError(absl::StrCat("cannot attach ", name, ": ", strerror(errno)));
+  const absl::Status status = PinAt(bpf_link__fd(link), name);
+  if (!status.ok()) bpf_link__destroy(link);
+  // The pin holds it from here on.
+  if (status.ok()) bpf_link__disconnect(link), bpf_link__destroy(link);
+  return status;
+}
+
+// The switch tracepoint first: the class must not run a task before its switches are seen.
+absl::Status Attach(const Skeleton& s) {
+  if (const absl::Status status =
+          PinLink(bpf_program__attach(s->progs.ghost_sched_switch), "link_sched_switch");
+      !status.ok()) {
+    return status;
+  }
+  if (const absl::Status status =
+          PinLink(bpf_program__attach(s->progs.ghost_process_exit), "link_process_exit");
+      !status.ok()) {
+    return status;
+  }
+  if (const absl::Status status =
+          PinLink(bpf_map__attach_struct_ops(s->maps.corral_ops), "link_class");
+      !status.ok())
+    return status;
+  // Many failures are reported only through ops.exit.
+  ghost_class_info info = {};
+  const uint32_t zero = 0;
+  if (bpf_map__lookup_elem(s->maps.class_info, &zero, sizeof(zero), &info, sizeof(info), 0) != 0 ||
+      !info.enabled) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the kernel refused the class: ", info.exit_reason, ": ", info.exit_message));
+  }
+  return absl::OkStatus();
+}
+
+void RemovePins() {
+  DIR* const dir = opendir(kClassDir);
+  if (dir == nullptr) return;
+  std::vector<std::string> names;
+  while (const dirent* entry = readdir(dir)) {
+    if (entry->d_name[0] != '.') names.push_back(entry->d_name);
+  }
+  closedir(dir);
+  // link_class sorts before the tracepoints: while the class is there, switches are watched.
+  std::sort(names.begin(), names.end());
+  // Detaching waits until the kernel has done it; dropping the last reference would not.
+  if (const absl::StatusOr<Fd> link = OpenPin("link_class"); link.ok())
+    bpf_link_detach(link->get());
+  for (const std::string& name : names) unlink(absl::StrCat(kClassDir, "/", name).c_str());
+  rmdir(kClassDir);
+}
+
+absl::Status MakeClassDir() {
+  struct statfs fs;
+  if (statfs("/sys/fs/bpf", &fs) != 0 || fs.f_type != kBpfFsMagic) {
+    return absl::FailedPreconditionError(
+        "bpffs is not mounted on /sys/fs/bpf; run: mount -t bpf bpf /sys/fs/bpf");
+  }
+  if (mkdir(kClassDir, 0700) == 0) return absl::OkStatus();
+  if (errno == EEXIST) {
+    return absl::AlreadyExistsError(
+        "a class is loaded already (its pins are in /sys/fs/bpf/corral); stop corral-class.service "
+        "first");
+  }
+  return absl::PermissionDeniedError(
+      absl::StrCat("cannot make ", kClassDir, ": ", strerror(errno), "; run as root"));
+}
+
+absl::Status LoadAndAttach(const std::vector<ClassCore>& cores, const ClassSizes& sizes) {
+  const LibbpfLog log;
+  const Skeleton skeleton(ghost::open());
+  if (skeleton == nullptr)
+    return absl::InternalError(absl::StrCat("cannot open the class's program: ", log.Tail()));
+  uint32_t nr_cpus = 0;
+  for (const ClassCore& core : cores) {
+    for (const CpuId cpu : core.siblings.ToVector())
+      nr_cpus = std::max<uint32_t>(nr_cpus, cpu.value() + 1);
+  }
+  if (const absl::Status status = Resize(skeleton, cores, sizes, nr_cpus); !status.ok())
+    return status;
+  if (const int error = ghost::load(skeleton.get()); error != 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "this kernel cannot load the class (", strerror(-error), "); what it said:\n", log.Tail()));
+  }
+  if (const absl::Status status = FillMaps(skeleton, cores, sizes, nr_cpus); !status.ok())
+    return status;
+  if (const absl::Status status = FreezeMaps(skeleton); !status.ok()) return status;
+  if (const absl::Status status = PinAll(skeleton); !status.ok()) return status;
+  const absl::Status status = Attach(skeleton);
+  return status.ok()
+             ? status
+             : absl::Status(status.code(), absl::StrCat(status.message(), "\n", log.Tail()));
+}
+
+absl::Status ReleaseTasks() {
+  const absl::StatusOr<Fd> fd = OpenPin("status_words");
+  if (!fd.ok()) return fd.status();
+  const absl::StatusOr<MappedArray<ghost_status_word>> words =
+      MappedArray<ghost_status_word>::Map(fd->get(), "status_words");
+  if (!words.ok()) return words.status();
+  std::vector<pid_t> stuck;
+  for (const ghost_status_word& sw : words->span()) {
+    if (sw.gtid == 0 || sched_getscheduler(sw.tid) != kSchedExt) continue;
+    const sched_param param = {};
+    if (sched_setscheduler(sw.tid, sw.former_policy, &param) != 0 && errno != ESRCH)
+      stuck.push_back(sw.tid);
+  }
+  if (stuck.empty()) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat("cannot give back threads ", absl::StrJoin(stuck, ", ")));
+}
+
+}  // namespace
+
+absl::Status CheckHost() {
+  if (geteuid() != 0)
+    return absl::PermissionDeniedError(
+        "loading the class needs root (CAP_BPF, CAP_PERFMON, CAP_SYS_NICE); run as root");
+  if (access("/sys/kernel/sched_ext", F_OK) != 0) {
+    return absl::FailedPreconditionError(
+        "this kernel has no sched_ext (CONFIG_SCHED_CLASS_EXT); boot one that has, Linux 7.0 or "
+        "newer");
+  }
+  if (access("/sys/kernel/btf/vmlinux", R_OK) != 0) {
+    return absl::FailedPreconditionError(
+        "this kernel has no BTF (CONFIG_DEBUG_INFO_BTF); boot one that has");
+  }
+  const std::string state = ReadLine("/sys/kernel/sched_ext/state");
+  if (state != "disabled") {
+    return absl::FailedPreconditionError(absl::StrCat("another sched_ext scheduler is loaded (",
+                                                      ReadLine("/sys/kernel/sched_ext/root/ops"),
+                                                      ", ", state, "); stop it first"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LoadClass(const std::vector<ClassCore>& cores, const ClassSizes& sizes) {
+  if (ClassIsPinned()) {
+    return absl::AlreadyExistsError(
+        "a class is loaded already (its pins are in /sys/fs/bpf/corral); stop corral-class.service "
+        "first");
+  }
+  if (const absl::Status status = CheckHost(); !status.ok()) return status;
+  for (const ClassCore& core : cores) {
+    if (core.siblings.empty() || core.siblings.size() > GHOST_MAX_SIBLINGS) {
+      return absl::InvalidArgumentError(absl::StrCat("a core with ", core.siblings.size(),
+                                                     " SMT siblings; 1 to ", GHOST_MAX_SIBLINGS,
+                                                     " are supported"));
+    }
+  }
+  if (const absl::Status status = MakeClassDir(); !status.ok()) return status;
+  const absl::Status status = LoadAndAttach(cores, sizes);
+  if (!status.ok()) RemovePins();
+  return status;
+}
+
+absl::Status UnloadClass() {
+  if (!ClassIsPinned()) return absl::FailedPreconditionError("no class is loaded");
+  // Tasks first: from the moment that the class goes, the kernel schedules whatever is left in it
+  // without asking anybody.
+  const absl::Status released = ReleaseTasks();
+  RemovePins();
+  return released;
+}
+
+}  // namespace corral

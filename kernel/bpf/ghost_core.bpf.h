@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Applying core_word.h's transitions to a core: claims, releases, switches, and the kicks that follow. */
+#pragma once
+
+/* A swap fails only when a sibling changed the word meanwhile, so this many failures in a row do not happen. */
+#define CAS_TRIES 4096
+
+static __always_inline void kick_siblings(struct ghost_core_state *core, u32 mask, u64 flags)
+{
+	u32 i;
+
+	if (!mask)
+		return;
+	bpf_for(i, 0, GHOST_MAX_SIBLINGS) {
+		if ((mask & (1u << i)) && i < core->nr_cpus)
+			scx_bpf_kick_cpu(core->cpus[i & (GHOST_MAX_SIBLINGS - 1)], flags);
+	}
+}
+
+static __always_inline bool core_swap(struct ghost_core_state *core, core_word_t old, core_word_t next)
+{
+	return old == next || __sync_val_compare_and_swap(&core->word, old, next) == old;
+}
+
+/* Who asked for the core: for the statistics, and for who is told. */
+enum core_cause { CAUSE_CLASS, CAUSE_AGENT };
+
+static __always_inline void note_owner(struct ghost_core_state *core, enum core_cause cause, u64 now)
+{
+	WRITE_ONCE(core->owned_since_ns, now);
+	if (cause == CAUSE_AGENT)
+		__sync_fetch_and_add(&core->switches_agent, 1);
+	else
+		__sync_fetch_and_add(&core->switches_class, 1);
+}
+
+static __noinline bool core_acquire(struct ghost_core_state *core, u32 sibling, u32 domain, enum core_cause cause)
+{
+	u32 i;
+
+	if (!core)
+		return false;
+	bpf_for(i, 0, CAS_TRIES) {
+		core_word_t w = READ_ONCE(core->word);
+		struct core_step s = core_word_acquire(w, sibling & 7, domain);
+
+		if (CORRAL_FAULT_GATE_OFF && !s.granted) {
+			s.next = w | 1ULL << (CORE_WORD_CLAIMS_SHIFT + (sibling & 7));
+			s.granted = 1;
+		}
+		if (!core_swap(core, w, s.next))
+			continue;
+		if (!s.granted)
+			__sync_fetch_and_add(&core->denied, 1);
+		else if (s.owner_changed)
+			note_owner(core, cause, bpf_ktime_get_ns());
+		return s.granted;
+	}
+	return false;
+}
+
+static __noinline bool core_adopt(struct ghost_core_state *core, u32 sibling, u32 domain)
+{
+	u32 i;
+
+	if (!core)
+		return false;
+	bpf_for(i, 0, CAS_TRIES) {
+		core_word_t w = READ_ONCE(core->word);
+		struct core_step s = core_word_adopt(w, sibling & 7, domain);
+
+		if (!core_swap(core, w, s.next))
+			continue;
+		if (s.granted && s.owner_changed)
+			note_owner(core, CAUSE_CLASS, bpf_ktime_get_ns());
+		return s.granted;
+	}
+	return false;
+}
+
+static __noinline int core_release(struct ghost_core_state *core, u32 sibling)
+{
+	u32 i;
+
+	if (!core)
+		return 0;
+	bpf_for(i, 0, CAS_TRIES) {
+		core_word_t w = READ_ONCE(core->word);
+		struct core_step s = core_word_release(w, sibling & 7);
+
+		if (!core_swap(core, w, s.next))
+			continue;
+		kick_siblings(core, s.kick, 0);
+		return 0;
+	}
+	return 0;
+}
+
+static __noinline int core_switch(struct ghost_core_state *core, u32 sibling, u32 domain)
+{
+	u32 i;
+
+	if (!core)
+		return 0;
+	bpf_for(i, 0, CAS_TRIES) {
+		core_word_t w = READ_ONCE(core->word);
+		struct core_step s = domain ? core_word_switch_in(w, sibling & 7, domain) : core_word_switch_out(w, sibling & 7);
+
+		if (!core_swap(core, w, s.next))
+			continue;
+		if (s.breach)
+			__sync_fetch_and_add(&core->breaches, 1);
+		kick_siblings(core, s.kick, 0);
+		return 0;
+	}
+	return 0;
+}

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The class's callbacks, in the order of a task's life. */
+#pragma once
+
+static __always_inline struct ghost_task *attached(struct task_struct *p, u32 *slot)
+{
+	struct ghost_thread *th = thread_of(p);
+
+	if (!th || !th->slot)
+		return NULL;
+	*slot = th->slot - 1;
+	return task_of(*slot);
+}
+
+/* A CPU of the enclave that could start a task of `domain` now is told to look. For cores that no agent serves. */
+static __noinline int wake_cpu_for(struct task_struct *p, u32 domain, u32 enclave)
+{
+	struct ghost_class_info *info = info_of();
+	u32 i, k, first, nr;
+	struct ghost_cpu_config *cfg;
+
+	if (!info)
+		return 0;
+	cfg = cpu_config_of(scx_bpf_task_cpu(p));
+	first = cfg ? cfg->core : 0;
+	nr = info->nr_cores;
+	bpf_for(i, 0, nr) {
+		u32 c = first + i;
+		struct ghost_core_state *core;
+		core_word_t w;
+
+		if (c >= nr)
+			c -= nr;
+		core = core_of(c);
+		if (!core || core->enclave != enclave || (core->agent_tid && !core->agent_stalled))
+			continue;
+		w = READ_ONCE(core->word);
+		if (core_word_busy(w) && (core_word_owner(w) != domain || core_word_handover(w)))
+			continue;
+		bpf_for(k, 0, GHOST_MAX_SIBLINGS) {
+			u32 cpu = core->cpus[k & 7];
+
+			if (k >= core->nr_cpus || (core_word_busy(w) & (1u << k)) || !bpf_cpumask_test_cpu(cpu, p->cpus_ptr))
+				continue;
+			scx_bpf_kick_cpu(cpu, 0);
+			return 0;
+		}
+	}
+	return 0;
+}
+
+SEC("struct_ops/select_cpu")
+s32 BPF_PROG(ghost_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
+{
+	/* The default would insert into an idle CPU's local queue, past the gate. Where a task runs is decided at its pick. */
+	return prev_cpu;
+}
+
+SEC("struct_ops/enqueue")
+void BPF_PROG(ghost_enqueue, struct task_struct *p, u64 enq_flags)
+{
+	s32 cpu = scx_bpf_task_cpu(p);
+	u32 slot = 0, old = 0, type;
+	struct ghost_task *t = attached(p, &slot);
+	u64 barrier;
+
+	if (!t) {
+		claim_release(cpu, UNATTACHED_CLAIM(p->pid));
+		kf_dsq_insert(p, UNATTACHED_DSQ, UNATTACHED_SLICE_NS, enq_flags);
+		scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
+		return;
+	}
+	barrier = task_advance(slot, TASK_HELD, &old);
+	t->held_since = bpf_ktime_get_ns();
+	type = t->asleep ? GHOST_MSG_TASK_WAKEUP : GHOST_MSG_TASK_PREEMPT;
+	task_tell(slot, t, type, old == TASK_LATCHED ? GHOST_MSG_F_WAS_LATCHED : 0, barrier, cpu);
+	kf_dsq_insert(p, CUSTODY_DSQ(slot), SCX_SLICE_DFL, enq_flags);
+	wake_cpu_for(p, t->domain, t->enclave);
+}
+
+SEC("struct_ops/dispatch")
+void BPF_PROG(ghost_dispatch, s32 cpu, struct task_struct *prev)
+{
+	struct ghost_cpu_config *cfg = cpu_config_of(cpu);
+	struct pick pk = { .cpu = cpu };
+	u32 slot = 0;
+	int latched;
+
+	if (!cfg)
+		return;
+	pk.core = core_of(cfg->core);
+	pk.cs = cpu_state_of(cpu);
+	if (!pk.core || !pk.cs)
+		return;
+	if (!pk.core->enclave) {
+		kf_move_to_local(UNATTACHED_DSQ);
+		return;
+	}
+	pk.sibling = cfg->sibling;
+	pk.now = bpf_ktime_get_ns();
+	if (prev && (prev->scx.flags & SCX_TASK_QUEUED) && attached(prev, &slot) && READ_ONCE(pk.cs->claim) == slot + 1)
+		pk.prev_slot = slot + 1;
+
+	if (READ_ONCE(pk.cs->rescue)) {
+		if (!scx_bpf_dsq_nr_queued(UNATTACHED_DSQ)) {
+			WRITE_ONCE(pk.cs->rescue, 0);
+		} else {
+			if (pick_unattached(&pk))
+				WRITE_ONCE(pk.cs->rescue, 0);
+			return; /* denied: this CPU waits for its siblings to leave */
+		}
+	}
+	if (READ_ONCE(pk.core->agent_tid) && !READ_ONCE(pk.core->agent_stalled)) {
+		latched = pick_latched(&pk);
+		if (latched != LATCH_NONE)
+			return;
+		if (pk.prev_slot) {
+			struct ghost_task *t = task_of(pk.prev_slot - 1);
+
+			/* Nobody wants this CPU for anything else, and the agent set no end. */
+			if (t && !t->slice_ns && keep_prev(&pk, prev, SCX_SLICE_INF))
+				return;
+		}
+	} else {
+		if (pick_alone(&pk)) {
+			pk.cs->latch_retries = 0;
+			return;
+		}
+		if (pk.prev_slot && keep_prev(&pk, prev, tenure_of(pk.core)))
+			return;
+	}
+	pick_unattached(&pk);
+}
+
+/* On its way onto the CPU, or already there when its class or affinity changed while it ran. */
+SEC("struct_ops/running")
+void BPF_PROG(ghost_running, struct task_struct *p)
+{
+	u32 cpu = scx_bpf_task_cpu(p), slot = 0, old = 0;
+	struct ghost_cpu_config *cfg = cpu_config_of(cpu);
+	struct ghost_cpu_state *cs = cpu_state_of(cpu);
+	struct ghost_task *t = attached(p, &slot);
+	u32 claim = t ? slot + 1 : UNATTACHED_CLAIM(p->pid), domain = t ? t->domain : GHOST_DOMAIN_UNATTACHED;
+	struct ghost_core_state *core;
+	struct ghost_status_word *sw;
+
+	core = cfg ? core_of(cfg->core) : NULL;
+	if (!cs || !core || !core->enclave)
+		return;
+	if (!t && READ_ONCE(cs->claim) == UNATTACHED_CLAIM_ANY)
+		WRITE_ONCE(cs->claim, claim);
+	if (READ_ONCE(cs->claim) != claim) {
+		if (!core_adopt(core, cfg->sibling, domain)) {
+			__sync_fetch_and_add(&core->evictions, 1);
+			kf_set_slice(p, 0);
+			scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
+			return;
+		}
+		__sync_fetch_and_add(&core->adoptions, 1);
+		WRITE_ONCE(cs->claim, claim);
+		if (t) {
+			t->claim_cpu = cpu;
+			t->slice_ns = tenure_of(core);
+			task_advance(slot, TASK_RUNQ, &old);
+		}
+	}
+	if (!t)
+		return;
+	kf_set_slice(p, t->slice_ns ?: SCX_SLICE_INF);
+	sw = status_word_of(slot);
+	if (sw)
+		sw->cpu = cpu;
+	/* A decision that came after the pick. */
+	if (READ_ONCE(cs->latch))
+		scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
+}
+
+SEC("struct_ops/stopping")
+void BPF_PROG(ghost_stopping, struct task_struct *p, bool runnable)
+{
+#if CORRAL_FAULT_RELEASE_IN_STOPPING
+	struct ghost_cpu_config *cfg = cpu_config_of(scx_bpf_task_cpu(p));
+	struct ghost_core_state *core = cfg ? core_of(cfg->core) : NULL;
+	struct ghost_cpu_state *cs = cpu_state_of(scx_bpf_task_cpu(p));
+	u32 slot = 0;
+
+	if (core && core->enclave && cs && attached(p, &slot) && cs->claim == slot + 1) {
+		cs->claim = 0;
+		core_release(core, cfg->sibling);
+		core_switch(core, cfg->sibling, 0);
+	}
+#endif
+}
+
+/* Off the run queue: asleep, or taken away for a moment to be changed. */
+SEC("struct_ops/quiescent")
+void BPF_PROG(ghost_quiescent, struct task_struct *p, u64 deq_flags)
+{
+	u32 cpu = scx_bpf_task_cpu(p), slot = 0, old = 0;
+	struct ghost_task *t = attached(p, &slot);
+	u64 barrier;
+
+	if (!t) {
+		/* Still in the local queue it has no name there yet; should that claim be another's, `running` asks again. */
+		claim_release(cpu, UNATTACHED_CLAIM(p->pid));
+		claim_release(cpu, UNATTACHED_CLAIM_ANY);
+		return;
+	}
+	barrier = task_advance(slot, TASK_BLOCKED, &old);
+	if (deq_flags & SCX_DEQ_SLEEP)
+		task_tell(slot, t, GHOST_MSG_TASK_BLOCKED, old == TASK_LATCHED ? GHOST_MSG_F_WAS_LATCHED : 0, barrier, cpu);
+}
+
+/* A child of an attached thread belongs to its parent's domain from its first instruction. Sleepable: its custody has to be made. */
+SEC("struct_ops.s/init_task")
+s32 BPF_PROG(ghost_init_task, struct task_struct *p, struct scx_init_task_args *args)
+{
+	struct task_struct *parent;
+	struct ghost_task *t;
+	u32 slot = 0;
+
+	if (!args->fork || p->policy != SCHED_EXT)
+		return 0;
+	parent = bpf_get_current_task_btf();
+	t = attached(parent, &slot);
+	if (!t)
+		return 0;
+	return slot_attach(p, &(struct slot_owner){ .domain = t->domain,
+						    .enclave = t->enclave,
+						    .tid = p->pid,
+						    .tgid = p->tgid,
+						    .vcpu = GHOST_NO_VCPU,
+						    .weight = slot_weight(slot),
+						    .policy = slot_former_policy(slot) });
+}
+
+/* Enters the class. */
+SEC("struct_ops/enable")
+void BPF_PROG(ghost_enable, struct task_struct *p)
+{
+	u32 slot = 0, old = 0;
+	struct ghost_task *t = attached(p, &slot);
+	u64 barrier;
+
+	if (!t)
+		return;
+	barrier = task_advance(slot, TASK_BLOCKED, &old);
+	/* Asleep: nothing else will announce it. Otherwise it is announced once it is off CPU, so that it can be decided upon. */
+	if (!p->on_rq)
+		task_tell(slot, t, GHOST_MSG_TASK_BLOCKED, 0, barrier, scx_bpf_task_cpu(p));
+}
+
+/* Leaves the class: dead, or alive under another policy. Its right to come back went with it. */
+SEC("struct_ops/disable")
+void BPF_PROG(ghost_disable, struct task_struct *p)
+{
+	u32 slot = 0, old = 0;
+	struct ghost_task *t = attached(p, &slot);
+	struct ghost_thread *th = thread_of(p);
+	u64 barrier;
+
+	if (!t || !th)
+		return;
+	barrier = task_advance(slot, TASK_NONE, &old);
+	if (t->announced)
+		task_post(slot, p->flags & PF_EXITING ? GHOST_MSG_TASK_DEAD : GHOST_MSG_TASK_DEPARTED, 0, barrier, scx_bpf_task_cpu(p));
+	th->slot = 0;
+	slot_free(slot);
+}
+
+SEC("struct_ops/exit_task")
+void BPF_PROG(ghost_exit_task, struct task_struct *p, struct scx_exit_task_args *args)
+{
+	struct ghost_thread *th = thread_of(p);
+	u32 slot;
+
+	/* Attached, but never entered. */
+	if (th && th->slot) {
+		slot = th->slot - 1;
+		th->slot = 0;
+		slot_free(slot);
+	}
+}
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(ghost_sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
+{
+	u32 cpu = bpf_get_smp_processor_id(), slot = 0, domain = GHOST_DOMAIN_HOST;
+	struct ghost_cpu_config *cfg = cpu_config_of(cpu);
+	struct ghost_cpu_state *cs = cpu_state_of(cpu);
+	struct ghost_core_state *core = cfg ? core_of(cfg->core) : NULL;
+	u64 now = bpf_ktime_get_ns();
+	struct ghost_status_word *sw;
+	struct ghost_task *t;
+
+	if (!core || !cs)
+		return 0;
+	if (prev->policy == SCHED_EXT) {
+		t = attached(prev, &slot);
+		sw = t ? status_word_of(slot) : NULL;
+		if (sw && t->on_cpu_since) {
+			if (now > t->on_cpu_since)
+				__sync_fetch_and_add(&sw->runtime_ns, now - t->on_cpu_since);
+			t->on_cpu_since = 0;
+			sw->switch_time_ns = now;
+		}
+	}
+	if (next->policy == SCHED_EXT) {
+		t = attached(next, &slot);
+		domain = t ? t->domain : GHOST_DOMAIN_UNATTACHED;
+		sw = t ? status_word_of(slot) : NULL;
+		if (sw) {
+			t->on_cpu_since = now;
+			sw->switch_time_ns = now;
+		}
+	}
+	cs->running_domain = domain;
+	if (core->enclave)
+		core_switch(core, cfg->sibling, domain);
+	return 0;
+}

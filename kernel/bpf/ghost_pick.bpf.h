@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a CPU runs next: the decision that its agent latched, or, where no agent decides, the class's own round robin.
+ *
+ * Every way goes through run_task(): acquire the core for the task's domain, then move the task out of custody into this CPU's own local
+ * queue, then note the claim. Nothing is ever put into another CPU's local queue.
+ */
+#pragma once
+
+#define LATCH_SLOT_BITS 24
+#define LATCH_SLOT_MASK ((1u << LATCH_SLOT_BITS) - 1)
+#define LATCH_IDLE LATCH_SLOT_MASK /* in place of slot + 1 */
+#define LATCH(barrier, slot1) ((u64)(barrier) << LATCH_SLOT_BITS | (slot1))
+#define LATCH_SLOT1(latch) ((u32)(latch) & LATCH_SLOT_MASK)
+#define LATCH_BARRIER(latch) ((latch) >> LATCH_SLOT_BITS)
+
+/* A task whose enqueue is not finished is not in custody yet; the wait for it is short, and bounded. */
+#define CUSTODY_RETRIES 64
+#define UNATTACHED_SLICE_NS (5 * 1000 * 1000ULL)
+
+/* One CPU at its pick. */
+struct pick {
+	u32 cpu;
+	u32 sibling;
+	u32 prev_slot; /* + 1, of a runnable previous task that still holds this CPU's claim */
+	u64 now;
+	struct ghost_cpu_state *cs;
+	struct ghost_core_state *core;
+};
+
+enum run_result { RUN_OK, RUN_DENIED, RUN_ABSENT };
+
+/* Takes `slot` to this CPU. Under this CPU's run-queue lock, which the move may drop for a moment. */
+static __noinline int run_task(struct pick *pk, u32 slot, enum core_cause cause)
+{
+	struct ghost_cpu_state *cs = pk ? pk->cs : NULL;
+	struct ghost_task *t = task_of(slot);
+	u32 i;
+
+	if (!cs || !t || !pk->core)
+		return RUN_ABSENT;
+	if (!core_acquire(pk->core, pk->sibling, t->domain, cause))
+		return RUN_DENIED;
+	WRITE_ONCE(cs->claim, slot + 1);
+	if (!kf_move_to_local(CUSTODY_DSQ(slot))) {
+		WRITE_ONCE(cs->claim, 0);
+		core_release(pk->core, pk->sibling);
+		return RUN_ABSENT;
+	}
+	/*
+	 * It is in our local queue and our lock is held again, so it is ours whatever happened to its word meanwhile. A transaction
+	 * that latched it for somebody else finds that out from the barrier.
+	 */
+	t->claim_cpu = pk->cpu;
+	bpf_for(i, 0, CAS_TRIES) {
+		u64 w = READ_ONCE(t->word);
+
+		if (task_step(t, w, TASK_RUNQ, TASK_STATE(w) == TASK_LATCHED && cause == CAUSE_AGENT ? 0 : 1))
+			break;
+	}
+	task_publish(slot);
+	return RUN_OK;
+}
+
+/* A latch that cannot be carried out: its task is held again, and the agent is told. */
+static __always_inline void latch_fail(struct pick *pk, u64 latch)
+{
+	u32 slot = LATCH_SLOT1(latch) - 1;
+	struct ghost_task *t = task_of(slot);
+	u64 w = TASK_WORD(LATCH_BARRIER(latch), TASK_LATCHED);
+
+	__sync_fetch_and_add(&pk->core->latch_failures, 1);
+	if (!t || !task_step(t, w, TASK_HELD, 1))
+		return; /* it went its own way, and the message about that is in the queue */
+	t->held_since = pk->now;
+	task_publish(slot);
+	task_post(slot, GHOST_MSG_TASK_LATCH_FAILURE, 0, TASK_BARRIER(w) + 1, pk->cpu);
+}
+
+static __always_inline bool latch_take(struct ghost_cpu_state *cs, u64 latch)
+{
+	return __sync_val_compare_and_swap(&cs->latch, latch, 0) == latch;
+}
+
+#if CORRAL_FAULT_LOCAL_ON_INSERT
+extern int bpf_iter_scx_dsq_new(struct bpf_iter_scx_dsq *it, u64 dsq_id, u64 flags) __ksym __weak;
+extern struct task_struct *bpf_iter_scx_dsq_next(struct bpf_iter_scx_dsq *it) __ksym __weak;
+extern void bpf_iter_scx_dsq_destroy(struct bpf_iter_scx_dsq *it) __ksym __weak;
+extern bool scx_bpf_dsq_move(struct bpf_iter_scx_dsq *it, struct task_struct *p, u64 dsq_id, u64 enq_flags) __ksym __weak;
+
+/* The seeded bug: one CPU's dispatch also puts the sibling's task into the sibling's local queue. */
+static __noinline int fault_insert_for_siblings(struct pick *pk)
+{
+	u32 i;
+
+	bpf_for(i, 0, GHOST_MAX_SIBLINGS) {
+		struct ghost_cpu_state *cs;
+		struct ghost_task *t;
+		struct task_struct *p;
+		u64 latch;
+		u32 slot, cpu;
+
+		if (i == pk->sibling || i >= pk->core->nr_cpus)
+			continue;
+		cpu = pk->core->cpus[i & 7];
+		cs = cpu_state_of(cpu);
+		if (!cs)
+			continue;
+		latch = READ_ONCE(cs->latch);
+		if (!latch || LATCH_SLOT1(latch) == LATCH_IDLE || !latch_take(cs, latch))
+			continue;
+		slot = LATCH_SLOT1(latch) - 1;
+		t = task_of(slot);
+		if (!t || !task_step(t, TASK_WORD(LATCH_BARRIER(latch), TASK_LATCHED), TASK_RUNQ, 0))
+			continue;
+		t->claim_cpu = cpu;
+		cs->claim = slot + 1;
+		__sync_fetch_and_or(&pk->core->word, 1ULL << (CORE_WORD_CLAIMS_SHIFT + i));
+		bpf_for_each(scx_dsq, p, CUSTODY_DSQ(slot), 0) {
+			scx_bpf_dsq_move(&___it, p, SCX_DSQ_LOCAL_ON | cpu, 0);
+			break;
+		}
+		task_publish(slot);
+	}
+	return 0;
+}
+#endif
+
+enum latch_result { LATCH_NONE, LATCH_RAN, LATCH_STAY_IDLE };
+
+static __noinline int pick_latched(struct pick *pk)
+{
+	struct ghost_cpu_state *cs = pk ? pk->cs : NULL;
+	/* A decision that came to nothing still was one: what it was to replace does not stay. */
+	int none = LATCH_NONE;
+	u32 i;
+
+	if (!cs || !pk->core)
+		return LATCH_NONE;
+	bpf_for(i, 0, 4) {
+		u64 latch = READ_ONCE(cs->latch);
+		struct ghost_task *t;
+		int result;
+
+		if (!latch)
+			return none;
+		if (LATCH_SLOT1(latch) == LATCH_IDLE) {
+			latch_take(cs, latch);
+			return LATCH_STAY_IDLE;
+		}
+		t = task_of(LATCH_SLOT1(latch) - 1);
+		if (!t || READ_ONCE(t->word) != TASK_WORD(LATCH_BARRIER(latch), TASK_LATCHED)) {
+			if (latch_take(cs, latch))
+				latch_fail(pk, latch);
+			none = LATCH_STAY_IDLE;
+			continue;
+		}
+		result = run_task(pk, LATCH_SLOT1(latch) - 1, CAUSE_AGENT);
+		if (result == RUN_OK) {
+#if CORRAL_FAULT_LOCAL_ON_INSERT
+			fault_insert_for_siblings(pk);
+#endif
+			cs->latch_retries = 0;
+			latch_take(cs, latch); /* a newer one is seen in `running` */
+			return LATCH_RAN;
+		}
+		if (result == RUN_DENIED)
+			return LATCH_STAY_IDLE; /* the release that empties the core kicks this CPU */
+		if (cs->latch_retries++ < CUSTODY_RETRIES) {
+			scx_bpf_kick_cpu(pk->cpu, 0);
+			return LATCH_STAY_IDLE;
+		}
+		cs->latch_retries = 0;
+		if (latch_take(cs, latch))
+			latch_fail(pk, latch);
+		none = LATCH_STAY_IDLE;
+	}
+	return none;
+}
+
+/* ---- without an agent ---- */
+
+/* A held task of `domain`, the next one after the last; slot + 1, or 0. */
+static __noinline u32 find_held(u32 domain)
+{
+	struct ghost_domain *d = domain_of(domain);
+	u32 block1, i, start, pass;
+
+	if (!d || !d->nr_tasks)
+		return 0;
+	start = d->cursor;
+	/* First the slots behind the cursor, then all of them. */
+	bpf_for(pass, 0, 2) {
+		block1 = d->first_block;
+		bpf_for(i, 0, 64) {
+			struct ghost_block *b;
+			u64 used;
+			u32 k;
+
+			if (!block1)
+				break;
+			b = block_of(block1 - 1);
+			if (!b)
+				break;
+			used = b->used;
+			bpf_for(k, 0, GHOST_BLOCK_SLOTS) {
+				u32 slot = (block1 - 1) * GHOST_BLOCK_SLOTS + k;
+				struct ghost_task *t;
+
+				if (!(used & (1ULL << k)) || (!pass && slot <= start))
+					continue;
+				t = task_of(slot);
+				if (t && TASK_STATE(READ_ONCE(t->word)) == TASK_HELD) {
+					d->cursor = slot;
+					return slot + 1;
+				}
+			}
+			block1 = b->next;
+		}
+	}
+	return 0;
+}
+
+/* The next domain after the core's cursor that has a held task and is not `except`; slot + 1 of that task, or 0. */
+static __noinline u32 find_other_domain(struct ghost_core_state *core, u32 except)
+{
+	struct ghost_class_info *info = info_of();
+	u32 i, nr, cursor;
+
+	if (!core || !info)
+		return 0;
+	nr = info->nr_domains;
+	cursor = core->cursor;
+	bpf_for(i, 0, nr) {
+		u32 domain = cursor + 1 + i, slot1;
+		struct ghost_domain *d;
+
+		if (domain >= nr)
+			domain -= nr;
+		d = domain_of(domain);
+		if (!d || !d->in_use || d->enclave != core->enclave || domain == except)
+			continue;
+		slot1 = find_held(domain);
+		if (slot1)
+			return slot1;
+	}
+	return 0;
+}
+
+static __always_inline u64 tenure_of(struct ghost_core_state *core)
+{
+	struct ghost_enclave *e = enclave_of(core->enclave);
+
+	return e && e->tenure_ns ? e->tenure_ns : SCX_SLICE_DFL;
+}
+
+static __always_inline u32 domain_of_slot1(u32 slot1)
+{
+	struct ghost_task *t = slot1 ? task_of(slot1 - 1) : NULL;
+
+	return t ? t->domain : 0;
+}
+
+/* Runs slot1 for what is left of the tenure. */
+static __noinline bool run_alone(struct pick *pk, u32 slot1, u64 tenure)
+{
+	struct ghost_task *t = slot1 ? task_of(slot1 - 1) : NULL;
+	u64 used;
+	int result;
+
+	if (!t || !pk || !pk->core)
+		return false;
+	result = run_task(pk, slot1 - 1, CAUSE_CLASS);
+	if (result == RUN_OK) {
+		used = pk->now - READ_ONCE(pk->core->owned_since_ns);
+		t->slice_ns = (s64)used > 0 && used < tenure ? tenure - used : tenure;
+		if (t->slice_ns < 1000000)
+			t->slice_ns = 1000000;
+		pk->core->cursor = t->domain;
+		return true;
+	}
+	if (result == RUN_ABSENT && pk->cs && pk->cs->latch_retries++ < CUSTODY_RETRIES)
+		scx_bpf_kick_cpu(pk->cpu, 0);
+	return false;
+}
+
+/* Lets the previous task go on, if it still has what it needs. `p` is it. */
+static __always_inline bool keep_prev(struct pick *pk, struct task_struct *p, u64 slice)
+{
+	struct ghost_task *t;
+
+	if (!pk->prev_slot)
+		return false;
+	t = task_of(pk->prev_slot - 1);
+	if (!t || READ_ONCE(pk->cs->claim) != pk->prev_slot)
+		return false;
+	t->slice_ns = slice == SCX_SLICE_INF ? 0 : slice;
+	kf_set_slice(p, slice);
+	return true;
+}
+
+/*
+ * Round robin over domains: the owner keeps the core for the tenure, its siblings are filled from it, then the next domain with held tasks
+ * takes over. A sibling that stands in the way of the next domain stops taking tasks; the one that leaves last hands over.
+ */
+static __noinline bool pick_alone(struct pick *pk)
+{
+	struct ghost_core_state *core = pk ? pk->core : NULL;
+	u32 owner, others, mine, next;
+	core_word_t w;
+	u64 tenure;
+	bool over;
+
+	if (!core)
+		return false;
+	w = READ_ONCE(core->word);
+	owner = core_word_owner(w);
+	others = core_word_busy(w) & ~(1u << pk->sibling);
+	tenure = tenure_of(core);
+	over = pk->now - READ_ONCE(core->owned_since_ns) >= tenure;
+	if (others) {
+		next = over ? find_other_domain(core, owner) : 0;
+		if (next) {
+			if (run_alone(pk, next, tenure))
+				return true; /* the siblings had just left */
+			/* Turned away, this CPU waits, and its task with it. */
+			pk->prev_slot = 0;
+			kick_siblings(core, others, SCX_KICK_PREEMPT);
+			return false;
+		}
+		mine = find_held(owner);
+		if (mine && run_alone(pk, mine, tenure))
+			return true;
+		return false;
+	}
+	next = 0;
+	if (!over) {
+		next = find_held(owner);
+		if (!next && pk->prev_slot)
+			return false; /* the owner's only task goes on */
+	}
+	if (!next)
+		next = find_other_domain(core, over && pk->prev_slot ? owner : 0);
+	if (!next)
+		next = find_held(owner);
+	return next && run_alone(pk, next, tenure);
+}
+
+/* ---- threads of no enclave ---- */
+
+static __noinline bool pick_unattached(struct pick *pk)
+{
+	struct ghost_class_info *info = info_of();
+
+	if (!pk || !pk->core || !pk->cs || !info || !scx_bpf_dsq_nr_queued(UNATTACHED_DSQ))
+		return false;
+	if (!core_acquire(pk->core, pk->sibling, GHOST_DOMAIN_UNATTACHED, CAUSE_CLASS))
+		return false;
+	if (!kf_move_to_local(UNATTACHED_DSQ)) {
+		WRITE_ONCE(pk->cs->claim, 0);
+		core_release(pk->core, pk->sibling);
+		return false;
+	}
+	WRITE_ONCE(pk->cs->claim, UNATTACHED_CLAIM_ANY);
+	info->unattached_time_ns = pk->now;
+	return true;
+}

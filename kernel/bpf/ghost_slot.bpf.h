@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Slots: a task's place in the class's tables. A domain owns whole blocks of 64 slots, so that its tasks are found without looking at
+ * anybody else's. Taken when a thread is attached or forked, given back when it leaves the class.
+ */
+#pragma once
+
+/* A free slot in one of the domain's blocks; slot + 1, or 0. */
+static __noinline u32 slot_in_blocks(struct ghost_domain *d)
+{
+	u32 i, k, block1;
+
+	if (!d)
+		return 0;
+	block1 = d->first_block;
+	bpf_for(i, 0, 1024) {
+		struct ghost_block *b = block1 ? block_of(block1 - 1) : NULL;
+
+		if (!b)
+			return 0;
+		bpf_for(k, 0, GHOST_BLOCK_SLOTS) {
+			u64 used = READ_ONCE(b->used);
+
+			if (!(used & (1ULL << k)) &&
+			    __sync_val_compare_and_swap(&b->used, used, used | 1ULL << k) == used)
+				return (block1 - 1) * GHOST_BLOCK_SLOTS + k + 1;
+		}
+		block1 = b->next;
+	}
+	return 0;
+}
+
+/* Forks on several CPUs may give their domain a block at the same time. */
+static __noinline int block_link(struct ghost_domain *d, struct ghost_block *b, u32 block1)
+{
+	u32 i, first;
+
+	if (!d || !b)
+		return 0;
+	bpf_for(i, 0, CAS_TRIES) {
+		first = READ_ONCE(d->first_block);
+		WRITE_ONCE(b->next, first);
+		if (__sync_val_compare_and_swap(&d->first_block, first, block1) == first)
+			break;
+	}
+	return 0;
+}
+
+static __noinline u32 slot_alloc(u32 domain)
+{
+	struct ghost_class_info *info = info_of();
+	struct ghost_domain *d = domain_of(domain);
+	u32 i, nr, slot1;
+
+	if (!d || !info)
+		return 0;
+	slot1 = slot_in_blocks(d);
+	if (slot1)
+		return slot1;
+	nr = info->nr_slots / GHOST_BLOCK_SLOTS;
+	bpf_for(i, 0, nr) {
+		struct ghost_block *b = block_of(i);
+
+		if (!b || __sync_val_compare_and_swap(&b->domain, 0, domain))
+			continue;
+		block_link(d, b, i + 1);
+		return slot_in_blocks(d);
+	}
+	return 0;
+}
+
+/* Whom a slot is for. */
+struct slot_owner {
+	u32 domain;
+	u32 enclave;
+	u32 tid;
+	u32 tgid;
+	u32 vcpu;
+	u32 weight;
+	u32 policy; /* that it goes back to */
+};
+
+static __always_inline u32 slot_weight(u32 slot)
+{
+	struct ghost_status_word *sw = status_word_of(slot);
+
+	return sw ? sw->weight : 0;
+}
+
+static __always_inline u32 slot_former_policy(u32 slot)
+{
+	struct ghost_status_word *sw = status_word_of(slot);
+
+	return sw ? sw->former_policy : 0;
+}
+
+static __noinline int slot_fill(u32 slot, struct slot_owner *owner)
+{
+	struct ghost_status_word *sw = status_word_of(slot);
+	struct ghost_task *t = task_of(slot);
+	struct ghost_domain *d;
+	u64 w;
+
+	if (!sw || !t || !owner)
+		return -EINVAL;
+	d = domain_of(owner->domain);
+	if (d)
+		__sync_fetch_and_add(&d->nr_tasks, 1);
+	t->incarnation++;
+	t->announced = 0;
+	t->asleep = 0;
+	t->domain = owner->domain;
+	t->enclave = owner->enclave;
+	t->queue = GHOST_QUEUE_DEFAULT;
+	t->slice_ns = 0;
+	t->on_cpu_since = 0;
+	t->held_since = bpf_ktime_get_ns();
+	w = t->word;
+	WRITE_ONCE(t->word, TASK_WORD(TASK_BARRIER(w) + 1, TASK_BLOCKED));
+	sw->runtime_ns = 0;
+	sw->switch_time_ns = 0;
+	sw->cpu = -1;
+	sw->tid = owner->tid;
+	sw->tgid = owner->tgid;
+	sw->domain = owner->domain;
+	sw->enclave = owner->enclave;
+	sw->queue = GHOST_QUEUE_DEFAULT;
+	sw->weight = owner->weight;
+	sw->budget_ns = 0;
+	sw->period_ns = 0;
+	sw->cap_ns = 0;
+	sw->vcpu = owner->vcpu;
+	sw->former_policy = owner->policy;
+	WRITE_ONCE(sw->gtid, GHOST_GTID(slot, t->incarnation));
+	task_publish(slot);
+	return 0;
+}
+
+/* Gives the thread a slot of the domain, with its custody. Sleeps. */
+static __always_inline int slot_attach(struct task_struct *p, struct slot_owner *owner)
+{
+	struct ghost_thread *th = bpf_task_storage_get(&threads, p, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	u32 slot1;
+	int err;
+
+	if (!th)
+		return -ENOMEM;
+	slot1 = slot_alloc(owner->domain);
+	if (!slot1)
+		return -ENOSPC;
+	err = scx_bpf_create_dsq(CUSTODY_DSQ(slot1 - 1), -1);
+	if (err && err != -EEXIST) {
+		slot_free(slot1 - 1);
+		return err;
+	}
+	slot_fill(slot1 - 1, owner);
+	th->slot = slot1;
+	return 0;
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A task's life: its word, its claim, its status word, and the messages that tell its agent. */
+#pragma once
+
+/* Custody: every attached task waits in a dispatch queue of its own, so an exit or a new affinity cannot leave a stale reference. */
+#define CUSTODY_DSQ(slot) (0x10000000ULL + (slot))
+#define UNATTACHED_DSQ 0x0fffffffULL
+
+static __always_inline u32 status_flags(u64 word, struct ghost_task *t)
+{
+	u32 flags = GHOST_SW_INUSE;
+
+	switch (TASK_STATE(word)) {
+	case TASK_HELD:
+		flags |= GHOST_SW_RUNNABLE;
+		break;
+	case TASK_LATCHED:
+		flags |= GHOST_SW_RUNNABLE | GHOST_SW_LATCHED;
+		break;
+	case TASK_RUNQ:
+		flags |= GHOST_SW_RUNNABLE | GHOST_SW_ONCPU;
+		break;
+	}
+	if (t->announced)
+		flags |= GHOST_SW_ANNOUNCED;
+	return flags;
+}
+
+/* Copies the word into the status word. Whoever changed the word last copies last, so the copy ends up right. */
+static __noinline int task_publish(u32 slot)
+{
+	struct ghost_status_word *sw = status_word_of(slot);
+	struct ghost_task *t = task_of(slot);
+	u32 i;
+
+	if (!sw || !t)
+		return 0;
+	bpf_for(i, 0, 16) {
+		u64 w = READ_ONCE(t->word);
+
+		WRITE_ONCE(sw->flags, TASK_STATE(w) == TASK_NONE ? 0 : status_flags(w, t));
+		WRITE_ONCE(sw->barrier, TASK_BARRIER(w));
+		if (READ_ONCE(t->word) == w)
+			break;
+	}
+	return 0;
+}
+
+static __always_inline u32 queue_for(struct ghost_task *t)
+{
+	struct ghost_enclave *e;
+	u32 queue = READ_ONCE(t->queue);
+
+	if (queue != GHOST_QUEUE_DEFAULT)
+		return queue;
+	e = enclave_of(t->enclave);
+	return e ? e->default_queue : 0;
+}
+
+/* A full queue loses nothing: the overflow is counted, and the agent then reads the status words. */
+static __always_inline struct ghost_msg *msg_reserve(u32 queue)
+{
+	void *ring = bpf_map_lookup_elem(&queues, &queue);
+	struct ghost_msg *m = ring ? bpf_ringbuf_reserve(ring, sizeof(*m), 0) : NULL;
+	struct ghost_queue_state *qs;
+
+	if (m) {
+		__builtin_memset(m, 0, sizeof(*m));
+		m->time_ns = bpf_ktime_get_ns();
+		return m;
+	}
+	qs = queue_state_of(queue);
+	if (qs)
+		__sync_fetch_and_add(&qs->overflows, 1);
+	return NULL;
+}
+
+static __noinline int task_post(u32 slot, u32 type, u32 flags, u64 barrier, s32 cpu)
+{
+	struct ghost_status_word *sw = status_word_of(slot);
+	struct ghost_task *t = task_of(slot);
+	struct ghost_msg *m;
+	u64 since;
+
+	if (!t || !sw)
+		return 0;
+	m = msg_reserve(queue_for(t));
+	if (!m)
+		return 0;
+	since = READ_ONCE(t->on_cpu_since);
+	m->type = type;
+	m->flags = flags;
+	m->gtid = sw->gtid;
+	m->barrier = barrier;
+	m->runtime_ns = sw->runtime_ns + (since && since < m->time_ns ? m->time_ns - since : 0);
+	m->cpu = cpu;
+	m->domain = t->domain;
+	m->tid = sw->tid;
+	bpf_ringbuf_submit(m, 0);
+	return 0;
+}
+
+/* A message about a core, to its agent. */
+static __always_inline void core_post(struct ghost_core_state *core, u32 type)
+{
+	struct ghost_msg *m = msg_reserve(core->queue);
+
+	if (!m)
+		return;
+	m->type = type;
+	m->core = core->queue;
+	m->cpu = core->cpus[0];
+	bpf_ringbuf_submit(m, 0);
+}
+
+/* Gives up `claim`, if it still is what that CPU holds. Called under that CPU's run-queue lock. */
+static __always_inline void claim_release(u32 cpu, u32 claim)
+{
+	struct ghost_cpu_config *cfg = cpu_config_of(cpu);
+	struct ghost_cpu_state *cs = cpu_state_of(cpu);
+	struct ghost_core_state *core;
+
+	if (!cfg || !cs || READ_ONCE(cs->claim) != claim)
+		return;
+	WRITE_ONCE(cs->claim, 0);
+	core = core_of(cfg->core);
+	if (core)
+		core_release(core, cfg->sibling);
+}
+
+/* Moves the task on to `state`, whatever it was, and gives up its claim. Returns its new barrier; *old is the state before. */
+static __noinline u64 task_advance(u32 slot, u32 state, u32 *old)
+{
+	struct ghost_task *t = task_of(slot);
+	u32 i;
+
+	if (!t || !old)
+		return 0;
+	bpf_for(i, 0, CAS_TRIES) {
+		u64 w = READ_ONCE(t->word), n = TASK_WORD(TASK_BARRIER(w) + 1, state);
+
+		if (__sync_val_compare_and_swap(&t->word, w, n) != w)
+			continue;
+		*old = TASK_STATE(w);
+		if (*old == TASK_RUNQ && state != TASK_RUNQ)
+			claim_release(t->claim_cpu, slot + 1);
+		task_publish(slot);
+		return TASK_BARRIER(n);
+	}
+	return 0;
+}
+
+/* One step from an expected word; the barrier rises by `bump`. */
+static __always_inline bool task_step(struct ghost_task *t, u64 from, u32 to_state, u32 bump)
+{
+	return __sync_val_compare_and_swap(&t->word, from, TASK_WORD(TASK_BARRIER(from) + bump, to_state)) == from;
+}
+
+/* Tells the agent; the first message of a task is always TASK_NEW. */
+static __always_inline void task_tell(u32 slot, struct ghost_task *t, u32 type, u32 flags, u64 barrier, s32 cpu)
+{
+	t->asleep = type == GHOST_MSG_TASK_BLOCKED;
+	if (!t->announced) {
+		t->announced = 1;
+		task_publish(slot);
+		task_post(slot, GHOST_MSG_TASK_NEW, type == GHOST_MSG_TASK_BLOCKED ? 0 : GHOST_MSG_F_RUNNABLE, barrier, cpu);
+		return;
+	}
+	task_post(slot, type, flags, barrier, cpu);
+}
+
+/* The slot is free for another task from here on; its incarnation will differ. */
+static __noinline int slot_free(u32 slot)
+{
+	struct ghost_status_word *sw = status_word_of(slot);
+	struct ghost_block *b = block_of(slot / GHOST_BLOCK_SLOTS);
+	struct ghost_task *t = task_of(slot);
+	struct ghost_domain *d;
+
+	if (!sw || !b || !t)
+		return 0;
+	WRITE_ONCE(sw->gtid, 0);
+	WRITE_ONCE(sw->flags, 0);
+	d = domain_of(t->domain);
+	if (d)
+		__sync_fetch_and_sub(&d->nr_tasks, 1);
+	__sync_fetch_and_and(&b->used, ~(1ULL << (slot % GHOST_BLOCK_SLOTS)));
+	return 0;
+}

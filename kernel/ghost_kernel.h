@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// The scheduling class as its users see it: agents through AgentKernel, the control plane through
+// ControlKernel.
+//
+// Two implementations: kernel/bpf (the real class, sched_ext) and kernel/sim (a simulated machine).
+// Whoever uses these interfaces names neither. The words and their meaning are those of
+// kernel/abi/ghost.h.
+//
+// Errors: absl::Status with the fact and the remedy. PermissionDenied: the caller is no agent of
+// the enclave, or not root. FailedPrecondition: the class is not loaded, or speaks another ABI
+// version.
+#ifndef CORRAL_KERNEL_GHOST_KERNEL_H_
+#define CORRAL_KERNEL_GHOST_KERNEL_H_
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "kernel/abi/ghost.h"
+#include "kernel/cpu_set.h"
+#include "kernel/types.h"
+
+namespace corral {
+
+// One queue of messages from the class to an agent. Used by one thread, except Wake().
+class MessageQueue {
+ public:
+  virtual ~MessageQueue() = default;
+
+  // Hands over all messages that are there and returns how many. No allocation, no system call.
+  virtual int Drain(absl::FunctionRef<void(const ghost_msg&)> handle) = 0;
+  // Rises when the class found the queue full: messages were not queued, so rescan the status
+  // words.
+  virtual uint64_t overflows() const = 0;
+  // Sleeps until a message arrives, Wake() is called, or `deadline` has come (Time::max(): no
+  // deadline).
+  virtual void Wait(Time deadline) = 0;
+  // Ends the present or the next Wait(). Any thread.
+  virtual void Wake() = 0;
+};
+
+// What an agent may do. It can propose; the class decides. Thread-safe unless said otherwise.
+class AgentKernel {
+ public:
+  virtual ~AgentKernel() = default;
+
+  virtual Time Now() const = 0;
+
+  // Read-only views of the class's memory, valid as long as this object; other CPUs write them
+  // meanwhile, so read each field once.
+  virtual const ghost_class_info& info() const = 0;
+  virtual const ghost_enclave& enclave() const = 0;  // the one that this agent belongs to
+  virtual EnclaveId enclave_id() const = 0;
+  virtual absl::Span<const ghost_core_state> cores() const = 0;  // of the whole machine, by CoreId
+  virtual absl::Span<const ghost_cpu_config> cpus() const = 0;   // of the whole machine, by CpuId
+  virtual absl::Span<const ghost_status_word> status_words() const = 0;  // by slot
+
+  // The calling thread becomes (stops being) the agent of `core`. From then on the class waits for
+  // its decisions there.
+  virtual absl::Status EnterAgent(CoreId core) = 0;
+  virtual absl::Status LeaveAgent(CoreId core) = 0;
+
+  // Commits `commit.nr` transactions, each for one core, in one system call. What became of each
+  // stands in `commit`; the status tells only whether the call was made. No allocation on success.
+  virtual absl::Status Commit(ghost_commit& commit) = 0;
+
+  // Directs the messages of a task to `queue`. NotFound: gone. Aborted: its barrier moved on, read
+  // it again.
+  virtual absl::Status Associate(Gtid task, uint64_t barrier, QueueId queue) = 0;
+
+  // The messages of `queue`, which belongs to this agent's enclave. One reader at a time.
+  virtual absl::StatusOr<std::unique_ptr<MessageQueue>> OpenQueue(QueueId queue) = 0;
+};
+
+struct EnclaveSpec {
+  std::string name;
+  CpuSet cpus;  // whole cores only
+  bool isolating = true;
+  Duration tenure = std::chrono::milliseconds(10);
+  Duration runnable_timeout = std::chrono::seconds(2);
+};
+
+using DomainKey = std::array<uint8_t, GHOST_DOMAIN_KEY_LEN>;
+
+// What the control plane may do. Root only. Thread-safe.
+class ControlKernel {
+ public:
+  virtual ~ControlKernel() = default;
+
+  virtual Time Now() const = 0;
+  virtual const ghost_class_info& info() const = 0;
+  virtual absl::Span<const ghost_enclave> enclaves() const = 0;  // by EnclaveId; 0 is unused
+  virtual absl::Span<const ghost_domain> domains() const = 0;    // by DomainId
+  virtual absl::Span<const ghost_core_state> cores() const = 0;
+  virtual absl::Span<const ghost_cpu_config> cpus() const = 0;
+  virtual absl::Span<const ghost_cpu_state> cpu_states() const = 0;
+  virtual absl::Span<const ghost_status_word> status_words() const = 0;
+
+  virtual absl::StatusOr<EnclaveId> CreateEnclave(const EnclaveSpec& spec) = 0;
+  // Its tasks must have been detached.
+  virtual absl::Status DestroyEnclave(EnclaveId enclave) = 0;
+  // Lets the threads of process `tgid` become agents of `enclave`.
+  virtual absl::Status BlessAgent(pid_t tgid, EnclaveId enclave) = 0;
+
+  // Finds or makes the trust domain `key` in `enclave`. The name is for displays.
+  virtual absl::StatusOr<DomainId> CreateDomain(EnclaveId enclave, const DomainKey& key,
+                                                absl::string_view name) = 0;
+  virtual absl::Status DestroyDomain(DomainId domain) = 0;
+
+  // Takes the thread into the class as a member of `domain`. Its former policy is remembered for
+  // Detach.
+  virtual absl::StatusOr<Gtid> AttachTask(pid_t tid, DomainId domain, int vcpu, int weight) = 0;
+  // Gives the thread back to the class and priority that it came from.
+  virtual absl::Status DetachTask(Gtid task) = 0;
+};
+
+}  // namespace corral
+
+#endif  // CORRAL_KERNEL_GHOST_KERNEL_H_
