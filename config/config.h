@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// corral.yaml as values: what the operator asked for, validated.
+//
+// A file is read as a whole: every error in it is told at once, with file, line and column, what is
+// wrong and what would be right. Nothing is applied from a file that has an error. No exception
+// leaves these functions. Plain values; any thread.
+#ifndef CORRAL_CONFIG_CONFIG_H_
+#define CORRAL_CONFIG_CONFIG_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "agent/runtime/options.h"
+#include "kernel/cpu_set.h"
+
+namespace corral {
+
+enum class Mode {
+  kObserve,  // watches and tells; touches no thread
+  kEnforce,
+};
+
+struct EnclaveConfig {
+  std::string name;
+  std::optional<CpuSet> cpus;  // none: all that no other enclave has
+  std::string policy = "secure_vm";
+  OptionValues options;
+  bool libvirt_vms = false;  // it holds all of libvirt's VMs
+  std::string cgroup;  // it holds the threads of this cgroup, a path below the cgroup file system
+  int line = 0;        // where it begins, for messages that need the machine
+};
+
+struct Config {
+  std::string file;  // for messages
+  Mode mode = Mode::kObserve;
+  std::string libvirt_uri = "qemu:///system";
+  std::string housekeeping;  // cpulist for the agents' threads; empty: each on its own core
+  int housekeeping_line = 0;
+  std::vector<EnclaveConfig> enclaves;
+};
+
+// A policy that corral.yaml may name, with the options that it has.
+struct PolicyOptions {
+  absl::string_view name;
+  absl::Span<const OptionSpec> options;
+};
+
+// InvalidArgument: one line per error. `file` is for the messages. The tables must outlive the
+// configuration.
+absl::StatusOr<Config> ParseConfig(const std::string& text, const std::string& file,
+                                   absl::Span<const PolicyOptions> policies);
+// NotFound: the file cannot be read.
+absl::StatusOr<Config> LoadConfig(const std::string& file,
+                                  absl::Span<const PolicyOptions> policies);
+
+// Gives every enclave its CPUs on a machine with these cores (each a set of SMT siblings that are
+// online). InvalidArgument: one line per core that an enclave splits, enclave with CPUs that are
+// not there or with none, and for housekeeping CPUs that are not there.
+absl::Status ResolveCpus(Config& config, const std::vector<CpuSet>& cores);
+
+}  // namespace corral
+
+#endif  // CORRAL_CONFIG_CONFIG_H_

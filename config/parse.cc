@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/parse.h"
+
+#include <algorithm>
+#include <set>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "config/nearest.h"
+
+namespace corral {
+namespace {
+
+constexpr size_t kMaxEnclaves = 16;    // GHOST_MAX_ENCLAVES
+constexpr size_t kMaxNameLength = 15;  // GHOST_NAME_LEN, with its end
+
+bool IsName(const std::string& name) {
+  return !name.empty() && name.size() <= kMaxNameLength && absl::ascii_islower(name[0]) &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-' || c == '_';
+         });
+}
+
+// Reads the known structure out of the document. It never follows a node that it does not know, so
+// neither aliases nor depth multiply its work.
+class Reader {
+ public:
+  Reader(absl::Span<const PolicyOptions> policies, ErrorList& errors)
+      : policies_(policies), errors_(errors) {}
+
+  Config Read(const YAML::Node& root) {
+    Config config;
+    if (!root.IsMap()) {
+      Error(root, "this is not a corral.yaml; it begins with \"version: 1\"");
+      return config;
+    }
+    CheckKeys(root, {"version", "mode", "libvirt", "housekeeping", "enclaves"});
+    ReadVersion(root);
+    if (const YAML::Node node = root["mode"]) config.mode = ReadMode(node);
+    if (const YAML::Node node = root["libvirt"]) ReadLibvirt(node, config);
+    if (const YAML::Node node = root["housekeeping"]) {
+      if (const std::optional<CpuSet> cpus = ReadCpus(node, "housekeeping")) {
+        config.housekeeping = cpus->Format();
+        config.housekeeping_line = node.Mark().line + 1;
+      }
+    }
+    if (const YAML::Node node = root["enclaves"]) ReadEnclaves(node, config);
+    if (config.mode == Mode::kEnforce && !root["enclaves"]) {
+      Error(root["mode"], "there is nothing to enforce; add \"enclaves:\" or write observe");
+    }
+    return config;
+  }
+
+ private:
+  void Error(const YAML::Node& where, std::string what) {
+    const YAML::Mark mark = where.Mark();
+    errors_.Add(mark.line + 1, mark.column + 1, std::move(what));
+  }
+
+  // The scalar's text; nothing and an error if it is a list, a map or empty.
+  std::optional<std::string> Text(const YAML::Node& node, absl::string_view name,
+                                  absl::string_view example) {
+    if (node.IsScalar()) return node.Scalar();
+    Error(node, absl::StrCat(name, node.IsNull() ? " has no value" : " must be a single value",
+                             "; write for example ", example));
+    return std::nullopt;
+  }
+
+  void CheckKeys(const YAML::Node& map, const std::vector<std::string>& known) {
+    std::set<std::string> seen;
+    for (const auto& entry : map) {
+      if (!entry.first.IsScalar()) {
+        Error(entry.first,
+              absl::StrCat("a key must be a single word; there are: ", absl::StrJoin(known, ", ")));
+        continue;
+      }
+      const std::string& key = entry.first.Scalar();
+      if (!seen.insert(key).second) {
+        Error(entry.first, absl::StrCat(Quoted(key), " is given twice; take one out"));
+      } else if (std::find(known.begin(), known.end(), key) == known.end()) {
+        Error(entry.first,
+              absl::StrCat("there is no key ", Quoted(key), " here; ", Advice(key, known)));
+      }
+    }
+  }
+
+  void ReadVersion(const YAML::Node& root) {
+    const YAML::Node node = root["version"];
+    if (!node) return Error(root, "version is missing; write \"version: 1\"");
+    const std::optional<std::string> version = Text(node, "version", "1");
+    if (version && *version != "1") {
+      Error(node, "this Corral reads version 1 only");
+    }
+  }
+
+  Mode ReadMode(const YAML::Node& node) {
+    const std::optional<std::string> mode = Text(node, "mode", "observe");
+    if (mode == "enforce") return Mode::kEnforce;
+    if (mode && *mode != "observe") {
+      Error(node, absl::StrCat("mode ", Quoted(*mode), " is not observe or enforce"));
+    }
+    return Mode::kObserve;
+  }
+
+  void ReadLibvirt(const YAML::Node& node, Config& config) {
+    if (!node.IsMap()) return Error(node, "libvirt must be a map; write {uri: qemu:///system}");
+    CheckKeys(node, {"uri"});
+    YAML::Node uri = node["uri"];
+    if (!uri) return;
+    if (uri.IsSequence() && uri.size() > 1) {
+      return Error(uri[1], "several URIs are not there yet; leave one");
+    }
+    if (uri.IsSequence() && uri.size() == 1) uri.reset(uri[0]);
+    const std::optional<std::string> text = Text(uri, "libvirt.uri", "qemu:///system");
+    if (!text) return;
+    config.libvirt_uri = *text;
+    const size_t scheme = text->find("://");
+    if (scheme == std::string::npos || scheme == 0) {
+      Error(uri, absl::StrCat("libvirt.uri ", Quoted(*text),
+                              " is not a URI; write for example qemu:///system"));
+    }
+  }
+
+  std::optional<CpuSet> ReadCpus(const YAML::Node& node, absl::string_view name) {
+    const std::optional<std::string> text = Text(node, name, "\"0-3,8\"");
+    if (!text) return std::nullopt;
+    const absl::StatusOr<CpuSet> cpus = CpuSet::Parse(*text);
+    if (cpus.ok() && !cpus->empty()) return *cpus;
+    Error(node, absl::StrCat(name, ": ", Quoted(*text), " is not a list of CPUs from 0 to ",
+                             CpuSet::kMaxCpus - 1, "; write for example \"0-3,8\""));
+    return std::nullopt;
+  }
+
+  void ReadEnclaves(const YAML::Node& node, Config& config) {
+    if (!node.IsSequence()) {
+      return Error(node, "enclaves must be a list; begin each with \"- name:\"");
+    }
+    if (node.size() > kMaxEnclaves) {
+      return Error(node, absl::StrCat(node.size(), " enclaves; there may be ", kMaxEnclaves));
+    }
+    if (node.size() == 0 && config.mode == Mode::kEnforce) {
+      Error(node, "there is nothing to enforce; add an enclave or write mode: observe");
+    }
+    for (const YAML::Node& entry : node) {
+      EnclaveConfig enclave = ReadEnclave(entry);
+      for (const EnclaveConfig& other : config.enclaves) CheckAgainst(entry, enclave, other);
+      config.enclaves.push_back(std::move(enclave));
+    }
+  }
+
+  // An enclave in a message: by name if it has a good one.
+  static std::string Label(const EnclaveConfig& enclave) {
+    return enclave.name.empty() ? absl::StrCat("of line ", enclave.line) : enclave.name;
+  }
+
+  void CheckAgainst(const YAML::Node& where, const EnclaveConfig& enclave,
+                    const EnclaveConfig& other) {
+    if (!enclave.name.empty() && enclave.name == other.name) {
+      Error(where, absl::StrCat("there are two enclaves named ", enclave.name,
+                                "; the other is in line ", other.line));
+    }
+    if (enclave.libvirt_vms && other.libvirt_vms) {
+      Error(where, absl::StrCat("enclaves ", Label(other), " and ", Label(enclave),
+                                " both hold libvirt's VMs; leave \"vms: libvirt\" in one"));
+    }
+    if (!enclave.cpus && !other.cpus) {
+      Error(where, absl::StrCat("enclaves ", Label(other), " and ", Label(enclave),
+                                " both have \"cpus: auto\"; give one a cpulist"));
+    }
+    if (enclave.cpus && other.cpus && enclave.cpus->Intersects(*other.cpus)) {
+      const CpuSet both = *enclave.cpus & *other.cpus;
+      Error(where, absl::StrCat("CPUs ", both.Format(), " are in enclave ", Label(other),
+                                " and in enclave ", Label(enclave), "; take them out of one"));
+    }
+  }
+
+  EnclaveConfig ReadEnclave(const YAML::Node& node) {
+    EnclaveConfig enclave;
+    enclave.line = node.Mark().line + 1;
+    if (!node.IsMap()) {
+      enclave.cpus.emplace();
+      Error(node, "an enclave must be a map that begins with \"name:\"");
+      return enclave;
+    }
+    CheckKeys(node, {"name", "cpus", "policy", "vms", "cgroup", "isolate", "options"});
+    if (!node["name"]) Error(node, "this enclave has no name; write for example \"name: vms\"");
+    if (const YAML::Node name = node["name"]) enclave.name = ReadName(name);
+    if (const YAML::Node cpus = node["cpus"]) ReadEnclaveCpus(cpus, enclave);
+    if (const YAML::Node vms = node["vms"]) enclave.libvirt_vms = ReadVms(vms);
+    if (const YAML::Node cgroup = node["cgroup"]) enclave.cgroup = ReadCgroup(cgroup);
+    if (enclave.libvirt_vms && !enclave.cgroup.empty()) {
+      Error(node, "an enclave holds libvirt's VMs or a cgroup, not both; make two enclaves");
+    }
+    if (const YAML::Node isolate = node["isolate"]) CheckIsolate(isolate);
+    if (const YAML::Node policy = node["policy"]) {
+      enclave.policy = Text(policy, "policy", "secure_vm").value_or(enclave.policy);
+    }
+    ReadOptions(node, enclave);
+    return enclave;
+  }
+
+  std::string ReadName(const YAML::Node& node) {
+    const std::optional<std::string> name = Text(node, "name", "vms");
+    if (!name || IsName(*name)) return name.value_or("");
+    Error(node, absl::StrCat("name ", Quoted(*name), " must begin with a letter and have up to ",
+                             kMaxNameLength, " small letters, digits, - and _"));
+    return "";
+  }
+
+  void ReadEnclaveCpus(const YAML::Node& node, EnclaveConfig& enclave) {
+    if (node.IsScalar() && node.Scalar() == "auto") return;
+    // What cannot be read is no CPU, not "auto": it would collide with another's.
+    enclave.cpus = ReadCpus(node, "cpus").value_or(CpuSet());
+  }
+
+  bool ReadVms(const YAML::Node& node) {
+    const std::optional<std::string> vms = Text(node, "vms", "libvirt");
+    if (vms && *vms != "libvirt") {
+      Error(node, absl::StrCat("vms ", Quoted(*vms),
+                               " is not libvirt; leave the key out if the enclave holds no VMs"));
+    }
+    return vms == "libvirt";
+  }
+
+  // A path below the cgroup file system; "..", which could lead out of it, is refused.
+  std::string ReadCgroup(const YAML::Node& node) {
+    const std::optional<std::string> cgroup = Text(node, "cgroup", "system.slice/web.service");
+    if (!cgroup) return "";
+    const absl::string_view path = absl::StripPrefix(*cgroup, "/");
+    if (path.empty() || absl::StrContains(path, "..")) {
+      Error(node, absl::StrCat("cgroup ", Quoted(*cgroup),
+                               " is not a path below the cgroup file system; write for example "
+                               "system.slice/web.service"));
+      return "";
+    }
+    return std::string(path);
+  }
+
+  void CheckIsolate(const YAML::Node& node) {
+    const std::optional<std::string> isolate = Text(node, "isolate", "vcpus");
+    if (isolate == "emulator" || isolate == "full") {
+      Error(node, absl::StrCat("isolate: ", *isolate, " is not there yet; write vcpus"));
+    } else if (isolate && *isolate != "vcpus") {
+      Error(node, absl::StrCat("isolate ", Quoted(*isolate), " is not vcpus"));
+    }
+  }
+
+  void ReadOptions(const YAML::Node& node, EnclaveConfig& enclave) {
+    const auto policy =
+        std::find_if(policies_.begin(), policies_.end(),
+                     [&](const PolicyOptions& p) { return p.name == enclave.policy; });
+    if (policy == policies_.end()) {
+      std::vector<std::string> names;
+      for (const PolicyOptions& p : policies_) names.emplace_back(p.name);
+      return Error(node["policy"] ? node["policy"] : node,
+                   absl::StrCat("there is no policy ", Quoted(enclave.policy), "; ",
+                                Advice(enclave.policy, names)));
+    }
+    enclave.options = OptionValues::Defaults(policy->options);
+    const YAML::Node options = node["options"];
+    if (!options || options.IsNull()) return;
+    if (!options.IsMap()) return Error(options, "options must be a map, such as {tenure: 20ms}");
+    std::vector<std::string> known;
+    for (const OptionSpec& spec : policy->options) known.emplace_back(spec.name);
+    CheckKeys(options, known);
+    for (const OptionSpec& spec : policy->options) {
+      if (const YAML::Node value = options[std::string(spec.name)]) SetOption(spec, value, enclave);
+    }
+  }
+
+  void SetOption(const OptionSpec& spec, const YAML::Node& value, EnclaveConfig& enclave) {
+    const std::optional<std::string> text = Text(value, spec.name, spec.default_value);
+    if (!text) return;
+    const absl::Status status = enclave.options.Set(spec.name, *text);
+    if (!status.ok()) Error(value, std::string(status.message()));
+  }
+
+  const absl::Span<const PolicyOptions> policies_;
+  ErrorList& errors_;
+};
+
+}  // namespace
+
+Config ReadDocument(const YAML::Node& root, absl::Span<const PolicyOptions> policies,
+                    ErrorList& errors) {
+  return Reader(policies, errors).Read(root);
+}
+
+}  // namespace corral

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "absl/strings/str_cat.h"
+#include "config/config.h"
+#include "config/error_list.h"
+
+namespace corral {
+namespace {
+
+// "CPU 4 is" or "CPUs 4-7 are".
+std::string Are(const CpuSet& cpus) {
+  return cpus.size() == 1 ? absl::StrCat("CPU ", cpus.Format(), " is")
+                          : absl::StrCat("CPUs ", cpus.Format(), " are");
+}
+
+std::string Split(const std::string& name, const CpuSet& in, const CpuSet& out) {
+  return absl::StrCat("enclave ", name, in.size() == 1 ? " has CPU " : " has CPUs ", in.Format(),
+                      in.size() == 1 ? " but not its" : " but not their",
+                      out.size() == 1 ? " SMT sibling " : " SMT siblings ", out.Format(), "; add ",
+                      out.Format(), " or take ", in.Format(), " out");
+}
+
+void CheckEnclave(const EnclaveConfig& enclave, const std::vector<CpuSet>& cores,
+                  const CpuSet& online, ErrorList& errors) {
+  if (enclave.cpus->empty()) {
+    errors.Add(enclave.line, 0,
+               absl::StrCat("enclave ", enclave.name,
+                            " has no CPU left; the other enclaves have them all, so take some out "
+                            "of one of them"));
+  }
+  if (const CpuSet missing = *enclave.cpus - online; !missing.empty()) {
+    errors.Add(enclave.line, 0,
+               absl::StrCat("enclave ", enclave.name, ": ", Are(missing), " not online; online ",
+                            online.size() == 1 ? "is " : "are ", online.Format()));
+  }
+  for (const CpuSet& core : cores) {
+    if (!core.Intersects(*enclave.cpus) || enclave.cpus->Contains(core)) continue;
+    errors.Add(enclave.line, 0, Split(enclave.name, core & *enclave.cpus, core - *enclave.cpus));
+  }
+}
+
+}  // namespace
+
+absl::Status ResolveCpus(Config& config, const std::vector<CpuSet>& cores) {
+  CpuSet online;
+  for (const CpuSet& core : cores) online = online | core;
+  CpuSet left = online;
+  for (const EnclaveConfig& enclave : config.enclaves) {
+    if (enclave.cpus) left = left - *enclave.cpus;
+  }
+  ErrorList errors(config.file);
+  for (EnclaveConfig& enclave : config.enclaves) {
+    if (!enclave.cpus) enclave.cpus = left;
+    CheckEnclave(enclave, cores, online, errors);
+  }
+  const absl::StatusOr<CpuSet> housekeeping = CpuSet::Parse(config.housekeeping);
+  if (housekeeping.ok() && !online.Contains(*housekeeping)) {
+    errors.Add(config.housekeeping_line, 0,
+               absl::StrCat("housekeeping: ", Are(*housekeeping - online), " not online"));
+  }
+  return errors.ToStatus();
+}
+
+}  // namespace corral
