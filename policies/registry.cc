@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "policies/registry.h"
+
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "policies/fifo/policy.h"
+#include "policies/secure_vm/options.h"
+#include "policies/secure_vm/policy.h"
+
+namespace corral {
+namespace {
+
+absl::StatusOr<std::unique_ptr<PerCorePolicy>> MakeSecureVm(const PolicyContext& context) {
+  return std::make_unique<secure_vm::SecureVmPolicy>(context.topology, context.nr_slots,
+                                                     secure_vm::ReadOptions(context.options));
+}
+
+absl::StatusOr<std::unique_ptr<PerCorePolicy>> MakeFifo(const PolicyContext& context) {
+  return std::make_unique<fifo::FifoPolicy>(context.topology, context.nr_slots,
+                                            fifo::ReadOptions(context.options));
+}
+
+}  // namespace
+
+absl::Span<const PolicyInfo> Policies() {
+  static const PolicyInfo kPolicies[] = {
+      {.name = "secure_vm",
+       .summary = "one trust domain per physical core at a time; domains take turns",
+       .options = secure_vm::OptionTable(),
+       .make_per_core = MakeSecureVm},
+      {.name = "fifo",
+       .summary = "first in, first out on each core, with a slice",
+       .options = fifo::OptionTable(),
+       .make_per_core = MakeFifo},
+  };
+  return kPolicies;
+}
+
+absl::StatusOr<const PolicyInfo*> FindPolicy(absl::string_view name) {
+  std::vector<absl::string_view> names;
+  for (const PolicyInfo& policy : Policies()) {
+    if (policy.name == name) return &policy;
+    names.push_back(policy.name);
+  }
+  return absl::NotFoundError(
+      absl::StrCat("there is no policy \"", name, "\"; there are: ", absl::StrJoin(names, ", ")));
+}
+
+}  // namespace corral

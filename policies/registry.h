@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// The policies that this build has, by name. Adding one is a folder, a table of options and a line
+// in registry.cc.
+//
+// Used by corral-agent, which makes one, and by config/, which validates options against the
+// tables. Immutable; any thread.
+#ifndef CORRAL_POLICIES_REGISTRY_H_
+#define CORRAL_POLICIES_REGISTRY_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "agent/runtime/options.h"
+#include "agent/runtime/policy.h"
+#include "agent/runtime/topology.h"
+
+namespace corral {
+
+// What a policy is made from.
+struct PolicyContext {
+  const Topology& topology;  // the enclave's cores
+  uint32_t nr_slots;         // tasks of the class
+  const OptionValues& options;
+};
+
+// Centralized policies will add a factory of their own; exactly one of them is set.
+struct PolicyInfo {
+  absl::string_view name;
+  absl::string_view summary;  // one line
+  absl::Span<const OptionSpec> options;
+  absl::StatusOr<std::unique_ptr<PerCorePolicy>> (*make_per_core)(const PolicyContext& context);
+};
+
+absl::Span<const PolicyInfo> Policies();
+// NotFound names the ones that there are.
+absl::StatusOr<const PolicyInfo*> FindPolicy(absl::string_view name);
+
+}  // namespace corral
+
+#endif  // CORRAL_POLICIES_REGISTRY_H_
