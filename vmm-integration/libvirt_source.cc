@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm-integration/libvirt_source.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "vmm-integration/libvirt_records.h"
+#include "vmm-integration/qemu_process.h"
+
+namespace corral {
+namespace {
+
+// A vCPU whose VM libvirt has not written down yet is looked for again so soon.
+constexpr std::chrono::milliseconds kSoon{20};
+
+}  // namespace
+
+absl::Status LibvirtSource::Start(VmSink& sink) {
+  sink_ = &sink;
+  stop_ = false;
+  wake_ = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!wake_) return absl::ResourceExhaustedError(absl::StrCat("eventfd: ", strerror(errno)));
+  // Watch before the first scan, so that nothing falls between the two.
+  if (seams_.watch_cgroups) {
+    absl::StatusOr<std::unique_ptr<CgroupWatcher>> watcher = CgroupWatcher::Start();
+    if (!watcher.ok()) return watcher.status();
+    watcher_ = *std::move(watcher);
+    lost_ = 0;
+  }
+  Rescan();
+  connection_ = LibvirtConnection::Begin(
+      uri_, {.changed = [this] { Post([](Inbox& inbox) { inbox.changed = true; }); },
+             .notice =
+                 [this](const std::string& text) {
+                   Post([&](Inbox& inbox) { inbox.notices.push_back(text); });
+                 },
+             .domains =
+                 [this](std::map<std::string, std::string> domains) {
+                   Post([&](Inbox& inbox) { inbox.domains = std::move(domains); });
+                 }});
+  thread_ = std::thread(&LibvirtSource::Run, this);
+  return absl::OkStatus();
+}
+
+void LibvirtSource::Stop() {
+  connection_.reset();
+  if (thread_.joinable()) {
+    stop_ = true;
+    Post([](Inbox&) {});
+    thread_.join();
+  }
+  watcher_.reset();
+}
+
+void LibvirtSource::Post(const std::function<void(Inbox&)>& change) {
+  {
+    const std::lock_guard<std::mutex> lock(inbox_mutex_);
+    change(inbox_);
+  }
+  const uint64_t one = 1;
+  // Fails only when the counter is full, and then the reader is awake anyway.
+  [[maybe_unused]] const ssize_t written = write(wake_.get(), &one, sizeof(one));
+}
+
+bool LibvirtSource::ReadInbox() {
+  uint64_t count = 0;
+  [[maybe_unused]] const ssize_t got = read(wake_.get(), &count, sizeof(count));
+  Inbox inbox;
+  {
+    const std::lock_guard<std::mutex> lock(inbox_mutex_);
+    std::swap(inbox, inbox_);
+  }
+  for (const std::string& notice : inbox.notices) sink_->OnNotice(notice);
+  if (inbox.domains) domains_ = *std::move(inbox.domains);
+  return inbox.changed;
+}
+
+void LibvirtSource::Run() {
+  // QEMU is told to continue soon after its vCPUs are reported; on a busy host our turn must come
+  // first. Without the right to it we are merely slower.
+  setpriority(PRIO_PROCESS, gettid(), -20);
+  while (!stop_) {
+    // poll() passes over a descriptor of -1.
+    pollfd fds[] = {{.fd = wake_.get(), .events = POLLIN},
+                    {.fd = watcher_ ? watcher_->fd() : -1, .events = POLLIN}};
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(next_scan_ - Clock::now()).count();
+    poll(fds, 2, static_cast<int>(std::max<int64_t>(left, 0)));
+    if (watcher_) watcher_->Drain([this](const VcpuCgroupEntry& entry) { OnEntry(entry); });
+    const bool changed = ReadInbox();
+    const uint64_t lost = watcher_ ? watcher_->lost() : 0;
+    if (changed || lost != lost_ || Clock::now() >= next_scan_) Rescan();
+    lost_ = lost;
+  }
+}
+
+LibvirtSource::KnownVm* LibvirtSource::Find(pid_t pid) {
+  const auto known = vms_.find(pid);
+  if (known == vms_.end()) return nullptr;
+  if (StartTime(pid, pid, seams_.root) == known->second.start_time) return &known->second;
+  Remove(known);  // another process got its id
+  return nullptr;
+}
+
+LibvirtSource::KnownVm* LibvirtSource::Add(const Vm& vm) {
+  const std::optional<uint64_t> start_time = StartTime(vm.pid, vm.pid, seams_.root);
+  if (!start_time) return nullptr;
+  // Started again before its end was noticed: libvirt runs a UUID only once.
+  const auto former = std::find_if(
+      vms_.begin(), vms_.end(), [&](const auto& known) { return known.second.vm.uuid == vm.uuid; });
+  if (former != vms_.end()) Remove(former);
+  return &vms_.insert_or_assign(vm.pid, KnownVm{.vm = vm, .start_time = *start_time}).first->second;
+}
+
+void LibvirtSource::Remove(std::map<pid_t, KnownVm>::iterator vm) {
+  sink_->OnVmGone(vm->second.vm);
+  vms_.erase(vm);
+}
+
+void LibvirtSource::AddThread(KnownVm& vm, pid_t tid, int vcpu, Time entered) {
+  const std::optional<uint64_t> start_time = StartTime(vm.vm.pid, tid, seams_.root);
+  if (!start_time) return;  // it has ended, or is a thread of another process
+  const auto known = vm.threads.find(tid);
+  if (known != vm.threads.end() && known->second.start_time == *start_time) return;
+  if (known != vm.threads.end()) sink_->OnVcpuGone(vm.vm, known->second);
+  const VcpuThread fresh{.tid = tid, .vcpu = vcpu, .start_time = *start_time, .entered = entered};
+  vm.threads[tid] = fresh;
+  sink_->OnVcpu(vm.vm, fresh);
+}
+
+void LibvirtSource::OnEntry(const VcpuCgroupEntry& entry) {
+  KnownVm* vm = Find(entry.tgid);
+  if (vm == nullptr) {
+    const std::optional<Vm> fresh = IdentifyNewVm(entry.tgid, seams_.root);
+    if (!fresh) {
+      next_scan_ = std::min(next_scan_, Clock::now() + kSoon);
+      return;
+    }
+    vm = Add(*fresh);
+  }
+  if (vm != nullptr) AddThread(*vm, entry.tid, entry.vcpu, entry.time);
+}
+
+void LibvirtSource::ForgetTheDead() {
+  for (auto vm = vms_.begin(); vm != vms_.end();) {
+    const auto next = std::next(vm);
+    KnownVm& known = vm->second;
+    if (StartTime(known.vm.pid, known.vm.pid, seams_.root) != known.start_time) {
+      Remove(vm);
+    } else {
+      std::erase_if(known.threads, [&](const auto& thread) {
+        if (StartTime(known.vm.pid, thread.first, seams_.root) == thread.second.start_time) {
+          return false;
+        }
+        sink_->OnVcpuGone(known.vm, thread.second);
+        return true;
+      });
+    }
+    vm = next;
+  }
+}
+
+void LibvirtSource::Rescan() {
+  next_scan_ = Clock::now() + kRescan;
+  ForgetTheDead();
+  for (const PidRecord& record : PidRecords(seams_.root)) {
+    const std::vector<ScannedVcpu> vcpus = VcpuThreadsOf(record.pid, seams_.root);
+    if (vcpus.empty()) continue;
+    KnownVm* vm = Find(record.pid);
+    if (vm == nullptr) {
+      std::optional<std::string> uuid = RecordedUuid(record.name, seams_.root);
+      const auto said = domains_.find(record.name);
+      if (!uuid && said != domains_.end()) uuid = said->second;
+      if (!uuid) continue;
+      vm = Add({.uuid = *std::move(uuid), .name = record.name, .pid = record.pid});
+    }
+    if (vm == nullptr) continue;
+    for (const ScannedVcpu& vcpu : vcpus) AddThread(*vm, vcpu.tid, vcpu.vcpu, Time{});
+  }
+  TellUnseen();
+}
+
+void LibvirtSource::TellUnseen() {
+  std::map<std::string, Clock::time_point> unseen;
+  for (const auto& [name, uuid] : domains_) {
+    const bool seen = std::any_of(vms_.begin(), vms_.end(), [&uuid = uuid](const auto& known) {
+      return known.second.vm.uuid == uuid && !known.second.threads.empty();
+    });
+    if (seen) continue;
+    const auto before = unseen_.find(uuid);
+    // Told ones stay in the list with a time that never comes.
+    Clock::time_point since = before == unseen_.end() ? Clock::now() : before->second;
+    if (since != Clock::time_point::max() && Clock::now() - since >= kUnseenPatience) {
+      since = Clock::time_point::max();
+      sink_->OnNotice(absl::StrCat(
+          "UNPROTECTED: libvirt runs VM ", name,
+          ", but no vCPU thread of it is in a vcpuN cgroup; check that it is a QEMU VM of the "
+          "system daemon and that the cpu or cpuset controller is in cgroup_controllers of "
+          "/etc/libvirt/qemu.conf"));
+    }
+    unseen[uuid] = since;
+  }
+  unseen_ = std::move(unseen);
+}
+
+}  // namespace corral

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// libvirt's VMs as a VmSource: the kernel says when a thread becomes a vCPU, /proc whose it is,
+// libvirt's records which VM that is, and libvirt itself when to look again.
+//
+// A vCPU is reported when it enters its vcpuN cgroup, before QEMU is told to continue. A scan at
+// the start, after each event of libvirt, after a lost report and every kRescan finds what reports
+// missed, and what has ended. All of it works while libvirt's daemon is away.
+#ifndef CORRAL_VMM_INTEGRATION_LIBVIRT_SOURCE_H_
+#define CORRAL_VMM_INTEGRATION_LIBVIRT_SOURCE_H_
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "kernel/fd.h"
+#include "vmm-integration/cgroup_watcher.h"
+#include "vmm-integration/libvirt_connection.h"
+#include "vmm-integration/vm_source.h"
+
+namespace corral {
+
+// What tests exchange.
+struct LibvirtSourceSeams {
+  std::string root;           // of /proc, /sys and /run
+  bool watch_cgroups = true;  // false: scans only; needs no privilege
+};
+
+class LibvirtSource final : public VmSource {
+ public:
+  static constexpr std::chrono::seconds kRescan{2};
+  // How long libvirt may call a VM running until the lack of vCPU threads is told.
+  static constexpr std::chrono::seconds kUnseenPatience{5};
+
+  explicit LibvirtSource(std::string uri, LibvirtSourceSeams seams = {})
+      : uri_(std::move(uri)), seams_(std::move(seams)) {}
+  ~LibvirtSource() override { Stop(); }
+
+  absl::Status Start(VmSink& sink) override;
+  void Stop() override;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  struct KnownVm {
+    Vm vm;
+    uint64_t start_time = 0;  // of the process
+    std::map<pid_t, VcpuThread> threads;
+  };
+  // What the connection's thread leaves for ours.
+  struct Inbox {
+    std::vector<std::string> notices;
+    std::optional<std::map<std::string, std::string>> domains;
+    bool changed = false;
+  };
+
+  void Run();
+  void Post(const std::function<void(Inbox&)>& change);
+  // Returns whether it is time to look again.
+  bool ReadInbox();
+  void OnEntry(const VcpuCgroupEntry& entry);
+  void Rescan();
+  void ForgetTheDead();
+  void TellUnseen();
+  // The VM of a process that is known already and still the same.
+  KnownVm* Find(pid_t pid);
+  KnownVm* Add(const Vm& vm);
+  void Remove(std::map<pid_t, KnownVm>::iterator vm);
+  void AddThread(KnownVm& vm, pid_t tid, int vcpu, Time entered);
+
+  const std::string uri_;
+  const LibvirtSourceSeams seams_;
+  VmSink* sink_ = nullptr;
+  std::unique_ptr<CgroupWatcher> watcher_;
+  std::unique_ptr<LibvirtConnection> connection_;
+
+  std::map<pid_t, KnownVm> vms_;                     // by process
+  std::map<std::string, std::string> domains_;       // that libvirt says run: UUID by name
+  std::map<std::string, Clock::time_point> unseen_;  // of those, the ones without vCPU: since when
+  uint64_t lost_ = 0;
+  Clock::time_point next_scan_{};
+
+  Fd wake_;
+  std::mutex inbox_mutex_;
+  Inbox inbox_;
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+}  // namespace corral
+
+#endif  // CORRAL_VMM_INTEGRATION_LIBVIRT_SOURCE_H_

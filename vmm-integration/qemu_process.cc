@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm-integration/qemu_process.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <system_error>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+
+namespace corral {
+namespace {
+
+namespace fs = std::filesystem;
+
+// "guest=NAME,debug-threads=on": a comma inside the name is written twice.
+std::string GuestName(absl::string_view argument) {
+  std::string name;
+  absl::string_view rest = argument;
+  if (!absl::ConsumePrefix(&rest, "guest=")) {
+    if (absl::StrContains(rest.substr(0, rest.find(',')), '=')) return "";
+  }
+  for (size_t i = 0; i < rest.size(); ++i) {
+    if (rest[i] == ',') {
+      if (i + 1 >= rest.size() || rest[i + 1] != ',') break;
+      ++i;
+    }
+    name.push_back(rest[i]);
+  }
+  return name;
+}
+
+// The process's cgroup in the unified hierarchy, as a path below /sys/fs/cgroup.
+std::optional<fs::path> CgroupOf(pid_t pid, const std::string& root) {
+  const std::optional<std::string> groups =
+      ReadSmallFile(absl::StrCat(root, "/proc/", pid, "/cgroup"));
+  if (!groups) return std::nullopt;
+  for (absl::string_view line : absl::StrSplit(*groups, '\n')) {
+    if (absl::ConsumePrefix(&line, "0::")) {
+      return fs::path(absl::StrCat(root, "/sys/fs/cgroup", line));
+    }
+  }
+  return std::nullopt;
+}
+
+void ReadThreads(const fs::path& group, int vcpu, std::vector<ScannedVcpu>& found) {
+  std::ifstream file(group / "cgroup.threads");
+  for (pid_t tid; file >> tid;) found.push_back({.tid = tid, .vcpu = vcpu});
+}
+
+}  // namespace
+
+std::optional<std::string> ReadSmallFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return std::nullopt;
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+std::optional<Vm> VmOfProcess(pid_t pid, const std::string& root) {
+  const std::optional<std::string> line =
+      ReadSmallFile(absl::StrCat(root, "/proc/", pid, "/cmdline"));
+  if (!line) return std::nullopt;
+  const std::vector<std::string> arguments = absl::StrSplit(*line, '\0');
+  const std::string program = arguments[0].substr(arguments[0].rfind('/') + 1);
+  if (!absl::StrContains(program, "qemu") && program != "kvm") return std::nullopt;
+  Vm vm{.pid = pid};
+  for (size_t i = 1; i + 1 < arguments.size(); ++i) {
+    if (arguments[i] == "-uuid") vm.uuid = absl::AsciiStrToLower(arguments[i + 1]);
+    if (arguments[i] == "-name") vm.name = GuestName(arguments[i + 1]);
+  }
+  if (vm.uuid.empty()) return std::nullopt;
+  if (vm.name.empty()) vm.name = vm.uuid;
+  return vm;
+}
+
+std::optional<uint64_t> StartTime(pid_t pid, pid_t tid, const std::string& root) {
+  const std::optional<std::string> stat =
+      ReadSmallFile(absl::StrCat(root, "/proc/", pid, "/task/", tid, "/stat"));
+  if (!stat) return std::nullopt;
+  // The name in parentheses may contain anything; the fields begin behind the last one. Field 3 is
+  // the state, field 22 the start time.
+  const size_t name_end = stat->rfind(')');
+  if (name_end == std::string::npos) return std::nullopt;
+  const std::vector<absl::string_view> fields =
+      absl::StrSplit(absl::string_view(*stat).substr(name_end + 1), ' ', absl::SkipEmpty());
+  uint64_t ticks = 0;
+  if (fields.size() < 20 || fields[0] == "Z" || fields[0] == "X" ||
+      !absl::SimpleAtoi(fields[19], &ticks)) {
+    return std::nullopt;
+  }
+  return ticks;
+}
+
+std::optional<pid_t> ProcessOf(pid_t tid, const std::string& root) {
+  const std::optional<std::string> status =
+      ReadSmallFile(absl::StrCat(root, "/proc/", tid, "/status"));
+  if (!status) return std::nullopt;
+  for (absl::string_view line : absl::StrSplit(*status, '\n')) {
+    int pid = 0;
+    if (absl::ConsumePrefix(&line, "Tgid:") && absl::SimpleAtoi(line, &pid)) return pid;
+  }
+  return std::nullopt;
+}
+
+std::optional<int> VcpuIndex(absl::string_view cgroup) {
+  int index = 0;
+  if (!absl::ConsumePrefix(&cgroup, "vcpu") || cgroup.empty() ||
+      !std::all_of(cgroup.begin(), cgroup.end(), absl::ascii_isdigit) ||
+      !absl::SimpleAtoi(cgroup, &index)) {
+    return std::nullopt;
+  }
+  return index;
+}
+
+std::vector<ScannedVcpu> VcpuThreadsOf(pid_t pid, const std::string& root) {
+  std::vector<ScannedVcpu> found;
+  const std::optional<fs::path> group = CgroupOf(pid, root);
+  if (!group || group->filename() != "emulator") return found;
+  std::error_code error;  // groups come and go while we look
+  for (fs::directory_iterator it(group->parent_path(), error), end; !error && it != end;
+       it.increment(error)) {
+    if (const std::optional<int> vcpu = VcpuIndex(it->path().filename().string())) {
+      ReadThreads(it->path(), *vcpu, found);
+    }
+  }
+  return found;
+}
+
+}  // namespace corral
