@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// The class's state as plain values, read from its mapped memory in one pass. What status, cores
+// and tasks display.
+#ifndef CORRAL_AGENT_CTL_CLASS_VIEW_H_
+#define CORRAL_AGENT_CTL_CLASS_VIEW_H_
+
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "kernel/ghost_kernel.h"
+
+namespace corral::ctl {
+
+struct SiblingView {
+  int cpu = 0;
+  uint32_t domain = 0;  // whose task was on it at its last switch; 0: none of the class's
+  bool claimed = false;
+  bool waits = false;  // idles because the core belongs to another domain
+};
+
+struct CoreView {
+  uint32_t id = 0;
+  uint32_t enclave = 0;
+  uint32_t node = 0;
+  uint32_t owner = 0;
+  uint32_t agent_tid = 0;
+  bool agent_stalled = false;
+  ghost_core_state counters = {};
+  std::vector<SiblingView> siblings;
+};
+
+struct DomainView {
+  uint32_t id = 0;
+  uint32_t enclave = 0;
+  std::string name;
+  std::string uuid;
+  uint32_t vcpus = 0;
+  uint32_t running = 0;
+  uint32_t waiting = 0;
+  Duration runtime{};
+};
+
+struct EnclaveView {
+  uint32_t id = 0;
+  std::string name;
+  CpuSet cpus;
+  uint32_t cores = 0;
+  uint32_t agents = 0;  // cores that have one
+  uint32_t stalled = 0;
+  Duration tenure{};
+};
+
+struct ClassView {
+  std::vector<EnclaveView> enclaves;
+  std::vector<DomainView> domains;
+  std::vector<CoreView> cores;
+};
+
+ClassView ViewClass(const ControlKernel& kernel);
+
+// {"enclaves":[...],"domains":[...],"cores":[...]}; times in ns.
+nlohmann::json ToJson(const ClassView& view);
+
+}  // namespace corral::ctl
+
+#endif  // CORRAL_AGENT_CTL_CLASS_VIEW_H_

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// corralctl: the operator's command. Each subcommand lives in a file of its own and adds itself here.
+#include <CLI/CLI.hpp>
+
+#include "agent/ctl/audit_command.h"
+#include "agent/ctl/command.h"
+#include "agent/ctl/policy_command.h"
+#include "agent/ctl/status_command.h"
+
+int main(int argc, char** argv) {
+  using namespace corral::ctl;
+  CLI::App app("Controls and observes Corral, which keeps virtual machines off each other's cores.", "corralctl");
+  app.require_subcommand(1);
+  Action action;
+  AddStatusCommand(app, action);
+  AddCoresCommand(app, action);
+  AddPolicyCommand(app, action);
+  AddRunCommand(app, action);
+  AddAuditCommand(app, action);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kOk : kUsage;
+  }
+  return action();
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/ctl/status_command.h"
+
+#include <unistd.h>
+
+#include <iostream>
+#include <memory>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "agent/ctl/class_view.h"
+#include "kernel/bpf/bpf_control_kernel.h"
+
+namespace corral::ctl {
+namespace {
+
+constexpr int kCellWidth = 12;
+
+std::string NameOf(const ClassView& view, uint32_t domain) {
+  if (domain == GHOST_DOMAIN_HOST) return "-";
+  if (domain == GHOST_DOMAIN_UNATTACHED) return "(none)";
+  for (const DomainView& d : view.domains) {
+    if (d.id == domain) return d.name;
+  }
+  return absl::StrCat("#", domain);
+}
+
+std::string EnclaveName(const ClassView& view, uint32_t enclave) {
+  for (const EnclaveView& e : view.enclaves) {
+    if (e.id == enclave) return e.name;
+  }
+  return "-";
+}
+
+void PrintStatus(const ClassView& view) {
+  uint64_t breaches = 0;
+  for (const CoreView& core : view.cores) breaches += core.counters.breaches;
+  std::cout << "class: loaded, in charge; switch-ins that isolation forbids: " << breaches
+            << "\n\n";
+  std::cout << absl::StrFormat("%-15s %-16s %6s %-18s %s\n", "ENCLAVE", "CPUS", "CORES", "AGENTS",
+                               "TENURE");
+  for (const EnclaveView& e : view.enclaves) {
+    const std::string agents =
+        e.agents == 0 ? "none: class alone"
+                      : absl::StrCat(e.agents, " of ", e.cores, e.stalled ? ", stalled" : "");
+    std::cout << absl::StrFormat(
+        "%-15s %-16s %6d %-18s %d ms\n", e.name, e.cpus.Format(), e.cores, agents,
+        std::chrono::duration_cast<std::chrono::milliseconds>(e.tenure).count());
+  }
+  if (view.enclaves.empty()) std::cout << "(none: start corrald with mode: enforce)\n";
+  std::cout << absl::StrFormat("\n%-24s %-15s %5s %7s %7s %10s\n", "DOMAIN", "ENCLAVE", "VCPUS",
+                               "RUNNING", "WAITING", "CPU TIME");
+  for (const DomainView& d : view.domains) {
+    std::cout << absl::StrFormat("%-24.24s %-15s %5d %7d %7d %9.1fs\n", d.name,
+                                 EnclaveName(view, d.enclave), d.vcpus, d.running, d.waiting,
+                                 std::chrono::duration<double>(d.runtime).count());
+  }
+  if (view.domains.empty()) std::cout << "(none)\n";
+}
+
+void PrintCores(const ClassView& view) {
+  std::cout << absl::StrFormat("%-4s %-4s %-10s %-7s %9s %9s  %s\n", "CORE", "NODE", "ENCLAVE",
+                               "AGENT", "BY AGENT", "BY CLASS", "SIBLINGS");
+  for (const CoreView& core : view.cores) {
+    std::string cells;
+    for (const SiblingView& s : core.siblings) {
+      const std::string what = s.domain != GHOST_DOMAIN_HOST ? NameOf(view, s.domain)
+                               : s.waits                     ? "forced idle"
+                                                             : "-";
+      absl::StrAppendFormat(&cells, "%3d:%-*.*s ", s.cpu, kCellWidth, kCellWidth, what);
+    }
+    std::cout << absl::StrFormat("%-4d %-4d %-10.10s %-7s %9d %9d  %s\n", core.id, core.node,
+                                 EnclaveName(view, core.enclave),
+                                 core.agent_tid == 0 ? "none" : absl::StrCat(core.agent_tid),
+                                 core.counters.switches_agent, core.counters.switches_class, cells);
+  }
+}
+
+int RunStatus(bool json) {
+  const absl::StatusOr<std::unique_ptr<BpfControlKernel>> kernel = BpfControlKernel::Open();
+  if (!kernel.ok()) return Fail(kernel.status());
+  const ClassView view = ViewClass(**kernel);
+  if (json) {
+    std::cout << ToJson(view).dump(2) << "\n";
+  } else {
+    PrintStatus(view);
+  }
+  return kOk;
+}
+
+struct CoresOptions {
+  bool json = false;
+  bool watch = false;
+  int interval_ms = 500;
+  int count = 0;  // 0: for ever
+};
+
+int RunCores(const CoresOptions& options) {
+  const absl::StatusOr<std::unique_ptr<BpfControlKernel>> kernel = BpfControlKernel::Open();
+  if (!kernel.ok()) return Fail(kernel.status());
+  for (int i = 0; options.watch ? options.count == 0 || i < options.count : i < 1; ++i) {
+    if (i > 0) std::this_thread::sleep_for(std::chrono::milliseconds(options.interval_ms));
+    const ClassView view = ViewClass(**kernel);
+    if (options.json) {
+      std::cout << ToJson(view)["cores"].dump() << "\n";
+      continue;
+    }
+    if (options.watch && isatty(STDOUT_FILENO)) std::cout << "\033[H\033[2J";
+    PrintCores(view);
+    std::cout << std::flush;
+  }
+  return kOk;
+}
+
+}  // namespace
+
+void AddStatusCommand(CLI::App& app, Action& action) {
+  CLI::App* const command =
+      app.add_subcommand("status", "Is the class in charge, who decides, which VMs are in it");
+  const auto json = std::make_shared<bool>(false);
+  command->add_flag("--json", *json, "Machine-readable");
+  command->callback([&action, json] { action = [json] { return RunStatus(*json); }; });
+}
+
+void AddCoresCommand(CLI::App& app, Action& action) {
+  CLI::App* const command =
+      app.add_subcommand("cores", "Which domain is on which sibling of which core, now");
+  const auto options = std::make_shared<CoresOptions>();
+  command->add_flag("--json", options->json, "Machine-readable, a line per look");
+  command->add_flag("--watch", options->watch, "Look again and again");
+  command->add_option("--interval", options->interval_ms, "Milliseconds between two looks")
+      ->check(CLI::Range(50, 60000));
+  command->add_option("--count", options->count, "How many looks; 0 is for ever")
+      ->check(CLI::NonNegativeNumber);
+  command->callback([&action, options] { action = [options] { return RunCores(*options); }; });
+}
+
+}  // namespace corral::ctl

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/daemon/control_socket.h"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+
+namespace corral {
+namespace {
+
+absl::StatusOr<sockaddr_un> AddressOf(const std::string& path) {
+  sockaddr_un address = {.sun_family = AF_UNIX};
+  if (path.size() >= sizeof(address.sun_path))
+    return absl::InvalidArgumentError(absl::StrCat("the socket path ", path, " is too long"));
+  memcpy(address.sun_path, path.data(), path.size());
+  return address;
+}
+
+void LimitWaiting(int fd, int seconds) {
+  const timeval patience = {.tv_sec = seconds};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+}
+
+// "" when nothing came.
+std::string Receive(int fd) {
+  std::string packet(kMaxPacket, '\0');
+  const ssize_t size = recv(fd, packet.data(), packet.size(), 0);
+  packet.resize(size > 0 ? size : 0);
+  return packet;
+}
+
+}  // namespace
+
+absl::StatusOr<ControlServer> ControlServer::Listen(const std::string& path, Handler handler) {
+  const absl::StatusOr<sockaddr_un> address = AddressOf(path);
+  if (!address.ok()) return address.status();
+  Fd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  unlink(path.c_str());
+  const mode_t old_mask = umask(0177);  // root only, from the first moment
+  const int bound =
+      bind(socket.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof(*address));
+  umask(old_mask);
+  if (bound != 0 || listen(socket.get(), 8) != 0) {
+    return absl::InternalError(absl::StrCat("cannot listen on ", path, ": ", strerror(errno)));
+  }
+  return ControlServer(std::move(socket), std::move(handler));
+}
+
+void ControlServer::Serve() const {
+  const Fd caller(accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  if (!caller) return;
+  LimitWaiting(caller.get(), 1);
+  const std::string packet = Receive(caller.get());
+  if (packet.empty()) return;
+  const nlohmann::json request = nlohmann::json::parse(packet, nullptr, /*allow_exceptions=*/false);
+  nlohmann::json answer;
+  if (!request.is_object() || !request.contains("call") || !request["call"].is_string()) {
+    answer = {{"ok", false}, {"error", "a request is a JSON object with a \"call\""}};
+  } else if (absl::StatusOr<nlohmann::json> result = handler_(request); result.ok()) {
+    answer = *std::move(result);
+    answer["ok"] = true;
+  } else {
+    answer = {{"ok", false}, {"error", std::string(result.status().message())}};
+  }
+  const std::string text = answer.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  // A caller that has gone needs no answer.
+  [[maybe_unused]] const ssize_t sent = send(caller.get(), text.data(), text.size(), MSG_NOSIGNAL);
+}
+
+absl::StatusOr<nlohmann::json> CallDaemon(const std::string& path, const nlohmann::json& request) {
+  const absl::StatusOr<sockaddr_un> address = AddressOf(path);
+  if (!address.ok()) return address.status();
+  const Fd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof(*address)) != 0) {
+    return absl::UnavailableError(
+        absl::StrCat("corrald does not answer at ", path, " (", strerror(errno), "); ",
+                     errno == EACCES ? "run as root" : "start corrald.service"));
+  }
+  LimitWaiting(socket.get(), 60);
+  const std::string text = request.dump();
+  if (send(socket.get(), text.data(), text.size(), MSG_NOSIGNAL) < 0) {
+    return absl::UnavailableError(
+        absl::StrCat("corrald does not listen at ", path, ": ", strerror(errno)));
+  }
+  nlohmann::json answer =
+      nlohmann::json::parse(Receive(socket.get()), nullptr, /*allow_exceptions=*/false);
+  if (!answer.is_object() || !answer.contains("ok") || !answer["ok"].is_boolean()) {
+    return absl::UnavailableError("corrald gave no answer; see its log");
+  }
+  if (answer["ok"].get<bool>()) return answer;
+  return absl::FailedPreconditionError(answer.contains("error") && answer["error"].is_string()
+                                           ? answer["error"].get<std::string>()
+                                           : "corrald refused without a reason");
+}
+
+}  // namespace corral

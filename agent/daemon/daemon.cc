@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/daemon/daemon.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "agent/daemon/enclaves.h"
+#include "agent/daemon/vm_keeper.h"
+#include "agent/runtime/topology.h"
+#include "policies/registry.h"
+#include "vmm-integration/libvirt_source.h"
+
+namespace corral {
+namespace {
+
+constexpr Duration kPoll = std::chrono::milliseconds(100);
+// How long the first agents may take until the daemon says that it is ready without them.
+constexpr Duration kAgentsPatience = std::chrono::seconds(15);
+
+int Milliseconds(Duration duration) {
+  return static_cast<int>(duration / std::chrono::milliseconds(1));
+}
+
+// corral-agent lies beside corrald: in the build tree below agent/main, installed in the same
+// folder.
+std::string DefaultAgent() {
+  std::error_code error;
+  const std::filesystem::path self =
+      std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+  const std::filesystem::path built = self.parent_path() / "main" / "corral-agent";
+  return std::filesystem::exists(built, error) ? built.string() : (self / "corral-agent").string();
+}
+
+// One daemon per machine: two would start two agents.
+absl::StatusOr<Fd> LockRuntimeDir(const std::string& dir) {
+  mkdir(dir.c_str(), 0755);
+  const std::string path = absl::StrCat(dir, "/corrald.lock");
+  Fd lock(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!lock)
+    return absl::PermissionDeniedError(
+        absl::StrCat("cannot open ", path, ": ", strerror(errno), "; run as root"));
+  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("corrald runs already (", path, " is locked); stop that one first"));
+  }
+  return lock;
+}
+
+// A daemon was here before.
+bool HasEnclaves(const ControlKernel& kernel) {
+  for (const ghost_enclave& enclave : kernel.enclaves()) {
+    if (enclave.in_use) return true;
+  }
+  return false;
+}
+
+// In observe mode: what would be attached.
+class Observer final : public VmSink {
+ public:
+  explicit Observer(Logger& log) : log_(log) {}
+  void OnVcpu(const Vm& vm, const VcpuThread& thread) override {
+    log_(absl::StrCat("observed vCPU ", thread.vcpu, " of ", vm.name, " (thread ", thread.tid,
+                      "); mode: enforce would attach it"));
+  }
+  void OnVcpuGone(const Vm&, const VcpuThread&) override {}
+  void OnVmGone(const Vm& vm) override { log_(absl::StrCat("VM ", vm.name, " has ended")); }
+  void OnNotice(const std::string& text) override { log_(text); }
+
+ private:
+  Logger& log_;
+};
+
+}  // namespace
+
+absl::StatusOr<Config> Daemon::ReadConfig() const {
+  std::vector<PolicyOptions> policies;
+  for (const PolicyInfo& policy : Policies()) policies.push_back({policy.name, policy.options});
+  absl::StatusOr<Config> config = LoadConfig(options_.config, policies);
+  if (!config.ok()) return config;
+  const absl::StatusOr<Topology> topology = Topology::FromHost();
+  if (!topology.ok()) return topology.status();
+  std::vector<CpuSet> cores;
+  for (const Core& core : topology->cores()) cores.push_back(core.siblings);
+  if (const absl::Status status = ResolveCpus(*config, cores); !status.ok()) return status;
+  return config;
+}
+
+absl::Status Daemon::Start() {
+  absl::StatusOr<Config> config = ReadConfig();
+  if (!config.ok()) return config.status();
+  config_ = *std::move(config);
+  absl::StatusOr<Fd> lock = LockRuntimeDir(options_.runtime_dir);
+  if (!lock.ok()) return lock.status();
+  lock_ = *std::move(lock);
+  if (config_.mode == Mode::kObserve) return Observe();
+  absl::StatusOr<std::unique_ptr<BpfControlKernel>> kernel = BpfControlKernel::Open();
+  if (!kernel.ok() || !HasEnclaves(**kernel)) {
+    if (const absl::Status status = CheckLibvirt(); !status.ok()) return status;
+  }
+  if (!kernel.ok()) return kernel.status();
+  kernel_ = *std::move(kernel);
+  return Enforce();
+}
+
+bool Daemon::HoldsVms() const {
+  for (const EnclaveConfig& enclave : config_.enclaves) {
+    if (enclave.libvirt_vms) return true;
+  }
+  return false;
+}
+
+// Before anything is changed: a first daemon without libvirt could not do what it was configured
+// for. One that comes back has agents to look after, and waits for libvirt meanwhile.
+absl::Status Daemon::CheckLibvirt() const {
+  if (!HoldsVms()) return absl::OkStatus();
+  return LibvirtConnection::Open(config_.libvirt_uri,
+                                 {.changed = [] {}, .notice = [](const std::string&) {}})
+      .status();
+}
+
+absl::Status Daemon::Observe() {
+  log_("mode: observe; no thread is touched");
+  if (!HoldsVms()) return absl::OkStatus();
+  sink_ = std::make_unique<Observer>(log_);
+  return StartSource();
+}
+
+absl::Status Daemon::StartSource() {
+  source_ = std::make_unique<LibvirtSource>(config_.libvirt_uri);
+  return source_->Start(*sink_);
+}
+
+absl::Status Daemon::Enforce() {
+  agent_program_ = options_.agent.empty() ? DefaultAgent() : options_.agent;
+  if (access(agent_program_.c_str(), X_OK) != 0) {
+    return absl::NotFoundError(absl::StrCat("there is no agent program at ", agent_program_,
+                                            "; give its path with --agent"));
+  }
+  for (const EnclaveConfig& config : config_.enclaves) {
+    const absl::StatusOr<EnclaveId> id = FindOrCreateEnclave(*kernel_, config);
+    if (!id.ok()) return id.status();
+    Enclave enclave{.config = config, .id = *id};
+    enclave.supervisor = std::make_unique<AgentSupervisor>(
+        *kernel_, AgentFor(*kernel_, config_, config, *id, agent_program_));
+    enclave.threads = std::make_unique<CgroupKeeper>(*kernel_, *id, config.name, config.cgroup);
+    if (config.libvirt_vms)
+      sink_ = std::make_unique<VmKeeper>(*kernel_, *id,
+                                         [this](const std::string& text) { log_(text); });
+    enclaves_.push_back(std::move(enclave));
+  }
+  absl::StatusOr<ControlServer> server =
+      ControlServer::Listen(absl::StrCat(options_.runtime_dir, "/corrald.sock"),
+                            [this](const nlohmann::json& request) { return Handle(request); });
+  if (!server.ok()) return server.status();
+  server_ = std::make_unique<ControlServer>(*std::move(server));
+  AwaitAgents();
+  return sink_ == nullptr ? absl::OkStatus() : StartSource();
+}
+
+void Daemon::AwaitAgents() {
+  for (const Time end = kernel_->Now() + kAgentsPatience; kernel_->Now() < end;
+       poll(nullptr, 0, Milliseconds(kPoll))) {
+    Supervise();
+    bool all = true;
+    for (const Enclave& enclave : enclaves_) all = all && enclave.supervisor->Serving();
+    if (all) return;
+  }
+  log_("not every core has an agent yet; the class schedules those alone");
+}
+
+void Daemon::Supervise() {
+  for (const Enclave& enclave : enclaves_) {
+    if (const std::string event = enclave.supervisor->Poll(kernel_->Now()); !event.empty())
+      log_(event);
+    if (const std::string problems = enclave.threads->Scan(); !problems.empty()) log_(problems);
+  }
+}
+
+void Daemon::Run(int signal_fd) {
+  log_("ready");
+  sd_notify(0, "READY=1");
+  for (;;) {
+    pollfd fds[] = {{.fd = signal_fd, .events = POLLIN},
+                    {.fd = server_ != nullptr ? server_->fd() : -1, .events = POLLIN}};
+    const int ready = poll(fds, 2, Milliseconds(kPoll));
+    Supervise();
+    if (ready <= 0) continue;
+    if (fds[1].revents != 0) server_->Serve();
+    signalfd_siginfo signal;
+    if ((fds[0].revents & POLLIN) == 0 ||
+        read(signal_fd, &signal, sizeof(signal)) != sizeof(signal))
+      continue;
+    if (signal.ssi_signo != SIGHUP) break;
+    sd_notify(0, "RELOADING=1");
+    const absl::Status reloaded = Reload();
+    log_(reloaded.ok()
+             ? "reloaded"
+             : absl::StrCat("reload refused, everything goes on as it was:\n", reloaded.message()));
+    sd_notify(0, "READY=1");
+  }
+  sd_notify(0, "STOPPING=1");
+  if (source_ != nullptr) source_->Stop();
+  log_("stopped; class, agents and VMs go on as they are");
+}
+
+// Policies and their options are taken up; what would need another enclave or another mode is
+// refused, with what to do instead.
+absl::Status Daemon::Reload() {
+  absl::StatusOr<Config> config = ReadConfig();
+  if (!config.ok()) return config.status();
+  bool same = config->mode == config_.mode && config->enclaves.size() == config_.enclaves.size();
+  for (size_t i = 0; same && i < config->enclaves.size(); ++i) {
+    const EnclaveConfig& now = config_.enclaves[i];
+    const EnclaveConfig& wanted = config->enclaves[i];
+    same = now.name == wanted.name && now.cpus == wanted.cpus &&
+           now.libvirt_vms == wanted.libvirt_vms && now.cgroup == wanted.cgroup;
+  }
+  if (!same) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(options_.config,
+                     ": mode, enclaves, their CPUs and what they hold cannot be changed by a "
+                     "reload yet; restart corrald.service"));
+  }
+  config_ = *std::move(config);
+  for (size_t i = 0; i < enclaves_.size(); ++i) {
+    if (const absl::Status status = SwitchPolicy(enclaves_[i], config_.enclaves[i]); !status.ok())
+      return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Daemon::SwitchPolicy(Enclave& enclave, const EnclaveConfig& wanted) {
+  if (wanted.policy == enclave.config.policy && wanted.options == enclave.config.options)
+    return absl::OkStatus();
+  const Time begin = kernel_->Now();
+  const absl::Status status =
+      enclave.supervisor->SwitchTo(AgentFor(*kernel_, config_, wanted, enclave.id, agent_program_));
+  if (!status.ok())
+    return absl::Status(status.code(),
+                        absl::StrCat("enclave ", wanted.name, ": ", status.message()));
+  enclave.config.policy = wanted.policy;
+  enclave.config.options = wanted.options;
+  log_(absl::StrCat("enclave ", wanted.name, " has policy ", wanted.policy, " now, after ",
+                    (kernel_->Now() - begin) / std::chrono::milliseconds(1), " ms"));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Daemon::Enclave*> Daemon::Find(const nlohmann::json& request) {
+  const std::string name = request.value("enclave", nlohmann::json()).is_string()
+                               ? request["enclave"].get<std::string>()
+                               : "";
+  std::string names;
+  for (Enclave& enclave : enclaves_) {
+    if (enclave.config.name == name) return &enclave;
+    absl::StrAppend(&names, names.empty() ? "" : ", ", enclave.config.name);
+  }
+  return absl::NotFoundError(
+      absl::StrCat("there is no enclave \"", name, "\"; there are: ", names));
+}
+
+absl::StatusOr<nlohmann::json> Daemon::Handle(const nlohmann::json& request) {
+  const std::string call = request["call"].get<std::string>();
+  if (call == "policy.set") return SetPolicy(request);
+  if (call == "attach") return AttachProcess(request);
+  if (call == "reload") {
+    if (const absl::Status status = Reload(); !status.ok()) return status;
+    return nlohmann::json::object();
+  }
+  return absl::UnimplementedError(
+      absl::StrCat("there is no call \"", call, "\"; is corralctl newer than corrald?"));
+}
+
+absl::StatusOr<nlohmann::json> Daemon::SetPolicy(const nlohmann::json& request) {
+  const absl::StatusOr<Enclave*> enclave = Find(request);
+  if (!enclave.ok()) return enclave.status();
+  const nlohmann::json policy = request.value("policy", nlohmann::json());
+  if (!policy.is_string()) return absl::InvalidArgumentError("policy.set needs a \"policy\"");
+  const absl::StatusOr<const PolicyInfo*> info = FindPolicy(policy.get<std::string>());
+  if (!info.ok()) return info.status();
+  EnclaveConfig wanted = (*enclave)->config;
+  wanted.policy = std::string((*info)->name);
+  // Options of another policy mean nothing to this one.
+  if (wanted.policy != (*enclave)->config.policy)
+    wanted.options = OptionValues::Defaults((*info)->options);
+  if (const absl::Status status = SwitchPolicy(**enclave, wanted); !status.ok()) return status;
+  return nlohmann::json::object();
+}
+
+absl::StatusOr<nlohmann::json> Daemon::AttachProcess(const nlohmann::json& request) {
+  const absl::StatusOr<Enclave*> enclave = Find(request);
+  if (!enclave.ok()) return enclave.status();
+  const nlohmann::json pid = request.value("pid", nlohmann::json());
+  if (!pid.is_number_integer()) return absl::InvalidArgumentError("attach needs a \"pid\"");
+  if ((*enclave)->config.libvirt_vms) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("enclave ", (*enclave)->config.name, " holds VMs; name one without \"vms\""));
+  }
+  if (const absl::Status status = (*enclave)->threads->AttachProcess(pid.get<pid_t>());
+      !status.ok())
+    return status;
+  return nlohmann::json::object();
+}
+
+}  // namespace corral

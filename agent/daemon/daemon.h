@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// The control plane: what corral.yaml says, made true in the class, and kept true.
+//
+// One loop thread; libvirt's source has threads of its own, which touch only the keeper of VMs and
+// the log. Nothing here is on a path that an agent or a VM waits for.
+#ifndef CORRAL_AGENT_DAEMON_DAEMON_H_
+#define CORRAL_AGENT_DAEMON_DAEMON_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "absl/status/statusor.h"
+#include "agent/daemon/agent_supervisor.h"
+#include "agent/daemon/cgroup_keeper.h"
+#include "agent/daemon/control_socket.h"
+#include "agent/daemon/logger.h"
+#include "config/config.h"
+#include "kernel/bpf/bpf_control_kernel.h"
+#include "vmm-integration/vm_source.h"
+
+namespace corral {
+
+struct DaemonOptions {
+  std::string config = "/etc/corral/corral.yaml";
+  std::string agent;  // program; "": beside corrald
+  std::string runtime_dir = "/run/corral";
+};
+
+class Daemon {
+ public:
+  // `log` must outlive the daemon.
+  Daemon(DaemonOptions options, Logger& log) : options_(std::move(options)), log_(log) {}
+
+  // Reads the configuration, then makes it true. On an error nothing has been changed that was
+  // there before.
+  absl::Status Start();
+  // Until a signal that ends it comes through `signal_fd`, a signalfd; SIGHUP reloads.
+  void Run(int signal_fd);
+
+ private:
+  // One enclave of the configuration, at work.
+  struct Enclave {
+    EnclaveConfig config;
+    EnclaveId id;
+    std::unique_ptr<AgentSupervisor> supervisor;
+    std::unique_ptr<CgroupKeeper> threads;
+  };
+
+  absl::StatusOr<Config> ReadConfig() const;
+  bool HoldsVms() const;
+  absl::Status CheckLibvirt() const;
+  absl::Status Observe();
+  absl::Status Enforce();
+  absl::Status StartSource();
+  void AwaitAgents();
+  void Supervise();
+
+  absl::Status Reload();
+  absl::Status SwitchPolicy(Enclave& enclave, const EnclaveConfig& wanted);
+  absl::StatusOr<Enclave*> Find(const nlohmann::json& request);
+  absl::StatusOr<nlohmann::json> Handle(const nlohmann::json& request);
+  absl::StatusOr<nlohmann::json> SetPolicy(const nlohmann::json& request);
+  absl::StatusOr<nlohmann::json> AttachProcess(const nlohmann::json& request);
+
+  const DaemonOptions options_;
+  Logger& log_;
+  Config config_;
+  std::string agent_program_;
+  Fd lock_;
+  std::unique_ptr<ControlServer> server_;
+  std::unique_ptr<BpfControlKernel> kernel_;
+  std::vector<Enclave> enclaves_;
+  std::unique_ptr<VmSink> sink_;
+  std::unique_ptr<VmSource> source_;  // last: it calls the sink until it is gone
+};
+
+}  // namespace corral
+
+#endif  // CORRAL_AGENT_DAEMON_DAEMON_H_

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/daemon/enclaves.h"
+
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+
+namespace corral {
+namespace {
+
+std::vector<CoreId> CoresOf(const ControlKernel& kernel, EnclaveId enclave) {
+  std::vector<CoreId> cores;
+  for (uint32_t id = 0; id < kernel.cores().size(); ++id) {
+    if (kernel.cores()[id].enclave == enclave.value()) cores.push_back(CoreId(id));
+  }
+  return cores;
+}
+
+CpuSet CpusOf(const ControlKernel& kernel, EnclaveId enclave) {
+  CpuSet cpus;
+  for (const CoreId core : CoresOf(kernel, enclave)) {
+    const ghost_core_state& state = kernel.cores()[core.value()];
+    for (uint32_t i = 0; i < state.nr_cpus; ++i) cpus.Insert(CpuId(state.cpus[i]));
+  }
+  return cpus;
+}
+
+}  // namespace
+
+absl::StatusOr<EnclaveId> FindOrCreateEnclave(ControlKernel& kernel, const EnclaveConfig& config) {
+  for (uint32_t id = 1; id < kernel.enclaves().size(); ++id) {
+    const ghost_enclave& enclave = kernel.enclaves()[id];
+    if (!enclave.in_use ||
+        absl::string_view(enclave.name, strnlen(enclave.name, sizeof(enclave.name))) != config.name)
+      continue;
+    const CpuSet cpus = CpusOf(kernel, EnclaveId(id));
+    if (cpus == *config.cpus) return EnclaveId(id);
+    return absl::FailedPreconditionError(absl::StrCat(
+        "enclave ", config.name, " has CPUs ", cpus.Format(), " now and shall have ",
+        config.cpus->Format(), "; restart corral-class.service to change an enclave's CPUs"));
+  }
+  EnclaveSpec spec{.name = config.name, .cpus = *config.cpus};
+  if (const Duration tenure = config.options.GetDuration("tenure"); tenure > Duration::zero())
+    spec.tenure = tenure;
+  return kernel.CreateEnclave(spec);
+}
+
+AgentSpec AgentFor(const ControlKernel& kernel, const Config& config, const EnclaveConfig& enclave,
+                   EnclaveId id, const std::string& program) {
+  return {.program = program,
+          .enclave = enclave.name,
+          .enclave_id = id,
+          .cores = CoresOf(kernel, id),
+          .policy = enclave.policy,
+          .options_json = enclave.options.ToJson(),
+          .housekeeping = config.housekeeping};
+}
+
+}  // namespace corral

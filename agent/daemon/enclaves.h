@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Makes the class's enclaves be those of the configuration. What a former daemon made is found and
+// kept.
+#ifndef CORRAL_AGENT_DAEMON_ENCLAVES_H_
+#define CORRAL_AGENT_DAEMON_ENCLAVES_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "agent/daemon/agent_launcher.h"
+#include "config/config.h"
+#include "kernel/ghost_kernel.h"
+
+namespace corral {
+
+// Finds the enclave, or makes it. FailedPrecondition: it is there, but with other CPUs; says what
+// to do.
+absl::StatusOr<EnclaveId> FindOrCreateEnclave(ControlKernel& kernel, const EnclaveConfig& config);
+
+// The agent that the configuration wants for an enclave.
+AgentSpec AgentFor(const ControlKernel& kernel, const Config& config, const EnclaveConfig& enclave,
+                   EnclaveId id, const std::string& program);
+
+}  // namespace corral
+
+#endif  // CORRAL_AGENT_DAEMON_ENCLAVES_H_

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/daemon/logger.h"
+
+#include <cstdio>
+
+#include "absl/strings/str_split.h"
+
+namespace corral {
+
+void Logger::operator()(absl::string_view text) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (const absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
+    fprintf(stderr, "corrald: %.*s\n", static_cast<int>(line.size()), line.data());
+  }
+}
+
+}  // namespace corral

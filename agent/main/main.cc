@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// corral-agent: serves one enclave with one policy, until SIGTERM or until the class goes away.
+//
+//   corral-agent --enclave NAME --policy NAME [--housekeeping CPULIST]
+//
+// Descriptors come by the protocol of sd_listen_fds_with_names(3): those of the class, and
+// "options", a sealed memory file with the policy's options as JSON. Without one the defaults hold.
+// Exit codes: exit_codes.h.
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <string>
+
+#include "agent/main/exit_codes.h"
+#include "agent/main/sealed_options.h"
+#include "agent/runtime/agent_threads.h"
+#include "agent/runtime/enclave_state.h"
+#include "kernel/bpf/bpf_agent_kernel.h"
+#include "policies/registry.h"
+
+namespace corral {
+namespace {
+
+struct CommandLine {
+  std::string enclave;
+  std::string policy = "secure_vm";
+  std::string housekeeping;
+};
+
+void Log(const CommandLine& line, absl::string_view level, absl::string_view text) {
+  fprintf(stderr, "corral-agent[%s]: %s%.*s\n", line.enclave.c_str(), std::string(level).c_str(),
+          static_cast<int>(text.size()), text.data());
+}
+
+int Fail(const CommandLine& line, const absl::Status& status, int code) {
+  Log(line, "error: ", status.message());
+  return code;
+}
+
+// Everything that the agent consists of, in the order in which it is made.
+struct Agent {
+  std::unique_ptr<AgentKernel> kernel;
+  std::unique_ptr<EnclaveState> state;
+  std::unique_ptr<PerCorePolicy> policy;
+  std::unique_ptr<PerCoreAgents> agents;
+  std::unique_ptr<AgentThreads> threads;
+};
+
+absl::Status MakePolicy(const CommandLine& line, Agent& agent) {
+  const absl::StatusOr<const PolicyInfo*> info = FindPolicy(line.policy);
+  if (!info.ok()) return absl::InvalidArgumentError(info.status().message());
+  const absl::StatusOr<std::string> json = InheritedOptions();
+  if (!json.ok()) return json.status();
+  const absl::StatusOr<OptionValues> options = OptionValues::FromJson((*info)->options, *json);
+  if (!options.ok()) return absl::InvalidArgumentError(options.status().message());
+  // The descriptors of the class are taken last: this empties the environment of them.
+  absl::StatusOr<std::unique_ptr<BpfAgentKernel>> kernel =
+      BpfAgentKernel::FromInheritedFds(line.enclave);
+  if (!kernel.ok()) return kernel.status();
+  agent.kernel = *std::move(kernel);
+  const absl::StatusOr<Topology> host = Topology::FromHost();
+  if (!host.ok()) return host.status();
+  absl::StatusOr<std::unique_ptr<EnclaveState>> state = EnclaveState::Create(*agent.kernel, *host);
+  if (!state.ok()) return state.status();
+  agent.state = *std::move(state);
+  absl::StatusOr<std::unique_ptr<PerCorePolicy>> policy =
+      (*info)->make_per_core({.topology = agent.state->topology(),
+                              .nr_slots = agent.kernel->info().nr_slots,
+                              .options = *options});
+  if (!policy.ok()) return policy.status();
+  agent.policy = *std::move(policy);
+  return absl::OkStatus();
+}
+
+absl::Status MakeThreads(const CommandLine& line, Agent& agent) {
+  const absl::StatusOr<CpuSet> housekeeping = CpuSet::Parse(line.housekeeping);
+  if (!housekeeping.ok()) return housekeeping.status();
+  agent.agents = std::make_unique<PerCoreAgents>(*agent.state, *agent.policy);
+  absl::StatusOr<std::unique_ptr<AgentThreads>> threads =
+      AgentThreads::Create(*agent.state, *agent.agents, {.housekeeping = *housekeeping});
+  if (!threads.ok()) return threads.status();
+  agent.threads = *std::move(threads);
+  return absl::OkStatus();
+}
+
+// Blocks the signals that end us, for this thread and those to come, and gives a descriptor for
+// them.
+int SignalFd() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  sigprocmask(SIG_BLOCK, &set, nullptr);
+  return signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+// Until a signal asks us to leave or a loop has ended by itself.
+void AwaitEnd(int signal_fd, const AgentThreads& threads) {
+  pollfd fds[] = {{.fd = signal_fd, .events = POLLIN}, {.fd = threads.done_fd(), .events = POLLIN}};
+  while (poll(fds, 2, -1) < 0 && errno == EINTR) {
+  }
+}
+
+int Serve(const CommandLine& line) {
+  const int signal_fd = SignalFd();
+  Agent agent;
+  absl::Status status = MakePolicy(line, agent);
+  if (status.ok()) status = MakeThreads(line, agent);
+  if (!status.ok()) return Fail(line, status, ExitCodeOf(status));
+  if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0) {
+    Log(line, "warning: ",
+        "memory could not be locked, so page faults may delay decisions; raise LimitMEMLOCK");
+  }
+  agent.threads->Start();
+  sd_notify(0, "READY=1");
+  Log(line, "",
+      std::string("policy ") + line.policy + " on CPUs " + agent.state->topology().cpus().Format());
+  AwaitEnd(signal_fd, *agent.threads);
+  sd_notify(0, "STOPPING=1");
+  for (const std::string& warning : agent.threads->warnings()) Log(line, "warning: ", warning);
+  status = agent.threads->Stop();
+  Log(line, "counters: ", agent.agents->Totals().Format());
+  return status.ok() ? kExitOk : Fail(line, status, kExitLost);
+}
+
+}  // namespace
+}  // namespace corral
+
+int main(int argc, char** argv) {
+  corral::CommandLine line;
+  CLI::App app("Serves one enclave of the scheduling class with one policy. Started by corrald.");
+  app.add_option("--enclave", line.enclave, "name of the enclave")->required();
+  app.add_option("--policy", line.policy, "policy that decides")->capture_default_str();
+  app.add_option("--housekeeping", line.housekeeping,
+                 "CPUs for the agent's threads, as a cpulist; default: each on its own core");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? corral::kExitOk : corral::kExitUsage;
+  }
+  return corral::Serve(line);
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/runtime/agent_threads.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "agent/runtime/loop_timing.h"
+
+namespace corral {
+
+PerCoreAgents::PerCoreAgents(EnclaveState& state, PerCorePolicy& policy) : lead_(state, policy) {
+  for (int core = 0; core < state.topology().nr_cores(); ++core) {
+    policies_.push_back(policy.MakeCore(core));
+    Lead* const lead = core == state.lead() ? &lead_ : nullptr;
+    loops_.push_back(std::make_unique<PerCoreLoop>(state, core, *policies_.back(), lead));
+  }
+}
+
+LoopCounters PerCoreAgents::Totals() const {
+  LoopCounters totals;
+  for (const std::unique_ptr<PerCoreLoop>& loop : loops_) totals += loop->counters();
+  return totals;
+}
+
+absl::StatusOr<std::unique_ptr<AgentThreads>> AgentThreads::Create(EnclaveState& state,
+                                                                   PerCoreAgents& agents,
+                                                                   const Options& options) {
+  const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (fd < 0) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("no event descriptor: ", strerror(errno), "; raise LimitNOFILE"));
+  }
+  return std::unique_ptr<AgentThreads>(new AgentThreads(state, agents, options, fd));
+}
+
+AgentThreads::AgentThreads(EnclaveState& state, PerCoreAgents& agents, const Options& options,
+                           int done_fd)
+    : state_(state), agents_(agents), options_(options), done_fd_(done_fd) {}
+
+AgentThreads::~AgentThreads() {
+  Stop().IgnoreError();
+  close(done_fd_);
+}
+
+void AgentThreads::Start() {
+  // Signals are for the main thread; threads inherit the mask.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  results_.assign(agents_.nr_loops(), absl::OkStatus());
+  for (int core = 0; core < agents_.nr_loops(); ++core) {
+    threads_.emplace_back([this, core] { Main(core); });
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+absl::Status AgentThreads::Stop() {
+  stop_.store(true, std::memory_order_release);
+  for (size_t i = 0; i < threads_.size(); ++i) state_.queue(static_cast<int>(i)).Wake();
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+  for (const absl::Status& result : results_) {
+    if (!result.ok()) return result;
+  }
+  return absl::OkStatus();
+}
+
+std::vector<std::string> AgentThreads::warnings() const {
+  std::vector<std::string> lines;
+  if (not_fifo_.load()) {
+    lines.push_back(
+        "agents run without SCHED_FIFO, so busy hosts delay their decisions; grant CAP_SYS_NICE or "
+        "LimitRTPRIO=1");
+  }
+  if (not_pinned_.load()) {
+    lines.push_back(absl::StrCat("agents could not be pinned to ",
+                                 options_.housekeeping.empty()
+                                     ? std::string("their cores")
+                                     : absl::StrCat("CPUs ", options_.housekeeping.Format()),
+                                 "; do the CPUs exist, and does the cgroup's cpuset allow them?"));
+  }
+  return lines;
+}
+
+void AgentThreads::Main(int core) {
+  PerCoreLoop& loop = agents_.loop(core);
+  Prepare(core);
+  absl::Status status = EnterWithPatience(loop);
+  if (status.ok() && !stop_.load(std::memory_order_acquire)) {
+    status = loop.Run(stop_);
+    // Leaving a class that is gone, or a core that was taken from us, fails and does not matter.
+    loop.Leave().IgnoreError();
+  }
+  results_[core] = std::move(status);
+  if (stop_.load(std::memory_order_acquire)) return;
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = write(done_fd_, &one, sizeof(one));
+}
+
+// Neither is needed for the agent to be right, only for it to be fast: so failures are told, not
+// fatal.
+void AgentThreads::Prepare(int core) {
+  pthread_setname_np(pthread_self(), absl::StrCat("agent/", core).c_str());
+  const Core& place = state_.topology().core(core);
+  cpu_set_t cpus;
+  CPU_ZERO(&cpus);
+  const CpuSet& wanted = options_.housekeeping.empty() ? place.siblings : options_.housekeeping;
+  wanted.ForEach([&](CpuId cpu) { CPU_SET(cpu.value(), &cpus); });
+  if (pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus) != 0) not_pinned_.store(true);
+  sched_param param{};
+  param.sched_priority = options_.fifo_priority;
+  if (pthread_setschedparam(pthread_self(), SCHED_FIFO, &param) != 0) not_fifo_.store(true);
+}
+
+// In an upgrade in place the former agent of the core leaves when it is told to; until then the
+// core is occupied.
+absl::Status AgentThreads::EnterWithPatience(PerCoreLoop& loop) {
+  for (;;) {
+    const absl::Status status = loop.Enter();
+    const Core& place = state_.topology().core(loop.core());
+    const ghost_core_state& core = state_.kernel().cores()[place.id.value()];
+    const bool occupied = !status.ok() && __atomic_load_n(&core.agent_tid, __ATOMIC_RELAXED) != 0;
+    if (!occupied || stop_.load(std::memory_order_acquire)) {
+      return occupied ? absl::OkStatus() : status;
+    }
+    std::this_thread::sleep_for(loop_timing::kEnterRetry);
+  }
+}
+
+}  // namespace corral

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// The lead: the loop of the enclave's first core, which takes in tasks that nobody owns and has the
+// policy place them.
+//
+// Everything goes by slot and status word: a TASK_NEW message, the scan at a takeover, the end of a
+// task and a task that changed hands all lead to Consider(). Only the lead takes a slot out of
+// nobody's hands, so owners never race. Called from the lead's loop.
+#ifndef CORRAL_AGENT_RUNTIME_LEAD_H_
+#define CORRAL_AGENT_RUNTIME_LEAD_H_
+
+#include <vector>
+
+#include "agent/runtime/counters.h"
+#include "agent/runtime/enclave_state.h"
+#include "agent/runtime/policy.h"
+
+namespace corral {
+
+class Lead {
+ public:
+  // `state` and `policy` must outlive the lead.
+  Lead(EnclaveState& state, PerCorePolicy& policy)
+      : state_(state), policy_(policy), places_(state.tasks().size()) {}
+
+  // Looks at the slot and does what is due: hands an announced task of ours that nobody owns to the
+  // core that the policy chooses, or corrects the policy's account. `announced` is the gtid of a
+  // TASK_NEW message, or 0.
+  void Consider(uint32_t slot, Gtid announced = Gtid(0));
+  // Considers every slot: at the start, and when messages were lost.
+  void Discover();
+  // Part of the self-check: takes in tasks that were nobody's at two checks in a row, and counts
+  // them as repairs.
+  void SelfCheck(LoopCounters& counters);
+
+ private:
+  struct Place {
+    int core = -1;
+    PlacementRequest request;
+    Gtid announced{0};  // a TASK_NEW that came while the slot still had its former owner
+    uint64_t orphan = 0;
+  };
+
+  bool IsOrphan(uint32_t slot, const ghost_status_word& word) const;
+  int Choose(const ghost_status_word& word, const PlacementRequest& request);
+  void Account(Place& place, int core, const PlacementRequest& request);
+
+  EnclaveState& state_;
+  PerCorePolicy& policy_;
+  std::vector<Place> places_;
+};
+
+}  // namespace corral
+
+#endif  // CORRAL_AGENT_RUNTIME_LEAD_H_

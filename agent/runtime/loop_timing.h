@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The waits of an agent loop. None of them matters to a policy; they bound how long a doubt may
+// last.
+#ifndef CORRAL_AGENT_RUNTIME_LOOP_TIMING_H_
+#define CORRAL_AGENT_RUNTIME_LOOP_TIMING_H_
+
+#include <chrono>
+
+#include "kernel/types.h"
+
+namespace corral::loop_timing {
+
+// Records against status words. A message lost without a sign is found within two of these.
+inline constexpr Duration kSelfCheck = std::chrono::seconds(1);
+// A status word may show a task on CPU that is just leaving: looked at again so often.
+inline constexpr Duration kSettle = std::chrono::milliseconds(1);
+inline constexpr int kSettleLooks = 3;
+// A commit that failed for reasons that pass by themselves.
+inline constexpr Duration kFirstBackoff = std::chrono::microseconds(50);
+inline constexpr Duration kLastBackoff = std::chrono::milliseconds(10);
+// Commits within one turn.
+inline constexpr int kRounds = 4;
+// A task that CPUs refuse this often in a row waits: 1, 2, 4 ... 64 ms.
+inline constexpr int kRefusals = 3;
+inline constexpr Duration kFirstParking = std::chrono::milliseconds(1);
+inline constexpr int kParkingDoublings = 6;
+// A sibling that the class calls offline is tried again.
+inline constexpr Duration kOffline = std::chrono::milliseconds(100);
+// Until a former agent of the core has left.
+inline constexpr Duration kEnterRetry = std::chrono::milliseconds(10);
+
+}  // namespace corral::loop_timing
+
+#endif  // CORRAL_AGENT_RUNTIME_LOOP_TIMING_H_

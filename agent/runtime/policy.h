@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a scheduling policy is: callbacks that mirror the class's messages, and one Schedule step.
+//
+// A per-core policy is two objects. PerCorePolicy stands for the enclave: it places tasks and makes
+// the second, a CorePolicy for each core, which decides what that core runs. A loop of the runtime
+// drives them, and tells them the same story whether it came by message, from a status word, or at
+// a takeover. (A centralized policy will implement TaskEvents for all cores at once.)
+//
+// Thread rules: a CorePolicy is called by the loop of its core only. PlaceTask, TaskPlaced and
+// TaskUnplaced are called by the loop of the enclave's first core, the lead, while other cores run:
+// they share nothing with the CorePolicies. No callback may block, take a lock or make a system
+// call; only TaskNew may allocate.
+#ifndef CORRAL_AGENT_RUNTIME_POLICY_H_
+#define CORRAL_AGENT_RUNTIME_POLICY_H_
+
+#include <memory>
+
+#include "agent/runtime/task.h"
+#include "agent/runtime/transaction.h"
+#include "kernel/types.h"
+
+namespace corral {
+
+// Each is called after the Task was brought up to date. A task is in the policy's hands from
+// TaskNew to TaskDeparted.
+class TaskEvents {
+ public:
+  virtual ~TaskEvents() = default;
+
+  // task.state says whether it is blocked, queued, or already on a CPU (task.cpu) because the class
+  // or a former agent put it there.
+  virtual void TaskNew(Task& task, Time now) = 0;
+  virtual void TaskWakeup(Task& task, Time now) = 0;   // was blocked, is queued
+  virtual void TaskBlocked(Task& task, Time now) = 0;  // was queued or on a CPU
+  virtual void TaskPreempt(Task& task,
+                           Time now) = 0;  // lost its CPU, or the decision to run it, and is queued
+  virtual void TaskYield(Task& task, Time now) { TaskPreempt(task, now); }
+  virtual void TaskLatchFailure(Task& task, Time now) { TaskPreempt(task, now); }
+  // The class put it on task.cpu without being told, or it is there and nobody had noticed.
+  virtual void TaskOnCpu(Task& task, Time now) = 0;
+  virtual void TaskDeparted(Task& task, Time now) = 0;
+  virtual void TaskDead(Task& task, Time now) { TaskDeparted(task, now); }
+  virtual void TaskAffinityChanged(Task&, Time) {}
+  virtual void TaskPriorityChanged(Task&, Time) {}
+  // Weight, budget, period or cap. A change of domain comes as TaskDeparted and TaskNew.
+  virtual void TaskAttributesChanged(Task&, Time) {}
+  virtual void CpuTimerExpired(CpuId, Time) {}
+};
+
+class CorePolicy : public TaskEvents {
+ public:
+  // Proposes what the core shall run from now on; leaves `txn` as it is (all KEEP) if nothing
+  // should change. Changes nothing else: whether the class agreed is told by Committed, or by
+  // callbacks about the tasks that were the obstacle and another Schedule.
+  virtual void Schedule(Time now, CoreTransaction& txn) = 0;
+  // The class latched `txn`; its tasks are on CPU (task.state is kOnCpu).
+  virtual void Committed(const CoreTransaction& txn, Time now) = 0;
+  // When Schedule has to be called even if nothing happens; Time::max() for never.
+  virtual Time NextDeadline() const = 0;
+  // Whether the policy holds `task` ready to run. For the runtime's self-check.
+  virtual bool IsQueued(const Task& task) const = 0;
+};
+
+// What is known of a task that is to be placed.
+struct PlacementRequest {
+  DomainId domain;
+  uint32_t vcpu = 0;
+  Duration budget{0};
+  Duration period{0};
+};
+
+class PerCorePolicy {
+ public:
+  virtual ~PerCorePolicy() = default;
+
+  // `core` is a position in the enclave's topology, from 0. Called once for each before anything
+  // else.
+  virtual std::unique_ptr<CorePolicy> MakeCore(int core) = 0;
+
+  // Which core shall run the task.
+  virtual int PlaceTask(const PlacementRequest& task) = 0;
+  // The task is on `core` now: as asked for, or because it was found there. Each is taken back by
+  // one TaskUnplaced.
+  virtual void TaskPlaced(const PlacementRequest& task, int core) = 0;
+  virtual void TaskUnplaced(const PlacementRequest& task, int core) = 0;
+};
+
+}  // namespace corral
+
+#endif  // CORRAL_AGENT_RUNTIME_POLICY_H_

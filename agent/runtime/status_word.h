@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reading a status word that the class writes meanwhile.
+//
+// The class writes the flags before the barrier, and the message after both. So a copy made here is
+// at least as new as its barrier says, and whatever is newer than its barrier still has its message
+// to come. No allocation, no system call; any thread.
+#ifndef CORRAL_AGENT_RUNTIME_STATUS_WORD_H_
+#define CORRAL_AGENT_RUNTIME_STATUS_WORD_H_
+
+#include <atomic>
+
+#include "kernel/abi/ghost.h"
+
+namespace corral {
+
+// Each field is loaded once per try; a barrier that stood still in between makes the copy
+// consistent.
+inline ghost_status_word ReadStatusWord(const ghost_status_word& shared) {
+  ghost_status_word copy{};
+  for (int attempt = 0; attempt < 4; ++attempt) {
+    copy.barrier = __atomic_load_n(&shared.barrier, __ATOMIC_ACQUIRE);
+    copy.gtid = __atomic_load_n(&shared.gtid, __ATOMIC_RELAXED);
+    copy.runtime_ns = __atomic_load_n(&shared.runtime_ns, __ATOMIC_RELAXED);
+    copy.switch_time_ns = __atomic_load_n(&shared.switch_time_ns, __ATOMIC_RELAXED);
+    copy.flags = __atomic_load_n(&shared.flags, __ATOMIC_RELAXED);
+    copy.cpu = __atomic_load_n(&shared.cpu, __ATOMIC_RELAXED);
+    copy.tid = __atomic_load_n(&shared.tid, __ATOMIC_RELAXED);
+    copy.tgid = __atomic_load_n(&shared.tgid, __ATOMIC_RELAXED);
+    copy.domain = __atomic_load_n(&shared.domain, __ATOMIC_RELAXED);
+    copy.enclave = __atomic_load_n(&shared.enclave, __ATOMIC_RELAXED);
+    copy.queue = __atomic_load_n(&shared.queue, __ATOMIC_RELAXED);
+    copy.weight = __atomic_load_n(&shared.weight, __ATOMIC_RELAXED);
+    copy.budget_ns = __atomic_load_n(&shared.budget_ns, __ATOMIC_RELAXED);
+    copy.period_ns = __atomic_load_n(&shared.period_ns, __ATOMIC_RELAXED);
+    copy.cap_ns = __atomic_load_n(&shared.cap_ns, __ATOMIC_RELAXED);
+    copy.vcpu = __atomic_load_n(&shared.vcpu, __ATOMIC_RELAXED);
+    std::atomic_thread_fence(std::memory_order_acquire);
+    if (__atomic_load_n(&shared.barrier, __ATOMIC_RELAXED) == copy.barrier) break;
+  }
+  return copy;
+}
+
+}  // namespace corral
+
+#endif  // CORRAL_AGENT_RUNTIME_STATUS_WORD_H_

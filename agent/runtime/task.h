@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an agent knows about a task, and the table of all of them.
+//
+// One table per agent process, storage for every slot of the class made once at the start. Each
+// record has one owner at a time, the loop of one core: only the owner reads and writes the record.
+// Ownership moves by a release store of the owner word, followed by a post to the new owner's
+// mailbox (slot_mailbox.h). Units: ns.
+#ifndef CORRAL_AGENT_RUNTIME_TASK_H_
+#define CORRAL_AGENT_RUNTIME_TASK_H_
+
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "agent/runtime/list.h"
+#include "kernel/types.h"
+
+namespace corral {
+
+enum class TaskState : uint8_t {
+  kNone,  // the record is not in use
+  kBlocked,
+  kQueued,  // runnable, waits for the policy
+  kOnCpu,   // given to a CPU: latched or running there
+  kParked,  // runnable, but its CPUs keep refusing it: hidden from the policy for a while
+};
+
+struct Task {
+  uint32_t slot = 0;
+  Gtid gtid{0};
+  uint64_t barrier = 0;
+  TaskState state = TaskState::kNone;
+  CpuId cpu{-1};  // where it runs or ran last
+  DomainId domain{0};
+  pid_t tid = 0;
+  pid_t tgid = 0;
+  uint32_t vcpu = 0;
+  uint32_t weight = 100;
+  Duration budget{0};
+  Duration period{0};
+  Duration cap{0};
+  Duration runtime{0};  // up to the last message
+  // Decisions in a row that could not be carried out. A policy may try another sibling then.
+  int latch_failures = 0;
+
+  // The rest belongs to task_tracker.cc and per_core_loop.cc.
+  bool from_status_word =
+      false;                 // `barrier` was read there: the message of that event may still come
+  uint64_t event_ns = 0;     // time of the last message
+  uint64_t on_since_ns = 0;  // as read in the status word: when this stint on a CPU began
+  uint64_t suspect_barrier = 0;  // self-check: the contradiction that was seen last time
+  uint64_t suspect_switch_ns = 0;
+  int settle_looks = 0;          // look at its status word that many times more
+  bool refused_by_cpus = false;  // it is parked because CPUs, not the class, refused it
+  int moves = 0;                 // from core to core in a row, in search of a CPU that takes it
+  Time parked_until{};
+  ListHook<Task> owned;
+  ListHook<Task> parked;
+  ListHook<Task> leaving;  // occupants.h
+};
+
+class TaskTable {
+ public:
+  static constexpr int kNobody = -1;
+
+  explicit TaskTable(uint32_t nr_slots) : tasks_(nr_slots), owners_(nr_slots) {
+    for (uint32_t i = 0; i < nr_slots; ++i) {
+      tasks_[i].slot = i;
+      owners_[i].store(kNobody, std::memory_order_relaxed);
+    }
+  }
+
+  uint32_t size() const { return static_cast<uint32_t>(tasks_.size()); }
+  Task& operator[](uint32_t slot) { return tasks_[slot]; }
+
+  // The position of the owning core in the enclave's topology, or kNobody. Any thread.
+  int owner(uint32_t slot) const { return owners_[slot].load(std::memory_order_acquire); }
+  // Only by the owner, or by the lead while nobody owns it.
+  void SetOwner(uint32_t slot, int core) { owners_[slot].store(core, std::memory_order_seq_cst); }
+
+ private:
+  std::vector<Task> tasks_;
+  std::vector<std::atomic<int>> owners_;
+};
+
+// A policy's own record per task, with the ownership of the Task that it belongs to.
+template <typename T>
+class PerTask {
+ public:
+  explicit PerTask(uint32_t nr_slots) : items_(nr_slots) {}
+  T& operator[](const Task& task) { return items_[task.slot]; }
+  const T& operator[](const Task& task) const { return items_[task.slot]; }
+
+ private:
+  std::vector<T> items_;
+};
+
+}  // namespace corral
+
+#endif  // CORRAL_AGENT_RUNTIME_TASK_H_

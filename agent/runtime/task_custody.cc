@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// PerCoreLoop, second part: which tasks are ours, and how we make sure that none gets lost.
+#include <algorithm>
+
+#include "agent/runtime/loop_timing.h"
+#include "agent/runtime/per_core_loop.h"
+
+namespace corral {
+
+using namespace loop_timing;
+
+// The slot is ours and its record empty. Messages of the task go to our queue before its status
+// word is read for the record, so what is not in the one comes by the other.
+void PerCoreLoop::Adopt(uint32_t slot, Time now) {
+  for (int attempt = 0; attempt < 8; ++attempt) {
+    ghost_status_word word = tracker_.Read(slot);
+    if (!tracker_.IsOurs(word)) return Release(slot);
+    if (word.flags & GHOST_SW_ONCPU) {
+      const int runs_on = state_.topology().CoreOf(CpuId(word.cpu));
+      if (runs_on >= 0 && runs_on != core_) return Give(state_.tasks()[slot], runs_on, now);
+    }
+    const absl::Status status = AssociateToUs(word);
+    if (status.code() == absl::StatusCode::kAborted) continue;
+    if (status.code() == absl::StatusCode::kNotFound) return Release(slot);
+    if (!status.ok()) break;
+    word = tracker_.Read(slot);
+    if (!tracker_.IsOurs(word)) return Release(slot);
+    Task& task = state_.tasks()[slot];
+    owned_.PushBack(task);
+    ++counters_.adopted;
+    tracker_.Adopt(task, word, now);
+    if (task.state == TaskState::kOnCpu) {
+      NoteOnCpu(task);
+      settle_at_ = std::min(settle_at_, now + kSettle);
+    }
+    return;
+  }
+  ++counters_.association_failures;
+  adopt_again_at_ = std::min(adopt_again_at_, now + kLastBackoff);
+}
+
+// Slots that are ours while their records are empty: association failed. Rare, so there is no list
+// of them.
+void PerCoreLoop::AdoptAgain(Time now) {
+  adopt_again_at_ = Time::max();
+  TaskTable& tasks = state_.tasks();
+  for (uint32_t slot = 0; slot < tasks.size(); ++slot) {
+    if (tasks.owner(slot) == core_ && tasks[slot].state == TaskState::kNone) Adopt(slot, now);
+  }
+}
+
+absl::Status PerCoreLoop::AssociateToUs(const ghost_status_word& word) {
+  const QueueId ours = state_.queue_id(core_);
+  if (word.queue == ours.value()) return absl::OkStatus();
+  return kernel_.Associate(Gtid(word.gtid), word.barrier, ours);
+}
+
+bool PerCoreLoop::Reconcile(Task& task, Time now) {
+  if (tracker_.Reconcile(task, now) == TaskTracker::Outcome::kGone) {
+    Release(task.slot);
+    return false;
+  }
+  if (task.state != TaskState::kParked) parked_.Erase(task);
+  if (task.settle_looks > 0) settle_at_ = std::min(settle_at_, now + kSettle);
+  if (task.state != TaskState::kOnCpu) return true;
+  const int runs_on = state_.topology().CoreOf(task.cpu);
+  if (runs_on >= 0 && runs_on != core_) {
+    Give(task, runs_on, now);
+    return false;
+  }
+  NoteOnCpu(task);
+  return true;
+}
+
+// Found on a CPU. If that is news, it is not by our last word, and whoever had that is leaving.
+void PerCoreLoop::NoteOnCpu(Task& task) {
+  const int sibling = place_.SiblingOf(task.cpu);
+  const bool by_our_word = task.leaving.linked || !task.from_status_word;
+  if (sibling >= 0 && !by_our_word) occupants_.Put(sibling, &task);
+}
+
+// Empties the record, whoever shall have the slot next.
+void PerCoreLoop::Vacate(Task& task) {
+  const uint32_t slot = task.slot;
+  owned_.Erase(task);
+  parked_.Erase(task);
+  occupants_.Forget(task);
+  task = Task();
+  task.slot = slot;
+}
+
+// The policy was told. The lead looks whether the slot has a new task already.
+void PerCoreLoop::Release(uint32_t slot) {
+  Task& task = state_.tasks()[slot];
+  if (task.state != TaskState::kNone) ++counters_.released;
+  Vacate(task);
+  state_.tasks().SetOwner(slot, TaskTable::kNobody);
+  state_.Post(core_, state_.lead(), slot);
+}
+
+// Hands the task to the loop of another core, which associates it and learns the rest from its
+// status word.
+void PerCoreLoop::Give(Task& task, int core, Time now) {
+  const uint32_t slot = task.slot;
+  ++counters_.given;
+  if (task.state != TaskState::kNone) policy_.TaskDeparted(task, now);
+  const int moves = task.moves + 1;
+  Vacate(task);
+  task.moves = moves;
+  state_.tasks().SetOwner(slot, core);
+  state_.Post(core_, core, slot);
+  if (core != state_.lead()) state_.Post(core_, state_.lead(), slot);
+}
+
+void PerCoreLoop::Rescan(Time now) {
+  ++counters_.rescans;
+  for (Task* next = owned_.front(); next != nullptr;) {
+    Task& task = *next;
+    next = owned_.Next(task);
+    Reconcile(task, now);
+  }
+  if (lead_ != nullptr) lead_->Discover();
+}
+
+void PerCoreLoop::Settle(Time now) {
+  settle_at_ = Time::max();
+  for (Task* next = owned_.front(); next != nullptr;) {
+    Task& task = *next;
+    next = owned_.Next(task);
+    if (task.settle_looks == 0) continue;
+    --task.settle_looks;
+    Reconcile(task, now);  // asks for the next look
+  }
+}
+
+void PerCoreLoop::SelfCheck(Time now) {
+  if (kernel_.info().enabled == 0) {
+    status_ = absl::FailedPreconditionError(
+        "the scheduling class is not enabled any more; see `corralctl status` for the reason");
+    return;
+  }
+  for (Task* next = owned_.front(); next != nullptr;) {
+    Task& task = *next;
+    next = owned_.Next(task);
+    if (tracker_.ContradictsTwice(task)) {
+      ++counters_.repairs;
+      if (Reconcile(task, now)) tracker_.Repair(task, now);
+    } else if (task.state == TaskState::kQueued && !policy_.IsQueued(task)) {
+      ++counters_.repairs;
+      policy_.TaskDeparted(task, now);
+      policy_.TaskNew(task, now);
+    }
+  }
+  if (lead_ != nullptr) lead_->SelfCheck(counters_);
+}
+
+// A CPU could not take the task, or the class refused it for no reason that we can see. Nobody else
+// shall wait behind it, so after a try on every sibling it is parked.
+void PerCoreLoop::NoteRefusal(Task& task, bool by_cpus, Time now) {
+  ++task.latch_failures;
+  const int refusals = std::max(kRefusals, place_.nr_cpus);
+  if (task.latch_failures < refusals || task.state != TaskState::kQueued) return;
+  const int rounds = by_cpus ? task.moves / state_.topology().nr_cores() : 0;
+  const int doublings = std::min(task.latch_failures - refusals + rounds, kParkingDoublings);
+  policy_.TaskBlocked(task, now);
+  task.state = TaskState::kParked;
+  task.refused_by_cpus = by_cpus;
+  task.parked_until = now + kFirstParking * (1 << doublings);
+  parked_.PushBack(task);
+  ++counters_.parked;
+}
+
+// What the CPUs of this core do not take may be pinned to another core: a status word does not tell
+// affinity. So it moves on, slower with each round over all cores.
+void PerCoreLoop::Unpark(Time now) {
+  const int nr_cores = state_.topology().nr_cores();
+  for (Task* next = parked_.front(); next != nullptr;) {
+    Task& task = *next;
+    next = parked_.Next(task);
+    if (task.parked_until > now) continue;
+    if (task.refused_by_cpus && nr_cores > 1) {
+      Give(task, (core_ + 1) % nr_cores, now);
+      continue;
+    }
+    parked_.Erase(task);
+    task.state = TaskState::kQueued;
+    policy_.TaskWakeup(task, now);
+  }
+}
+
+}  // namespace corral

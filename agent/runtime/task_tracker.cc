@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/runtime/task_tracker.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "agent/runtime/loop_timing.h"
+#include "agent/runtime/status_word.h"
+
+namespace corral {
+namespace {
+
+// Times come from outside; what does not fit is "very long".
+Duration ToDuration(uint64_t ns) {
+  constexpr uint64_t kMax = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
+  return Duration(static_cast<int64_t>(std::min(ns, kMax)));
+}
+
+// It was on a CPU, or may have become acceptable to one.
+void Accepted(Task& task) {
+  task.latch_failures = 0;
+  task.moves = 0;
+}
+
+}  // namespace
+
+ghost_status_word TaskTracker::Read(uint32_t slot) const {
+  const absl::Span<const ghost_status_word> words = kernel_.status_words();
+  return slot < words.size() ? ReadStatusWord(words[slot]) : ghost_status_word{};
+}
+
+bool TaskTracker::IsOurs(const ghost_status_word& word) const {
+  return (word.flags & GHOST_SW_INUSE) && word.enclave == kernel_.enclave_id().value();
+}
+
+TaskState TaskTracker::StateIn(const ghost_status_word& word) const {
+  if (!(word.flags & GHOST_SW_RUNNABLE)) return TaskState::kBlocked;
+  const bool given = word.flags & (GHOST_SW_ONCPU | GHOST_SW_LATCHED);
+  return given ? TaskState::kOnCpu : TaskState::kQueued;
+}
+
+void TaskTracker::Adopt(Task& task, const ghost_status_word& word, Time now) {
+  task.gtid = Gtid(word.gtid);
+  task.barrier = word.barrier;
+  task.domain = DomainId(word.domain);
+  task.from_status_word = true;
+  task.event_ns = 0;
+  task.settle_looks = loop_timing::kSettleLooks;
+  ReadAttributes(task, word, now);
+  task.cpu = CpuId(word.cpu);
+  task.state = StateIn(word);
+  task.on_since_ns = word.switch_time_ns;
+  events_.TaskNew(task, now);
+}
+
+void TaskTracker::ReadAttributes(Task& task, const ghost_status_word& word, Time now) {
+  task.tid = static_cast<pid_t>(word.tid);
+  task.tgid = static_cast<pid_t>(word.tgid);
+  task.vcpu = word.vcpu;
+  task.weight = word.weight;
+  task.budget = ToDuration(word.budget_ns);
+  task.period = ToDuration(word.period_ns);
+  task.cap = ToDuration(word.cap_ns);
+  task.runtime = std::max(task.runtime, ToDuration(word.runtime_ns));
+  if (task.domain == DomainId(word.domain)) return;
+  events_.TaskDeparted(task, now);
+  task.domain = DomainId(word.domain);
+  // The policy does not see parked tasks as runnable; that ends later, as for any other.
+  events_.TaskNew(task, now);
+}
+
+TaskTracker::Outcome TaskTracker::Apply(Task& task, const ghost_msg& message, Time now) {
+  // A record made from a status word may or may not know the event of that very barrier, so the
+  // message counts, once.
+  const bool echo = message.barrier == task.barrier && task.from_status_word;
+  if (message.barrier < task.barrier || (message.barrier == task.barrier && !echo)) {
+    ++counters_.stale_messages;
+    return Outcome::kOk;
+  }
+  task.barrier = message.barrier;
+  task.from_status_word = false;
+  task.event_ns = message.time_ns;
+  task.runtime = std::max(task.runtime, ToDuration(message.runtime_ns));
+  switch (message.type) {
+    case GHOST_MSG_TASK_BLOCKED:
+      MoveTo(task, TaskState::kBlocked, {}, now);
+      Accepted(task);
+      return Outcome::kOk;
+    case GHOST_MSG_TASK_WAKEUP:
+      if (task.state == TaskState::kBlocked) MoveTo(task, TaskState::kQueued, {}, now);
+      return Outcome::kOk;
+    case GHOST_MSG_TASK_PREEMPT:
+    case GHOST_MSG_TASK_YIELD:
+    case GHOST_MSG_TASK_LATCH_FAILURE:
+      return Lost(task, message, echo, now);
+    case GHOST_MSG_TASK_DEPARTED:
+      events_.TaskDeparted(task, now);
+      return Outcome::kGone;
+    case GHOST_MSG_TASK_DEAD:
+      events_.TaskDead(task, now);
+      return Outcome::kGone;
+    case GHOST_MSG_TASK_AFFINITY_CHANGED:
+      Accepted(task);
+      events_.TaskAffinityChanged(task, now);
+      return Outcome::kOk;
+    case GHOST_MSG_TASK_PRIORITY_CHANGED:
+      events_.TaskPriorityChanged(task, now);
+      return Outcome::kOk;
+    default:
+      // Attributes stand in the status word. So does the state of a task that is announced again,
+      // or with a message of a newer ABI.
+      task.from_status_word = true;
+      return Outcome::kLook;
+  }
+}
+
+// The task lost its CPU or its latch, and is runnable.
+TaskTracker::Outcome TaskTracker::Lost(Task& task, const ghost_msg& message, bool echo, Time now) {
+  const bool was_latched = message.flags & GHOST_MSG_F_WAS_LATCHED;
+  // The status word, read after the event, showed a stint on a CPU that began after it.
+  if (echo && task.state == TaskState::kOnCpu && task.on_since_ns > message.time_ns) {
+    return Outcome::kOk;
+  }
+  if (task.state == TaskState::kQueued || task.state == TaskState::kParked) return Outcome::kOk;
+  task.state = TaskState::kQueued;
+  if (message.type == GHOST_MSG_TASK_LATCH_FAILURE) {
+    events_.TaskLatchFailure(task, now);
+    return Outcome::kLatchFailure;
+  }
+  if (!was_latched) Accepted(task);
+  if (message.type == GHOST_MSG_TASK_YIELD) {
+    events_.TaskYield(task, now);
+  } else {
+    events_.TaskPreempt(task, now);
+  }
+  return Outcome::kOk;
+}
+
+TaskTracker::Outcome TaskTracker::Reconcile(Task& task, Time now) {
+  const ghost_status_word word = Read(task.slot);
+  if (!IsOurs(word) || word.gtid != task.gtid.value()) {
+    events_.TaskDead(task, now);
+    return Outcome::kGone;
+  }
+  if (word.barrier < task.barrier) return Outcome::kOk;  // the copy lags behind its messages
+  const bool news = word.barrier > task.barrier;
+  const TaskState state = StateIn(word);
+  ReadAttributes(task, word, now);
+  if (!news && !task.from_status_word) {
+    // All messages were seen, so only the class itself can have moved it: onto a CPU, after the
+    // last event. "On CPU" since before that event means that the task is on its way out.
+    const bool put_on_cpu = state == TaskState::kOnCpu && (word.flags & GHOST_SW_ONCPU) &&
+                            word.switch_time_ns > task.event_ns;
+    if (put_on_cpu && task.state != TaskState::kOnCpu) MoveTo(task, state, word, now);
+    return Outcome::kOk;
+  }
+  task.barrier = word.barrier;
+  task.from_status_word = true;
+  // On CPU, it may be on its way out, with its last message lost or consumed elsewhere.
+  if (news) task.settle_looks = state == TaskState::kOnCpu ? loop_timing::kSettleLooks : 0;
+  MoveTo(task, state, word, now);
+  return Outcome::kOk;
+}
+
+void TaskTracker::MoveTo(Task& task, TaskState state, const ghost_status_word& word, Time now) {
+  const TaskState before = task.state;
+  switch (state) {
+    case TaskState::kBlocked:
+      task.state = state;
+      if (before == TaskState::kQueued || before == TaskState::kOnCpu) {
+        events_.TaskBlocked(task, now);
+      }
+      return;
+    case TaskState::kQueued:
+      if (before == TaskState::kQueued || before == TaskState::kParked) return;
+      task.state = state;
+      if (before == TaskState::kOnCpu) {
+        events_.TaskPreempt(task, now);
+      } else {
+        events_.TaskWakeup(task, now);
+      }
+      return;
+    case TaskState::kOnCpu: {
+      const bool moved = (word.flags & GHOST_SW_ONCPU) && task.cpu != CpuId(word.cpu);
+      if (before == TaskState::kOnCpu && !moved) return;
+      task.state = state;
+      task.cpu = CpuId(word.cpu);
+      task.on_since_ns = word.switch_time_ns;
+      events_.TaskOnCpu(task, now);
+      return;
+    }
+    case TaskState::kNone:
+    case TaskState::kParked:
+      return;
+  }
+}
+
+bool TaskTracker::ContradictsTwice(Task& task) {
+  const ghost_status_word word = Read(task.slot);
+  const TaskState known = task.state == TaskState::kParked ? TaskState::kQueued : task.state;
+  const bool gone = !IsOurs(word) || word.gtid != task.gtid.value();
+  if (!gone && StateIn(word) == known) {
+    task.suspect_barrier = 0;
+    return false;
+  }
+  const bool again =
+      task.suspect_barrier == word.barrier + 1 && task.suspect_switch_ns == word.switch_time_ns;
+  task.suspect_barrier = word.barrier + 1;  // 0 means none
+  task.suspect_switch_ns = word.switch_time_ns;
+  return again;
+}
+
+void TaskTracker::Repair(Task& task, Time now) {
+  task.suspect_barrier = 0;
+  const ghost_status_word word = Read(task.slot);
+  task.barrier = word.barrier;
+  task.from_status_word = true;
+  MoveTo(task, StateIn(word), word, now);
+}
+
+}  // namespace corral
