@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/class/vm_process.h"
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#include <thread>
+
+namespace corral {
+namespace {
+
+void Announce(int pipe_fd) {
+  const pid_t tid = static_cast<pid_t>(syscall(SYS_gettid));
+  if (write(pipe_fd, &tid, sizeof(tid)) != sizeof(tid)) _exit(1);
+}
+
+[[noreturn]] void Spin(int pipe_fd) {
+  Announce(pipe_fd);
+  for (;;) {
+    volatile int work = 0;
+    for (int i = 0; i < 1000; ++i) work = work + i;
+  }
+}
+
+[[noreturn]] void SleepAndWake(int pipe_fd) {
+  Announce(pipe_fd);
+  for (;;) {
+    volatile int work = 0;
+    for (int i = 0; i < 20000; ++i) work = work + i;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+}
+
+[[noreturn]] void BeVm(int pipe_fd, int spinners, int sleepers) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  for (int i = 0; i < spinners; ++i) std::thread(Spin, pipe_fd).detach();
+  for (int i = 0; i < sleepers; ++i) std::thread(SleepAndWake, pipe_fd).detach();
+  for (;;) pause();
+}
+
+}  // namespace
+
+VmProcess::VmProcess(int spinners, int sleepers) : spinners_(spinners) {
+  int pipe_fds[2];
+  if (pipe(pipe_fds) != 0) abort();
+  pid_ = fork();
+  if (pid_ == 0) BeVm(pipe_fds[1], spinners, sleepers);
+  close(pipe_fds[1]);
+  std::vector<pid_t> tids(spinners + sleepers);
+  for (pid_t& tid : tids) {
+    if (read(pipe_fds[0], &tid, sizeof(tid)) != sizeof(tid)) abort();
+  }
+  close(pipe_fds[0]);
+  tids_ = std::move(tids);
+}
+
+VmProcess::~VmProcess() { Kill(); }
+
+void VmProcess::Kill() {
+  if (pid_ <= 0) return;
+  kill(pid_, SIGKILL);
+  waitpid(pid_, nullptr, 0);
+  pid_ = -1;
+}
+
+Duration CpuTime(pid_t tid) {
+  std::ifstream file("/proc/" + std::to_string(tid) + "/schedstat");
+  int64_t ns = 0;
+  file >> ns;
+  return Duration(ns);
+}
+
+}  // namespace corral

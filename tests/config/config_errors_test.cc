@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files with mistakes: each is told with its place, what is wrong and what would be right.
+#include <gtest/gtest.h>
+
+#include "tests/config/test_policies.h"
+
+namespace corral {
+namespace {
+
+std::string Errors(const std::string& text) {
+  return std::string(ParseConfig(text, "f", kTestPolicies).status().message());
+}
+
+// The errors of one enclave, from its second line on.
+std::string EnclaveErrors(const std::string& lines) {
+  return Errors("version: 1\nenclaves:\n- name: a\n" + lines);
+}
+
+TEST(ConfigErrors, AllAtOnceAndInOrder) {
+  EXPECT_EQ(Errors(R"(version: 2
+mod: observe
+libvirt:
+  url: x
+enclaves:
+  - name: VMs
+    cpus: 0-
+    policy: secure-vm
+    isolate: full
+  - nam: b
+    cpus: [1]
+    vms: all
+    options: {tenur: 1s, slots: x}
+)"),
+            R"(f:1:10: this Corral reads version 1 only
+f:2:1: there is no key "mod" here; did you mean "mode"?
+f:4:3: there is no key "url" here; did you mean "uri"?
+f:6:11: name "VMs" must begin with a letter and have up to 15 small letters, digits, - and _
+f:7:11: cpus: "0-" is not a list of CPUs from 0 to 1023; write for example "0-3,8"
+f:8:13: there is no policy "secure-vm"; did you mean "secure_vm"?
+f:9:14: isolate: full is not there yet; write vcpus
+f:10:5: there is no key "nam" here; did you mean "name"?
+f:10:5: this enclave has no name; write for example "name: vms"
+f:11:11: cpus must be a single value; write for example "0-3,8"
+f:12:10: vms "all" is not libvirt; leave the key out if the enclave holds no VMs
+f:13:15: there is no key "tenur" here; did you mean "tenure"?
+f:13:33: slots: "x" is not a whole number from 1 to 8 slots)");
+}
+
+TEST(ConfigErrors, ThatIsNoConfiguration) {
+  const std::string no_config = "f:1:1: this is not a corral.yaml; it begins with \"version: 1\"";
+  EXPECT_EQ(Errors("hello"), no_config);
+  EXPECT_EQ(Errors("- version: 1"), no_config);
+  EXPECT_EQ(Errors("mode: observe"), "f:1:1: version is missing; write \"version: 1\"");
+  EXPECT_EQ(Errors("version:"), "f:1:1: version has no value; write for example 1");
+  EXPECT_EQ(Errors("version: 1\n---\nmode: enforce"),
+            "f:2: a second document begins here; write everything in one, without \"---\"");
+}
+
+TEST(ConfigErrors, KeysFarFromAnyListAll) {
+  EXPECT_EQ(Errors("version: 1\ntelemetry: on"),
+            "f:2:1: there is no key \"telemetry\" here; there are: version, mode, libvirt, "
+            "housekeeping, enclaves");
+  EXPECT_EQ(Errors("version: 1\n[a]: b"),
+            "f:2:1: a key must be a single word; there are: version, mode, libvirt, housekeeping, "
+            "enclaves");
+  EXPECT_EQ(Errors("version: 1\nmode: observe\nmode: enforce"),
+            "f:3:1: \"mode\" is given twice; take one out");
+}
+
+TEST(ConfigErrors, Values) {
+  EXPECT_EQ(Errors("version: 1\nmode: on"), "f:2:7: mode \"on\" is not observe or enforce");
+  EXPECT_EQ(Errors("version: 1\nmode: enforce"),
+            "f:2:7: there is nothing to enforce; add \"enclaves:\" or write observe");
+  EXPECT_EQ(Errors("version: 1\nmode: enforce\nenclaves: []"),
+            "f:3:11: there is nothing to enforce; add an enclave or write mode: observe");
+  EXPECT_EQ(Errors("version: 1\nlibvirt: {uri: system}"),
+            "f:2:16: libvirt.uri \"system\" is not a URI; write for example qemu:///system");
+  EXPECT_EQ(Errors("version: 1\nlibvirt: {uri: [qemu:///system, xen:///]}"),
+            "f:2:33: several URIs are not there yet; leave one");
+  EXPECT_EQ(Errors("version: 1\nlibvirt: qemu:///system"),
+            "f:2:10: libvirt must be a map; write {uri: qemu:///system}");
+  EXPECT_EQ(Errors("version: 1\nhousekeeping: 4-1"),
+            "f:2:15: housekeeping: \"4-1\" is not a list of CPUs from 0 to 1023; write for example "
+            "\"0-3,8\"");
+}
+
+TEST(ConfigErrors, Enclaves) {
+  EXPECT_EQ(Errors("version: 1\nenclaves: {name: a}"),
+            "f:2:11: enclaves must be a list; begin each with \"- name:\"");
+  EXPECT_EQ(Errors("version: 1\nenclaves: [a]"),
+            "f:2:12: an enclave must be a map that begins with \"name:\"");
+  EXPECT_EQ(
+      EnclaveErrors("  cpus: 1024"),
+      "f:4:9: cpus: \"1024\" is not a list of CPUs from 0 to 1023; write for example \"0-3,8\"");
+  EXPECT_EQ(EnclaveErrors("  isolate: emulator"),
+            "f:4:12: isolate: emulator is not there yet; write vcpus");
+  EXPECT_EQ(EnclaveErrors("  isolate: none"), "f:4:12: isolate \"none\" is not vcpus");
+  EXPECT_EQ(EnclaveErrors("  policy: shinjuku"),
+            "f:4:11: there is no policy \"shinjuku\"; there are: secure_vm, fifo");
+  EXPECT_EQ(EnclaveErrors("  policy: fifo\n  options: {tenure: 1s}"),
+            "f:5:13: there is no key \"tenure\" here; there are none");
+  EXPECT_EQ(EnclaveErrors("  options: [tenure]"),
+            "f:4:12: options must be a map, such as {tenure: 20ms}");
+  EXPECT_EQ(EnclaveErrors("  options: {tenure: [1s]}"),
+            "f:4:21: tenure must be a single value; write for example 10ms");
+}
+
+TEST(ConfigErrors, EnclavesThatCollide) {
+  EXPECT_EQ(EnclaveErrors("- name: a\n  cpus: 1"),
+            "f:4:3: there are two enclaves named a; the other is in line 3");
+  EXPECT_EQ(EnclaveErrors("- name: b"),
+            "f:4:3: enclaves a and b both have \"cpus: auto\"; give one a cpulist");
+  EXPECT_EQ(EnclaveErrors("  cpus: 0-3\n- name: b\n  cpus: 2-5"),
+            "f:5:3: CPUs 2-3 are in enclave a and in enclave b; take them out of one");
+  EXPECT_EQ(EnclaveErrors("  vms: libvirt\n- name: b\n  cpus: 1\n  vms: libvirt"),
+            "f:5:3: enclaves a and b both hold libvirt's VMs; leave \"vms: libvirt\" in one");
+  std::string many = "version: 1\nenclaves:\n";
+  for (int i = 0; i < 17; ++i) many += "- {name: e" + std::to_string(i) + "}\n";
+  EXPECT_NE(Errors(many).find("17 enclaves; there may be"), std::string::npos);
+}
+
+TEST(ConfigErrors, FilesThatCannotBeRead) {
+  const auto load = [](const std::string& file) {
+    const absl::Status status = LoadConfig(file, kTestPolicies).status();
+    EXPECT_TRUE(absl::IsNotFound(status)) << status;
+    return std::string(status.message());
+  };
+  EXPECT_EQ(load("/nonexistent/c.yaml"),
+            "cannot read /nonexistent/c.yaml: No such file or directory; give the configuration's "
+            "path with --config");
+  EXPECT_EQ(load("/"),
+            "cannot read /: it is not a regular file; give the configuration's path with --config");
+  EXPECT_NE(load("/dev/zero").find("not a regular file"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace corral

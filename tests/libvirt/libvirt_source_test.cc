@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// The source on trees made for the test, and its connection with libvirt's built-in test driver: no
+// privilege, no daemon.
+#include "vmm-integration/libvirt_source.h"
+
+#include <gtest/gtest.h>
+#include <libvirt/libvirt.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "tests/libvirt/fake_host.h"
+#include "tests/libvirt/recording_sink.h"
+
+namespace corral {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using std::chrono::steady_clock;
+
+constexpr char kNobody[] = "qemu+unix:///system?socket=/nonexistent/libvirt-sock";
+constexpr char kGroupA[] = "/machine.slice/machine-qemu\\x2d1\\x2da.scope/libvirt";
+
+class LibvirtSourceTest : public FakeHost {
+ protected:
+  RecordingSink sink_;
+};
+
+TEST_F(LibvirtSourceTest, StartTellsWhatRunsWithoutLibvirt) {
+  AddVm(100, "a", kUuidA, 2, kGroupA);
+  AddVm(200, "b", kUuidB, 1, "/machine/qemu-2-b.libvirt-qemu");
+  LibvirtSource source(kNobody, {.root = root_, .watch_cgroups = false});
+  ASSERT_TRUE(source.Start(sink_).ok());
+  ASSERT_EQ(sink_.vcpus(), 3u) << "told before Start() returned";
+  const std::vector<RecordingSink::Vcpu> a = sink_.VcpusOf("a");
+  ASSERT_EQ(a.size(), 2u);
+  EXPECT_EQ(a[1].vm.uuid, kUuidA);
+  EXPECT_EQ(a[1].vm.pid, 100);
+  EXPECT_EQ(a[1].thread.tid, 102);
+  EXPECT_EQ(a[1].thread.vcpu, 1);
+  EXPECT_EQ(a[1].thread.start_time, 1002u);
+  EXPECT_EQ(a[1].thread.entered, Time{});
+  EXPECT_TRUE(sink_.Await([&] { return sink_.HasNotice("libvirt does not answer at"); }));
+  EXPECT_TRUE(sink_.HasNotice("start libvirtd or virtqemud"));
+  // Quiet from here on, though it tries again.
+  std::this_thread::sleep_for(milliseconds(2500));
+  EXPECT_EQ(sink_.notices().size(), 1u);
+  EXPECT_EQ(sink_.vcpus(), 3u) << "nothing is told twice";
+}
+
+TEST_F(LibvirtSourceTest, AScanFindsWhatComesAndGoes) {
+  AddVm(100, "a", kUuidA, 1, kGroupA);
+  LibvirtSource source(kNobody, {.root = root_, .watch_cgroups = false});
+  ASSERT_TRUE(source.Start(sink_).ok());
+  AddVcpu(100, kGroupA, 1);  // plugged
+  AddVm(200, "b", kUuidB, 1, "/machine/b");
+  EXPECT_TRUE(sink_.Await([&] { return sink_.vcpus() == 3; }));
+  Remove("/proc/100/task/102");  // unplugged
+  Remove("/proc/200");           // destroyed
+  EXPECT_TRUE(sink_.Await([&] { return sink_.vcpus_gone() == 1 && sink_.vms_gone().size() == 1; }));
+  EXPECT_EQ(sink_.vms_gone()[0], "b");
+}
+
+TEST_F(LibvirtSourceTest, IdsThatWereUsedAgain) {
+  AddVm(100, "a", kUuidA, 1, kGroupA);
+  LibvirtSource source(kNobody, {.root = root_, .watch_cgroups = false});
+  ASSERT_TRUE(source.Start(sink_).ok());
+  WriteThread(100, 101, 5000);  // another thread with the same id
+  EXPECT_TRUE(sink_.Await([&] { return sink_.vcpus() == 2; }));
+  EXPECT_EQ(sink_.vcpus_gone(), 1u);
+  // The VM started again, in another process.
+  Remove("/proc/100");
+  AddVm(300, "a", kUuidA, 1, kGroupA);
+  EXPECT_TRUE(sink_.Await([&] { return sink_.vcpus() == 3; }));
+  EXPECT_EQ(sink_.vms_gone(), std::vector<std::string>{"a"});
+}
+
+TEST_F(LibvirtSourceTest, ARunningVmCannotBecomeAnother) {
+  AddVm(100, "a", kUuidA, 1, kGroupA);
+  AddVm(200, "b", kUuidB, 1, "/machine/b");
+  WriteCommand(200, {"qemu-kvm", "-name", "guest=a", "-uuid", kUuidA});
+  LibvirtSource source(kNobody, {.root = root_, .watch_cgroups = false});
+  ASSERT_TRUE(source.Start(sink_).ok());
+  ASSERT_EQ(sink_.VcpusOf("b").size(), 1u);
+  EXPECT_EQ(sink_.VcpusOf("b")[0].vm.uuid, kUuidB);
+  EXPECT_EQ(sink_.VcpusOf("a").size(), 1u);
+}
+
+// test:///default runs a VM called "test", which has no process.
+TEST_F(LibvirtSourceTest, AVmWithoutThreadsIsToldOnce) {
+  LibvirtSource source("test:///default", {.root = root_, .watch_cgroups = false});
+  ASSERT_TRUE(source.Start(sink_).ok());
+  EXPECT_TRUE(sink_.Await([&] { return sink_.HasNotice("UNPROTECTED: libvirt runs VM test"); }));
+  std::this_thread::sleep_for(seconds(5));
+  EXPECT_EQ(sink_.notices().size(), 1u);
+}
+
+TEST(LibvirtConnection, SaysWhoIsNotThere) {
+  const absl::Status status = LibvirtConnection::Open(kNobody, {}).status();
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_NE(status.message().find("libvirt.uri in corral.yaml"), absl::string_view::npos) << status;
+  EXPECT_FALSE(LibvirtConnection::Open("nonsense://", {}).ok());
+}
+
+TEST(LibvirtConnection, TellsDomainsAndChanges) {
+  std::mutex mutex;
+  std::map<std::string, std::string> domains;
+  std::atomic<int> changes{0};
+  const auto count = [&] {
+    const std::lock_guard<std::mutex> lock(mutex);
+    return domains.size();
+  };
+  RecordingSink clock;  // for Await()
+  const auto connection =
+      LibvirtConnection::Open("test:///default",
+                              {.changed = [&] { ++changes; },
+                               .notice = {},
+                               .domains =
+                                   [&](std::map<std::string, std::string> now) {
+                                     const std::lock_guard<std::mutex> lock(mutex);
+                                     domains = std::move(now);
+                                   }})
+          .value();
+  EXPECT_TRUE(clock.Await([&] { return count() == 1; }));
+  EXPECT_EQ(domains["test"], "6695eb01-f6a4-8304-79aa-97f2502e193f");
+  // The test driver has one state for the whole process.
+  const virConnectPtr writer = virConnectOpen("test:///default");
+  ASSERT_NE(writer, nullptr);
+  const virDomainPtr domain = virDomainLookupByName(writer, "test");
+  const int before = changes;
+  ASSERT_EQ(virDomainDestroy(domain), 0);
+  EXPECT_TRUE(clock.Await([&] { return count() == 0 && changes > before; }));
+  ASSERT_EQ(virDomainCreate(domain), 0);
+  EXPECT_TRUE(clock.Await([&] { return count() == 1; }));
+  virDomainFree(domain);
+  virConnectClose(writer);
+}
+
+// A socket that is listened on by somebody who never answers, as a stopped libvirtd.
+TEST(LibvirtConnection, AHangingDaemonHangsNobodyElse) {
+  char dir[] = "/tmp/corral-hang-XXXXXX";
+  ASSERT_NE(mkdtemp(dir), nullptr);
+  const std::string path = absl::StrCat(dir, "/sock");
+  sockaddr_un address = {.sun_family = AF_UNIX};
+  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  Fd listener(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  ASSERT_EQ(listen(listener.get(), 8), 0);
+  const steady_clock::time_point begin = steady_clock::now();
+  const absl::Status status =
+      LibvirtConnection::Open(absl::StrCat("qemu+unix:///system?socket=", path), {}).status();
+  EXPECT_LT(steady_clock::now() - begin, seconds(9));
+  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+  EXPECT_NE(status.message().find("hangs"), absl::string_view::npos) << status;
+  // The thread that was left behind ends when the daemon does.
+  listener = Fd();
+  std::filesystem::remove_all(dir);
+}
+
+}  // namespace
+}  // namespace corral

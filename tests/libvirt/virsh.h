@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Domains in the test host, as an operator makes them.
+#ifndef CORRAL_TESTS_LIBVIRT_VIRSH_H_
+#define CORRAL_TESTS_LIBVIRT_VIRSH_H_
+
+#include <sys/types.h>
+
+#include <map>
+#include <string>
+
+namespace corral {
+
+// Runs a shell command and returns what it prints, without the last newline; a failure fails the
+// test.
+std::string Shell(const std::string& command);
+
+// A VM of that many vCPUs of at most `max_vcpus`, with nothing to boot. Runs until destroyed.
+void DefineDomain(const std::string& name, int vcpus, int max_vcpus);
+std::string UuidOf(const std::string& name);
+// Thread by vCPU, from the names that QEMU gives its threads.
+std::map<int, pid_t> VcpusInProc(pid_t pid);
+// CPU time in ns; 0 if the thread has gone.
+uint64_t RunTime(pid_t pid, pid_t tid);
+
+}  // namespace corral
+
+#endif  // CORRAL_TESTS_LIBVIRT_VIRSH_H_

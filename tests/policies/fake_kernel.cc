@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/policies/fake_kernel.h"
+
+#include <utility>
+
+namespace corral::testing {
+
+class FakeQueue final : public MessageQueue {
+ public:
+  explicit FakeQueue(FakeKernel::QueueData& data) : data_(data) {}
+  int Drain(absl::FunctionRef<void(const ghost_msg&)> handle) override {
+    int count = 0;
+    for (; !data_.messages.empty(); ++count) {
+      const ghost_msg message = data_.messages.front();
+      data_.messages.pop_front();
+      handle(message);
+    }
+    return count;
+  }
+  uint64_t overflows() const override { return data_.overflows; }
+  void Wait(Time) override {}
+  void Wake() override { data_.wakeup = true; }
+
+ private:
+  FakeKernel::QueueData& data_;
+};
+
+FakeKernel::FakeKernel(const Topology& topology, const Options& options)
+    : options_(options), words_(options.slots), tasks_(options.slots) {
+  info_.abi_version = GHOST_ABI_VERSION;
+  info_.nr_slots = options.slots;
+  info_.nr_cores = static_cast<uint32_t>(topology.nr_cores());
+  info_.nr_cpus = static_cast<uint32_t>(topology.cpus().size());
+  info_.enabled = 1;
+  enclave_.in_use = 1;
+  enclave_.default_queue = 100;
+  cpus_.resize(CpuSet::kMaxCpus);
+  for (int c = 0; c < topology.nr_cores(); ++c) {
+    const Core& core = topology.core(c);
+    ghost_core_state state{};
+    state.enclave = kEnclave.value();
+    state.queue = 100 + static_cast<uint32_t>(c);
+    state.nr_cpus = static_cast<uint32_t>(core.nr_cpus);
+    for (int i = 0; i < core.nr_cpus; ++i) {
+      const int cpu = core.cpu[i].value();
+      state.cpus[i] = cpu;
+      cpus_[cpu] = {.core = static_cast<uint32_t>(c),
+                    .sibling = static_cast<uint32_t>(i),
+                    .present = 1,
+                    .node = static_cast<uint32_t>(core.node)};
+      current_[cpu] = Gtid(0);
+      latch_[cpu] = 0;
+    }
+    cores_.push_back(state);
+    queues_[state.queue];
+  }
+}
+
+// ---- AgentKernel ----
+
+absl::Status FakeKernel::EnterAgent(CoreId core) {
+  agents_.insert(core.value());
+  return absl::OkStatus();
+}
+
+absl::Status FakeKernel::LeaveAgent(CoreId core) {
+  agents_.erase(core.value());
+  for (int i = 0; i < static_cast<int>(cores_[core.value()].nr_cpus); ++i) {
+    Replace(cores_[core.value()].cpus[i], 0);
+  }
+  return absl::OkStatus();
+}
+
+uint32_t FakeKernel::TargetState(uint64_t target, uint64_t barrier) const {
+  if (!Exists(Gtid(target))) return GHOST_TXN_TARGET_NOT_FOUND;
+  const FakeTask& t = task(Gtid(target));
+  if (t.barrier != barrier) return GHOST_TXN_TARGET_STALE;
+  if (t.state == State::kRunq || t.state == State::kLatched) return GHOST_TXN_TARGET_ONCPU;
+  return t.state == State::kHeld ? GHOST_TXN_COMPLETE : GHOST_TXN_TARGET_NOT_RUNNABLE;
+}
+
+uint32_t FakeKernel::KeptDomain(int cpu) const {
+  const uint64_t latch = latch_.at(cpu);
+  if (latch == GHOST_TARGET_IDLE) return 0;
+  const Gtid holder = latch != 0 ? Gtid(latch) : current_.at(cpu);
+  return holder.value() == 0 ? 0 : word(holder).domain;
+}
+
+uint32_t FakeKernel::Validate(ghost_core_txn& txn) {
+  const ghost_core_state& core = cores_[txn.core];
+  uint32_t domain = 0;
+  uint32_t bad = 0;
+  for (uint32_t i = 0; i < core.nr_cpus; ++i) {
+    ghost_txn_sibling& s = txn.sibling[i];
+    s.state = GHOST_TXN_READY;
+    uint32_t d = 0;
+    if (s.target == GHOST_TARGET_KEEP) {
+      d = KeptDomain(core.cpus[i]);
+    } else if (s.target != GHOST_TARGET_IDLE) {
+      uint32_t state = TargetState(s.target, s.barrier);
+      if (!fail_states_.empty()) {
+        state = fail_states_.front();
+        fail_states_.pop_front();
+      }
+      if (state != GHOST_TXN_COMPLETE) {
+        s.state = state;
+        bad = bad != 0 ? bad : state;
+        continue;
+      }
+      d = word(Gtid(s.target)).domain;
+    }
+    if (d != 0 && domain != 0 && d != domain) {
+      s.state = bad = GHOST_TXN_INVALID_TARGET;
+      ++invalid_targets_;
+    }
+    if (d != 0) domain = d;
+  }
+  return bad;
+}
+
+void FakeKernel::Replace(int cpu, uint64_t latch) {
+  const uint64_t old = std::exchange(latch_[cpu], latch);
+  if (old == 0 || old == GHOST_TARGET_IDLE) return;
+  if (Exists(Gtid(old)) && task(Gtid(old)).state == State::kLatched) {
+    Move(Gtid(old), State::kHeld, GHOST_MSG_TASK_PREEMPT, GHOST_MSG_F_WAS_LATCHED);
+  }
+}
+
+absl::Status FakeKernel::Commit(ghost_commit& commit) {
+  if (!fail_calls_.empty()) {
+    const absl::Status status = fail_calls_.front();
+    fail_calls_.pop_front();
+    return status;
+  }
+  for (uint32_t n = 0; n < commit.nr; ++n) {
+    ghost_core_txn& txn = commit.txn[n];
+    const ghost_core_state& core = cores_[txn.core];
+    uint32_t bad = GHOST_TXN_NO_AGENT;
+    if (agents_.count(txn.core) != 0) bad = Validate(txn);
+    txn.state = GHOST_TXN_COMPLETE;
+    if (bad != 0) txn.state = bad;
+    commit.completed += bad == 0;
+    commits_ += bad == 0;
+    for (uint32_t i = 0; i < core.nr_cpus; ++i) {
+      ghost_txn_sibling& s = txn.sibling[i];
+      if (s.state == GHOST_TXN_READY) s.state = bad != 0 ? GHOST_TXN_POISONED : GHOST_TXN_COMPLETE;
+      if (bad != 0 || s.target == GHOST_TARGET_KEEP) continue;
+      if (s.target != GHOST_TARGET_IDLE) {
+        task(Gtid(s.target)).state = State::kLatched;
+        Publish(Gtid(s.target));
+      }
+      Replace(core.cpus[i], s.target);
+    }
+  }
+  last_commit_ = commit;
+  return absl::OkStatus();
+}
+
+absl::Status FakeKernel::Associate(Gtid gtid, uint64_t barrier, QueueId queue) {
+  if (before_associate) before_associate(gtid);
+  if (!Exists(gtid)) return absl::NotFoundError("gone");
+  if (task(gtid).barrier != barrier) return absl::AbortedError("stale");
+  words_[GHOST_GTID_SLOT(gtid.value())].queue = queue.value();
+  if (after_associate) after_associate(gtid);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<MessageQueue>> FakeKernel::OpenQueue(QueueId queue) {
+  const auto it = queues_.find(queue.value());
+  if (it == queues_.end()) return absl::NotFoundError("no such queue");
+  return std::make_unique<FakeQueue>(it->second);
+}
+
+// ---- the world ----
+
+bool FakeKernel::Exists(Gtid gtid) const {
+  const uint32_t slot = GHOST_GTID_SLOT(gtid.value());
+  return gtid.value() != 0 && slot < words_.size() && words_[slot].gtid == gtid.value();
+}
+
+void FakeKernel::Publish(Gtid gtid) {
+  const FakeTask& t = task(gtid);
+  ghost_status_word& w = words_[GHOST_GTID_SLOT(gtid.value())];
+  uint32_t flags = (w.flags & GHOST_SW_ANNOUNCED) | GHOST_SW_INUSE;
+  if (t.state == State::kHeld) flags |= GHOST_SW_RUNNABLE;
+  if (t.state == State::kLatched) flags |= GHOST_SW_RUNNABLE | GHOST_SW_LATCHED;
+  if (t.state == State::kRunq) flags |= GHOST_SW_RUNNABLE | GHOST_SW_ONCPU;
+  w.flags = t.state == State::kNone ? 0 : flags;
+  w.barrier = t.barrier;
+}
+
+void FakeKernel::Post(Gtid gtid, uint32_t message, uint32_t flags) {
+  const ghost_status_word& w = word(gtid);
+  if (lose_messages) return;
+  const uint32_t id = w.queue == GHOST_QUEUE_DEFAULT ? enclave_.default_queue : w.queue;
+  QueueData& queue = queues_[id];
+  if (queue.messages.size() >= options_.queue_room) {
+    ++queue.overflows;
+    return;
+  }
+  queue.messages.push_back({.type = message,
+                            .flags = flags,
+                            .gtid = gtid.value(),
+                            .barrier = task(gtid).barrier,
+                            .time_ns = static_cast<uint64_t>(now_.time_since_epoch().count()),
+                            .runtime_ns = w.runtime_ns,
+                            .cpu = w.cpu,
+                            .domain = w.domain,
+                            .tid = w.tid});
+}
+
+void FakeKernel::LeaveCpu(Gtid gtid) {
+  FakeTask& t = task(gtid);
+  if (t.state == State::kRunq) {
+    current_[t.cpu] = Gtid(0);
+    words_[GHOST_GTID_SLOT(gtid.value())].switch_time_ns =
+        static_cast<uint64_t>(now_.time_since_epoch().count());
+  }
+  for (auto& [cpu, latch] : latch_) {
+    if (latch == gtid.value()) latch = 0;
+  }
+}
+
+void FakeKernel::Move(Gtid gtid, State state, uint32_t message, uint32_t flags) {
+  LeaveCpu(gtid);
+  FakeTask& t = task(gtid);
+  t.state = state;
+  ++t.barrier;
+  Publish(gtid);
+  Post(gtid, message, flags);
+}
+
+Gtid FakeKernel::Attach(uint32_t domain, bool runnable, int slot) {
+  for (slot = slot < 0 ? 0 : slot; words_[slot].gtid != 0; ++slot) {
+  }
+  FakeTask& t = tasks_[slot];
+  const Gtid gtid(GHOST_GTID(slot, ++t.incarnation));
+  words_[slot] = {.gtid = gtid.value(),
+                  .flags = GHOST_SW_ANNOUNCED,
+                  .cpu = cores_[0].cpus[0],
+                  .tid = 1000u + static_cast<uint32_t>(slot),
+                  .domain = domain,
+                  .enclave = kEnclave.value(),
+                  .queue = GHOST_QUEUE_DEFAULT,
+                  .weight = 100};
+  t.barrier = 0;
+  Move(gtid, runnable ? State::kHeld : State::kBlocked, GHOST_MSG_TASK_NEW,
+       runnable ? GHOST_MSG_F_RUNNABLE : 0);
+  return gtid;
+}
+
+void FakeKernel::Wake(Gtid gtid) {
+  if (task(gtid).state == State::kBlocked) Move(gtid, State::kHeld, GHOST_MSG_TASK_WAKEUP);
+}
+
+void FakeKernel::Block(Gtid gtid) {
+  if (task(gtid).state != State::kBlocked) Move(gtid, State::kBlocked, GHOST_MSG_TASK_BLOCKED);
+}
+
+void FakeKernel::Yield(Gtid gtid) {
+  if (task(gtid).state == State::kRunq) Move(gtid, State::kHeld, GHOST_MSG_TASK_YIELD);
+}
+
+void FakeKernel::Die(Gtid gtid, uint32_t message) {
+  Move(gtid, State::kNone, message);
+  words_[GHOST_GTID_SLOT(gtid.value())].gtid = 0;
+}
+
+void FakeKernel::ChangeDomain(Gtid gtid, uint32_t domain) {
+  FakeTask& t = task(gtid);
+  words_[GHOST_GTID_SLOT(gtid.value())].domain = domain;
+  ++t.barrier;
+  Publish(gtid);
+  Post(gtid, GHOST_MSG_TASK_ATTRIBUTES_CHANGED, 0);
+}
+
+void FakeKernel::HostTakes(CpuId cpu) {
+  const Gtid gtid = current_[cpu.value()];
+  if (gtid.value() != 0) Move(gtid, State::kHeld, GHOST_MSG_TASK_PREEMPT);
+}
+
+void FakeKernel::RunOn(Gtid gtid, int cpu) {
+  FakeTask& t = task(gtid);
+  t.state = State::kRunq;
+  t.cpu = cpu;
+  current_[cpu] = gtid;
+  ghost_status_word& w = words_[GHOST_GTID_SLOT(gtid.value())];
+  w.cpu = cpu;
+  w.switch_time_ns = static_cast<uint64_t>(now_.time_since_epoch().count());
+  Publish(gtid);
+}
+
+bool FakeKernel::ClassRuns(Gtid gtid, CpuId cpu) {
+  const ghost_core_state& core = cores_[cpus_[cpu.value()].core];
+  if (!IsHeld(gtid) || !GateOpen(core, cpu.value(), word(gtid).domain)) return false;
+  if (current_[cpu.value()].value() != 0) HostTakes(cpu);
+  ++task(gtid).barrier;
+  RunOn(gtid, cpu.value());
+  return true;
+}
+
+bool FakeKernel::GateOpen(const ghost_core_state& core, int cpu, uint32_t domain) const {
+  for (uint32_t i = 0; i < core.nr_cpus; ++i) {
+    if (core.cpus[i] == cpu) continue;
+    const Gtid other = current_.at(core.cpus[i]);
+    if (other.value() != 0 && word(other).domain != domain) return false;
+  }
+  return true;
+}
+
+void FakeKernel::CarryOut(CoreId id) {
+  const ghost_core_state& core = cores_[id.value()];
+  for (uint32_t i = 0; i < core.nr_cpus; ++i) {
+    const int cpu = core.cpus[i];
+    if (latch_[cpu] != 0) HostTakes(CpuId(cpu));
+    if (latch_[cpu] == GHOST_TARGET_IDLE) latch_[cpu] = 0;
+  }
+  for (uint32_t i = 0; i < core.nr_cpus; ++i) {
+    const int cpu = core.cpus[i];
+    const Gtid gtid(latch_[cpu]);
+    if (gtid.value() == 0 || !GateOpen(core, cpu, word(gtid).domain)) continue;
+    latch_[cpu] = 0;
+    const auto pin = pinned_.find(gtid.value());
+    const bool excluded = pin != pinned_.end() && !pin->second.Contains(CpuId(cpu));
+    if (excluded || refused_.count(gtid.value()) != 0) {
+      Move(gtid, State::kHeld, GHOST_MSG_TASK_LATCH_FAILURE);
+    } else {
+      RunOn(gtid, cpu);
+    }
+  }
+}
+
+bool FakeKernel::HasLatch(CoreId id) const {
+  const ghost_core_state& core = cores_[id.value()];
+  for (uint32_t i = 0; i < core.nr_cpus; ++i) {
+    if (latch_.at(core.cpus[i]) != 0) return true;
+  }
+  return false;
+}
+
+void FakeKernel::SendCoreRescued(CoreId core) {
+  queues_[cores_[core.value()].queue].messages.push_back(
+      {.type = GHOST_MSG_CORE_RESCUED, .core = core.value()});
+}
+
+void FakeKernel::RefuseCpu(Gtid gtid, bool refuse) {
+  if (refuse) {
+    refused_.insert(gtid.value());
+  } else {
+    refused_.erase(gtid.value());
+  }
+}
+
+void FakeKernel::ForgetQueues() {
+  for (auto& [id, queue] : queues_) {
+    queue.overflows += queue.messages.size();
+    queue.messages.clear();
+  }
+}
+
+// ---- what is to be seen ----
+
+bool FakeKernel::IsHeld(Gtid gtid) const {
+  return Exists(gtid) && task(gtid).state == State::kHeld;
+}
+bool FakeKernel::IsRunning(Gtid gtid) const {
+  return Exists(gtid) && task(gtid).state == State::kRunq;
+}
+
+bool FakeKernel::HasMessages(QueueId queue) const {
+  return !queues_.at(queue.value()).messages.empty();
+}
+
+bool FakeKernel::TakeWakeup(QueueId queue) {
+  return std::exchange(queues_.at(queue.value()).wakeup, false);
+}
+
+std::vector<Gtid> FakeKernel::Tasks() const {
+  std::vector<Gtid> tasks;
+  for (const ghost_status_word& w : words_) {
+    if (w.gtid != 0) tasks.push_back(Gtid(w.gtid));
+  }
+  return tasks;
+}
+
+}  // namespace corral::testing

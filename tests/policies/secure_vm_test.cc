@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+// The secure VM policy on a fake class: turns, hand-overs, siblings, and what a vCPU may expect.
+#include <gtest/gtest.h>
+
+#include "tests/policies/world.h"
+
+namespace corral::testing {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr Duration kTenure = milliseconds(10);
+
+TEST(SecureVm, TwoVcpusOfADomainRunInParallelOnOneCore) {
+  World world({.machine = "numa:1 core:2 pu:2"});
+  const Gtid a = world.kernel().Attach(2, true);
+  const Gtid b = world.kernel().Attach(2, true);
+  world.RunFor(milliseconds(1));
+  EXPECT_TRUE(world.kernel().IsRunning(a));
+  EXPECT_TRUE(world.kernel().IsRunning(b));
+  EXPECT_EQ(world.CoreOf(a), world.CoreOf(b));
+}
+
+TEST(SecureVm, ADomainAloneKeepsTheCoreWithoutCommits) {
+  World world({});
+  world.kernel().Attach(2, true);
+  world.kernel().Attach(2, true);
+  world.RunFor(milliseconds(1));
+  const uint64_t commits = world.kernel().commits();
+  world.RunFor(milliseconds(500));
+  EXPECT_EQ(world.kernel().commits(), commits);
+}
+
+TEST(SecureVm, TheWholeCoreChangesHandsAtTheEndOfTheTenure) {
+  World world({});
+  std::vector<Gtid> a = {world.kernel().Attach(2, true), world.kernel().Attach(2, true)};
+  std::vector<Gtid> b = {world.kernel().Attach(3, true), world.kernel().Attach(3, true)};
+  world.RunUntil(milliseconds(1));
+  EXPECT_TRUE(world.kernel().IsRunning(a[0]) && world.kernel().IsRunning(a[1]));
+  world.RunUntil(milliseconds(11));
+  EXPECT_TRUE(world.kernel().IsRunning(b[0]) && world.kernel().IsRunning(b[1]));
+  world.RunUntil(milliseconds(21));
+  EXPECT_TRUE(world.kernel().IsRunning(a[0]) && world.kernel().IsRunning(a[1]));
+  world.RunUntil(milliseconds(1000));
+  EXPECT_EQ(world.RunTime(a[0]), milliseconds(500));
+  EXPECT_EQ(world.RunTime(b[1]), milliseconds(500));
+  EXPECT_EQ(world.breaches(), 0);
+  // A switch each tenure and nothing else.
+  EXPECT_LE(world.kernel().commits(), 102u);
+}
+
+TEST(SecureVm, ASiblingWithoutAVcpuOfTheDomainIsIdle) {
+  World world({});
+  const Gtid a = world.kernel().Attach(2, true);
+  const Gtid b = world.kernel().Attach(3, true);
+  world.RunUntil(milliseconds(1));
+  EXPECT_NE(world.kernel().IsRunning(a), world.kernel().IsRunning(b));
+  world.RunUntil(milliseconds(11));
+  const ghost_core_txn& txn = world.kernel().last_commit().txn[0];
+  EXPECT_EQ(txn.sibling[0].target, b.value());
+  EXPECT_EQ(txn.sibling[1].target, GHOST_TARGET_IDLE);
+}
+
+TEST(SecureVm, AWakingVcpuJoinsItsDomainAtOnce) {
+  World world({});
+  const Gtid a = world.kernel().Attach(2, true);
+  const Gtid b = world.kernel().Attach(2, false);
+  world.kernel().Attach(3, true);
+  world.RunUntil(milliseconds(3));
+  world.kernel().Wake(b);
+  world.RunUntil(milliseconds(4));
+  EXPECT_TRUE(world.kernel().IsRunning(a));
+  EXPECT_TRUE(world.kernel().IsRunning(b));
+  EXPECT_EQ(world.kernel().last_commit().txn[0].sibling[0].target, GHOST_TARGET_KEEP);
+}
+
+TEST(SecureVm, AnIdleDomainGivesTheCoreUpAtOnce) {
+  World world({});
+  const Gtid a = world.kernel().Attach(2, true);
+  const Gtid b = world.kernel().Attach(3, true);
+  world.At(milliseconds(4), [&] { world.kernel().Block(a); });
+  world.At(milliseconds(5), [&] { world.kernel().Wake(a); });
+  world.RunUntil(milliseconds(4));
+  EXPECT_TRUE(world.kernel().IsRunning(b));
+  world.RunUntil(milliseconds(6));
+  EXPECT_TRUE(world.kernel().IsRunning(b)) << "a waits for its turn";
+  world.RunUntil(milliseconds(15));
+  EXPECT_TRUE(world.kernel().IsRunning(a));
+}
+
+TEST(SecureVm, MoreVcpusThanSiblingsTakeTurns) {
+  World world({});
+  std::vector<Gtid> vcpus;
+  for (int i = 0; i < 5; ++i) vcpus.push_back(world.kernel().Attach(2, true));
+  world.RunUntil(milliseconds(1000));
+  for (const Gtid v : vcpus) {
+    EXPECT_NEAR(world.RunTime(v) / milliseconds(1), 400, 20);
+    EXPECT_LE(world.LongestTaskWait(v), 3 * kTenure);
+  }
+}
+
+TEST(SecureVm, ManyVcpusOfManyDomainsAllRun) {
+  World world({});
+  std::vector<Gtid> vcpus;
+  for (uint32_t d = 2; d < 6; ++d) {
+    for (uint32_t i = 0; i < d; ++i) vcpus.push_back(world.kernel().Attach(d, true));
+  }
+  world.RunUntil(milliseconds(4000));
+  for (uint32_t d = 2; d < 6; ++d) EXPECT_LE(world.LongestDomainWait(d, 0), 3 * kTenure);
+  for (const Gtid v : vcpus) EXPECT_GE(world.RunTime(v), milliseconds(350));
+}
+
+TEST(SecureVm, WhatTheHostPushesAsideGoesOnWithItsTurn) {
+  World world({});
+  const Gtid a = world.kernel().Attach(2, true);
+  const Gtid b = world.kernel().Attach(2, true);
+  const Gtid c = world.kernel().Attach(2, true);
+  for (int ms = 1; ms < 10; ++ms) {
+    world.At(milliseconds(ms), [&] { world.kernel().HostTakes(CpuId(0)); });
+  }
+  world.RunUntil(milliseconds(9));
+  EXPECT_TRUE(world.kernel().IsRunning(a) && world.kernel().IsRunning(b));
+  EXPECT_EQ(world.RunTime(c), Duration(0));
+  world.RunUntil(milliseconds(300));
+  EXPECT_GE(world.RunTime(c), milliseconds(190));
+}
+
+TEST(SecureVm, WakingADomainOftenDoesNotSwitchTheCoreOften) {
+  World world({});
+  const Gtid a = world.kernel().Attach(2, true);
+  const Gtid b = world.kernel().Attach(3, false);
+  for (int us = 0; us < 1000000; us += 100) {
+    const bool wake = (us / 100) % 2 == 0;
+    world.At(std::chrono::microseconds(us),
+             [&world, b, wake] { wake ? world.kernel().Wake(b) : world.kernel().Block(b); });
+  }
+  world.RunUntil(milliseconds(1000));
+  EXPECT_LE(world.kernel().commits(), 2 * 100 + 4u);
+  EXPECT_GT(world.RunTime(a), milliseconds(900));
+}
+
+TEST(Placement, FillsSiblingsThenBalances) {
+  const Topology topology = Topology::FromHwlocSynthetic("numa:1 core:3 pu:2").value();
+  secure_vm::Placement placement(topology);
+  const auto place = [&](uint32_t domain) {
+    const int core = placement.Choose(DomainId(domain));
+    placement.Add(DomainId(domain), core);
+    return core;
+  };
+  EXPECT_EQ(place(2), 0);
+  EXPECT_EQ(place(2), 0);
+  EXPECT_EQ(place(3), 1);
+  EXPECT_EQ(place(4), 2);
+  EXPECT_EQ(place(3), 1);
+  EXPECT_EQ(place(5), 2) << "the core with the fewest vCPUs";
+  EXPECT_EQ(place(6), 0) << "as many vCPUs, but only one domain";
+  placement.Remove(DomainId(4), 2);
+  placement.Remove(DomainId(5), 2);
+  EXPECT_EQ(place(7), 2);
+}
+
+TEST(Placement, KeepsADomainInItsNodeWhileItFits) {
+  const Topology topology = Topology::FromHwlocSynthetic("numa:2 core:2 pu:2").value();
+  secure_vm::Placement placement(topology);
+  std::map<int, int> by_node;
+  for (int i = 0; i < 4; ++i) {
+    const int core = placement.Choose(DomainId(2));
+    placement.Add(DomainId(2), core);
+    ++by_node[topology.core(core).node];
+  }
+  EXPECT_EQ(by_node.size(), 1u);
+  const int other = placement.Choose(DomainId(3));
+  EXPECT_EQ(topology.core(other).node, 1) << "the empty node";
+  const int fifth = placement.Choose(DomainId(2));
+  EXPECT_EQ(topology.core(fifth).node, 1) << "the first node is full";
+}
+
+}  // namespace
+}  // namespace corral::testing

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent's real threads on a fake class behind a lock: hand-overs between loops, waking,
+// stopping. Made for ThreadSanitizer.
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <mutex>
+#include <random>
+#include <thread>
+
+#include "agent/runtime/agent_threads.h"
+#include "policies/secure_vm/policy.h"
+#include "tests/policies/fake_kernel.h"
+
+namespace corral::testing {
+namespace {
+
+using std::chrono::milliseconds;
+
+Time RealNow() {
+  return Time(
+      std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()));
+}
+
+// FakeKernel made safe for threads: one lock, and status words that are published as the real class
+// does, field by field.
+class LockedKernel final : public AgentKernel {
+ public:
+  LockedKernel(const Topology& topology, const FakeKernel::Options& options)
+      : fake_(topology, options), words_(options.slots) {
+    Publish();
+  }
+
+  // Does something to the world, and wakes whoever got a message.
+  template <typename F>
+  auto Do(F&& f) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    fake_.SetTime(RealNow());
+    struct Finish {
+      LockedKernel* kernel;
+      ~Finish() {
+        kernel->Publish();
+        kernel->changed_.notify_all();
+      }
+    } finish{this};
+    return f(fake_);
+  }
+
+  Time Now() const override { return RealNow(); }
+  const ghost_class_info& info() const override { return fake_.info(); }
+  const ghost_enclave& enclave() const override { return fake_.enclave(); }
+  EnclaveId enclave_id() const override { return fake_.enclave_id(); }
+  absl::Span<const ghost_core_state> cores() const override { return fake_.cores(); }
+  absl::Span<const ghost_cpu_config> cpus() const override { return fake_.cpus(); }
+  absl::Span<const ghost_status_word> status_words() const override { return words_; }
+  absl::Status EnterAgent(CoreId core) override {
+    return Do([&](FakeKernel& k) { return k.EnterAgent(core); });
+  }
+  absl::Status LeaveAgent(CoreId core) override {
+    return Do([&](FakeKernel& k) { return k.LeaveAgent(core); });
+  }
+  absl::Status Commit(ghost_commit& commit) override {
+    return Do([&](FakeKernel& k) { return k.Commit(commit); });
+  }
+  absl::Status Associate(Gtid task, uint64_t barrier, QueueId queue) override {
+    return Do([&](FakeKernel& k) { return k.Associate(task, barrier, queue); });
+  }
+  absl::StatusOr<std::unique_ptr<MessageQueue>> OpenQueue(QueueId queue) override;
+
+ private:
+  friend class LockedQueue;
+
+  void Publish() {
+    for (size_t i = 0; i < words_.size(); ++i) {
+      const ghost_status_word& from = fake_.status_words()[i];
+      ghost_status_word& to = words_[i];
+      const auto copy = [](auto& target, auto value) {
+        __atomic_store_n(&target, value, __ATOMIC_RELAXED);
+      };
+      copy(to.gtid, from.gtid);
+      copy(to.runtime_ns, from.runtime_ns);
+      copy(to.switch_time_ns, from.switch_time_ns);
+      copy(to.cpu, from.cpu);
+      copy(to.tid, from.tid);
+      copy(to.tgid, from.tgid);
+      copy(to.domain, from.domain);
+      copy(to.enclave, from.enclave);
+      copy(to.queue, from.queue);
+      copy(to.weight, from.weight);
+      copy(to.flags, from.flags);
+      __atomic_store_n(&to.barrier, from.barrier, __ATOMIC_RELEASE);
+    }
+  }
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  FakeKernel fake_;
+  std::vector<ghost_status_word> words_;
+};
+
+class LockedQueue final : public MessageQueue {
+ public:
+  LockedQueue(LockedKernel& kernel, QueueId id, std::unique_ptr<MessageQueue> queue)
+      : kernel_(kernel), id_(id), queue_(std::move(queue)) {}
+
+  int Drain(absl::FunctionRef<void(const ghost_msg&)> handle) override {
+    std::vector<ghost_msg> messages;
+    {
+      std::lock_guard<std::mutex> lock(kernel_.mutex_);
+      queue_->Drain([&](const ghost_msg& m) { messages.push_back(m); });
+    }
+    for (const ghost_msg& m : messages) handle(m);
+    return static_cast<int>(messages.size());
+  }
+  uint64_t overflows() const override {
+    std::lock_guard<std::mutex> lock(kernel_.mutex_);
+    return queue_->overflows();
+  }
+  void Wait(Time deadline) override {
+    std::unique_lock<std::mutex> lock(kernel_.mutex_);
+    const Duration left = std::min<Duration>(deadline - RealNow(), std::chrono::seconds(5));
+    kernel_.changed_.wait_for(lock, std::max(left, Duration(0)), [&] {
+      return kernel_.fake_.TakeWakeup(id_) || kernel_.fake_.HasMessages(id_);
+    });
+  }
+  void Wake() override {
+    std::lock_guard<std::mutex> lock(kernel_.mutex_);
+    queue_->Wake();
+    kernel_.changed_.notify_all();
+  }
+
+ private:
+  LockedKernel& kernel_;
+  const QueueId id_;
+  const std::unique_ptr<MessageQueue> queue_;
+};
+
+absl::StatusOr<std::unique_ptr<MessageQueue>> LockedKernel::OpenQueue(QueueId queue) {
+  absl::StatusOr<std::unique_ptr<MessageQueue>> inner = fake_.OpenQueue(queue);
+  if (!inner.ok()) return inner.status();
+  return std::make_unique<LockedQueue>(*this, queue, *std::move(inner));
+}
+
+constexpr int kCores = 4;
+
+void CarryOutAll(FakeKernel& kernel) {
+  for (uint32_t c = 0; c < kCores; ++c) kernel.CarryOut(CoreId(c));
+}
+
+// Blocks, wakes, dies, is replaced, is moved by the class.
+void OneEvent(FakeKernel& kernel, std::mt19937& random) {
+  const std::vector<Gtid> tasks = kernel.Tasks();
+  const Gtid task = tasks[random() % tasks.size()];
+  switch (random() % 10) {
+    case 0:
+    case 1:
+      return kernel.Block(task);
+    case 2:
+      kernel.Die(task);
+      kernel.Attach(2 + random() % 6, true);
+      return;
+    case 3:
+      kernel.ClassRuns(task, CpuId(static_cast<int>(random() % (2 * kCores))));
+      return;
+    default:
+      return kernel.Wake(task);
+  }
+}
+
+void RunChaos(LockedKernel& kernel, Duration span) {
+  std::mt19937 random(7);
+  for (const Time end = RealNow() + span; RealNow() < end;) {
+    kernel.Do([&](FakeKernel& k) {
+      OneEvent(k, random);
+      CarryOutAll(k);
+    });
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 300));
+  }
+}
+
+TEST(AgentThreads, LoseNobodyUnderChaos) {
+  const Topology topology = Topology::FromHwlocSynthetic("numa:2 core:2 pu:2").value();
+  LockedKernel kernel(topology, {.slots = 64, .queue_room = 20});
+  kernel.Do([](FakeKernel& k) {
+    for (uint32_t i = 0; i < 24; ++i) k.Attach(2 + i % 6, true);
+  });
+  std::unique_ptr<EnclaveState> state = EnclaveState::Create(kernel, topology).value();
+  secure_vm::SecureVmPolicy policy(state->topology(), 64, {.tenure = milliseconds(1)});
+  PerCoreAgents agents(*state, policy);
+  std::unique_ptr<AgentThreads> threads = AgentThreads::Create(*state, agents, {}).value();
+  threads->Start();
+  RunChaos(kernel, milliseconds(1500));
+  // From now on everybody wants to run, and has to.
+  std::set<uint64_t> waiting;
+  kernel.Do([&](FakeKernel& k) {
+    for (const Gtid t : k.Tasks()) {
+      k.Wake(t);
+      waiting.insert(t.value());
+    }
+  });
+  for (const Time end = RealNow() + std::chrono::seconds(20);
+       RealNow() < end && !waiting.empty();) {
+    kernel.Do([&](FakeKernel& k) {
+      CarryOutAll(k);
+      for (const Gtid t : k.Tasks()) {
+        if (k.IsRunning(t)) waiting.erase(t.value());
+      }
+    });
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+  }
+  EXPECT_TRUE(waiting.empty()) << waiting.size() << " never ran again";
+  EXPECT_TRUE(threads->Stop().ok());
+  const LoopCounters totals = agents.Totals();
+  EXPECT_EQ(totals.repairs, 0u) << totals.Format();
+  EXPECT_GT(totals.commits, 0u);
+}
+
+TEST(AgentThreads, StopsWhileItWaits) {
+  const Topology topology = Topology::FromHwlocSynthetic("numa:1 core:2 pu:2").value();
+  LockedKernel kernel(topology, {.slots = 8});
+  std::unique_ptr<EnclaveState> state = EnclaveState::Create(kernel, topology).value();
+  secure_vm::SecureVmPolicy policy(state->topology(), 8, {});
+  PerCoreAgents agents(*state, policy);
+  std::unique_ptr<AgentThreads> threads =
+      AgentThreads::Create(*state, agents, {.housekeeping = CpuSet{0}}).value();
+  threads->Start();
+  std::this_thread::sleep_for(milliseconds(20));
+  const Time before = RealNow();
+  EXPECT_TRUE(threads->Stop().ok());
+  EXPECT_LT(RealNow() - before, milliseconds(500));
+}
+
+}  // namespace
+}  // namespace corral::testing

@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# Sourced by the tests of the package.
+
+fail() { echo "${0##*/}: FAILED: $*" >&2; exit 1; }
+
+# The binary package in a folder of RPMs.
+package_in() {
+    local packages=("$1"/x86_64/corral-[0-9]*.x86_64.rpm)
+    [[ ${#packages[@]} == 1 && -e ${packages[0]} ]] || fail "not one package in $1: ${packages[*]}"
+    echo "${packages[0]}"
+}
+
+# Debian's rpm looks for its data base in the caller's home; and it always says that dpkg is to be preferred.
+rpm_quietly() { rpm --dbpath /var/lib/rpm "$@" 2> >(grep -v '^rpm: \(RPM should not\|However assuming\)' >&2); }
