@@ -106,7 +106,9 @@ INSTANTIATE_TEST_SUITE_P(
                     std::string("version: 1\n\x00\xff\xfe binary", 22),
                     "version: 1\nmode: {{{{{{{{", std::string(5000, '['),
                     std::string((1 << 20) + 1, 'a'),
-                    "version: 1\n" + std::string(2000, ' ') + "x: &a [*a]\n"));
+                    "version: 1\n" + std::string(2000, ' ') + "x: &a [*a]\n"),
+    // The input itself would be the test's name, a megabyte of it.
+    [](const auto& info) { return absl::StrCat("Input", info.index); });
 
 TEST(Config, AnAliasBombCostsNothing) {
   std::string bomb = "version: 1\na0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";

@@ -13,3 +13,20 @@ package_in() {
 
 # Debian's rpm looks for its data base in the caller's home; and it always says that dpkg is to be preferred.
 rpm_quietly() { rpm --dbpath /var/lib/rpm "$@" 2> >(grep -v '^rpm: \(RPM should not\|However assuming\)' >&2); }
+
+# provides_of PACKAGE: what it requires, as a stub's Provides.
+provides_of() { rpm -qp --requires "$1" | grep -vE '^(rpmlib|config)\(' | sed 's/^/Provides: /'; }
+
+# An empty package that says so, where the machine's own packages are not rpm's.
+provide_requirements_of() {
+    local work
+    work=$(mktemp -d)
+    {
+        printf 'Name: stub-base\nVersion: 1\nRelease: 1\nSummary: What corral requires\nLicense: none\n'
+        provides_of "$1"
+        printf '%%description\n%%files\n'
+    } >"$work/stub.spec"
+    rpmbuild -bb --quiet --define "_topdir $work" "$work/stub.spec" >"$work/log" 2>&1 || { cat "$work/log"; fail "no stub"; }
+    rpm_quietly -U "$work"/RPMS/*/stub-base-*.rpm
+    rm -r "$work"
+}
