@@ -44,6 +44,12 @@ class MessageQueue {
   virtual void Wake() = 0;
 };
 
+// What a task's association with a queue was before the call that changed it.
+struct Association {
+  bool already = false;    // the very same
+  bool brand_new = false;  // none: its messages went to the enclave's default queue
+};
+
 // What an agent may do. It can propose; the class decides. Thread-safe unless said otherwise.
 class AgentKernel {
  public:
@@ -59,6 +65,7 @@ class AgentKernel {
   virtual absl::Span<const ghost_core_state> cores() const = 0;  // of the whole machine, by CoreId
   virtual absl::Span<const ghost_cpu_config> cpus() const = 0;   // of the whole machine, by CpuId
   virtual absl::Span<const ghost_status_word> status_words() const = 0;  // by slot
+  virtual absl::Span<const ghost_affinity> affinities() const = 0;       // by slot
 
   // The calling thread becomes (stops being) the agent of `core`. From then on the class waits for
   // its decisions there.
@@ -66,12 +73,17 @@ class AgentKernel {
   virtual absl::Status LeaveAgent(CoreId core) = 0;
 
   // Commits `commit.nr` transactions, each for one core, in one system call. What became of each
-  // stands in `commit`; the status tells only whether the call was made. No allocation on success.
+  // stands in `commit`; the status tells only whether the call was made. Where a transaction was
+  // refused before its siblings were looked at, they are READY. No allocation on success.
   virtual absl::Status Commit(ghost_commit& commit) = 0;
 
-  // Directs the messages of a task to `queue`. NotFound: gone. Aborted: its barrier moved on, read
-  // it again.
-  virtual absl::Status Associate(Gtid task, uint64_t barrier, QueueId queue) = 0;
+  // Directs the messages of a task to `queue`. NotFound: gone. Aborted: its barrier moved on, so a
+  // message may be on its way to the old queue; read it again.
+  virtual absl::StatusOr<Association> Associate(Gtid task, uint64_t barrier, QueueId queue) = 0;
+
+  // CPU_TIMER_EXPIRED with `cookie` comes to the queue of the CPU's core at `when`. One timer per
+  // CPU: the last call counts. Time::max() disarms it.
+  virtual absl::Status ArmTimer(CpuId cpu, Time when, uint64_t cookie) = 0;
 
   // The messages of `queue`, which belongs to this agent's enclave. One reader at a time.
   virtual absl::StatusOr<std::unique_ptr<MessageQueue>> OpenQueue(QueueId queue) = 0;
@@ -81,8 +93,18 @@ struct EnclaveSpec {
   std::string name;
   CpuSet cpus;  // whole cores only
   bool isolating = true;
+  bool deliver_ticks = false;         // CPU_TICK
+  bool deliver_availability = false;  // CPU_AVAILABLE, CPU_BUSY
   Duration tenure = std::chrono::milliseconds(10);
   Duration runnable_timeout = std::chrono::seconds(2);
+};
+
+// What a task is promised. Budget and cap are CPU time per period; 0 is none.
+struct TaskAttributes {
+  uint32_t weight = 100;
+  Duration budget{0};
+  Duration period{0};
+  Duration cap{0};
 };
 
 using DomainKey = std::array<uint8_t, GHOST_DOMAIN_KEY_LEN>;
@@ -100,6 +122,7 @@ class ControlKernel {
   virtual absl::Span<const ghost_cpu_config> cpus() const = 0;
   virtual absl::Span<const ghost_cpu_state> cpu_states() const = 0;
   virtual absl::Span<const ghost_status_word> status_words() const = 0;
+  virtual absl::Span<const ghost_affinity> affinities() const = 0;
 
   virtual absl::StatusOr<EnclaveId> CreateEnclave(const EnclaveSpec& spec) = 0;
   // Its tasks must have been detached.
@@ -115,6 +138,8 @@ class ControlKernel {
   // Takes the thread into the class as a member of `domain`. Its former policy is remembered for
   // Detach.
   virtual absl::StatusOr<Gtid> AttachTask(pid_t tid, DomainId domain, int vcpu, int weight) = 0;
+  // Changes what the task is promised; its agent hears of it.
+  virtual absl::Status UpdateTask(Gtid task, const TaskAttributes& attributes) = 0;
   // Gives the thread back to the class and priority that it came from.
   virtual absl::Status DetachTask(Gtid task) = 0;
 };

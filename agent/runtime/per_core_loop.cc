@@ -72,16 +72,7 @@ void PerCoreLoop::Receive(Time now) {
 }
 
 void PerCoreLoop::OnMessage(const ghost_msg& message, Time now) {
-  if (message.gtid == 0) {
-    if (message.type == GHOST_MSG_CORE_RESCUED) {
-      rescan_ = true;  // the class moved tasks of ours without asking
-    } else if (message.type == GHOST_MSG_CPU_TIMER_EXPIRED) {
-      policy_.CpuTimerExpired(CpuId(message.cpu), now);
-    } else {
-      ++counters_.malformed_messages;
-    }
-    return;
-  }
+  if (message.gtid == 0) return OnCpuMessage(message, now);
   const uint32_t slot = GHOST_GTID_SLOT(message.gtid);
   if (slot >= state_.tasks().size()) {
     ++counters_.malformed_messages;
@@ -100,6 +91,27 @@ void PerCoreLoop::OnMessage(const ghost_msg& message, Time now) {
     return;
   }
   OnTaskMessage(task, message, now);
+}
+
+void PerCoreLoop::OnCpuMessage(const ghost_msg& message, Time now) {
+  const CpuId cpu(message.cpu);
+  switch (message.type) {
+    case GHOST_MSG_CORE_RESCUED:
+      rescan_ = true;  // the class moved tasks of ours without asking
+      return;
+    case GHOST_MSG_CPU_TIMER_EXPIRED:
+      return policy_.CpuTimerExpired(cpu, message.arg, now);
+    case GHOST_MSG_CPU_TICK:
+      return policy_.CpuTick(cpu, now);
+    case GHOST_MSG_CPU_NOT_IDLE:
+      return policy_.CpuNotIdle(cpu, now);
+    case GHOST_MSG_CPU_AVAILABLE:
+      return policy_.CpuAvailable(cpu, now);
+    case GHOST_MSG_CPU_BUSY:
+      return policy_.CpuBusy(cpu, now);
+    default:
+      ++counters_.malformed_messages;
+  }
 }
 
 void PerCoreLoop::OnTaskMessage(Task& task, const ghost_msg& message, Time now) {

@@ -59,6 +59,7 @@ class PerCoreLoop {
 
   // per_core_loop.cc: the turn, and what comes in
   void Receive(Time now);
+  void OnCpuMessage(const ghost_msg& message, Time now);
   void OnMessage(const ghost_msg& message, Time now);
   void OnTaskMessage(Task& task, const ghost_msg& message, Time now);
   void PassOn(const ghost_msg& message, uint32_t slot, int owner);

@@ -44,7 +44,11 @@ class TaskEvents {
   virtual void TaskPriorityChanged(Task&, Time) {}
   // Weight, budget, period or cap. A change of domain comes as TaskDeparted and TaskNew.
   virtual void TaskAttributesChanged(Task&, Time) {}
-  virtual void CpuTimerExpired(CpuId, Time) {}
+  virtual void CpuTimerExpired(CpuId, uint64_t /*cookie*/, Time) {}
+  virtual void CpuTick(CpuId, Time) {}       // if the enclave delivers ticks
+  virtual void CpuNotIdle(CpuId, Time) {}    // as asked for with the idle target
+  virtual void CpuAvailable(CpuId, Time) {}  // if the enclave delivers availability
+  virtual void CpuBusy(CpuId, Time) {}
 };
 
 class CorePolicy : public TaskEvents {

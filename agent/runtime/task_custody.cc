@@ -52,7 +52,7 @@ void PerCoreLoop::AdoptAgain(Time now) {
 absl::Status PerCoreLoop::AssociateToUs(const ghost_status_word& word) {
   const QueueId ours = state_.queue_id(core_);
   if (word.queue == ours.value()) return absl::OkStatus();
-  return kernel_.Associate(Gtid(word.gtid), word.barrier, ours);
+  return kernel_.Associate(Gtid(word.gtid), word.barrier, ours).status();
 }
 
 bool PerCoreLoop::Reconcile(Task& task, Time now) {

@@ -103,6 +103,8 @@ TaskTracker::Outcome TaskTracker::Apply(Task& task, const ghost_msg& message, Ti
       Accepted(task);
       events_.TaskAffinityChanged(task, now);
       return Outcome::kOk;
+    case GHOST_MSG_TASK_ON_CPU:
+      return Outcome::kOk;  // as committed
     case GHOST_MSG_TASK_PRIORITY_CHANGED:
       events_.TaskPriorityChanged(task, now);
       return Outcome::kOk;

@@ -30,6 +30,8 @@ typedef __u64 core_word_t;
 
 #define CORE_WORD_OWNER_BITS 16
 #define CORE_WORD_MAX_DOMAIN 0xffffu
+/* The domain of tasks that trust nobody, each other included (GHOST_DOMAIN_UNATTACHED): one of them has the core for itself. */
+#define CORE_WORD_LONER 1
 #define CORE_WORD_CLAIMS_SHIFT 16
 #define CORE_WORD_ON_CPU_SHIFT 24
 #define CORE_WORD_WAITERS_SHIFT 32
@@ -86,7 +88,7 @@ static inline struct core_step core_word_acquire(core_word_t w, __u32 sibling, _
 	struct core_step s = {};
 
 	if (core_word_busy(w) & ~bit) {
-		if (owner != domain || handover) {
+		if (owner != domain || handover || domain == CORE_WORD_LONER) {
 			s.next = w | (__u64)bit << CORE_WORD_WAITERS_SHIFT;
 			return s;
 		}
@@ -117,7 +119,7 @@ static inline struct core_step core_word_switch_in(core_word_t w, __u32 sibling,
 	__u32 others = core_word_busy(w) & ~bit, handover_done = handover && !others;
 	struct core_step s;
 
-	if (owner != domain) {
+	if (owner != domain || domain == CORE_WORD_LONER) {
 		if (others) { /* nothing can name two owners: keep the core closed until this task has left */
 			s = core_word_finish(owner, core_word_claims(w), core_word_on_cpu(w) | bit, core_word_waiters(w), handover,
 					     core_word_gen(w), 0);

@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Both sides refuse to talk to another version; the error names both. */
-#define GHOST_ABI_VERSION 1
+#define GHOST_ABI_VERSION 2
 
 #define GHOST_MAX_SIBLINGS 8
 #define GHOST_MAX_ENCLAVES 16
@@ -56,11 +56,17 @@ enum ghost_msg_type {
 	GHOST_MSG_TASK_LATCH_FAILURE, /* a latched decision could not be carried out; the task is held again */
 	GHOST_MSG_CPU_TIMER_EXPIRED,
 	GHOST_MSG_CORE_RESCUED, /* the class scheduled this core itself because a task had waited too long */
+	GHOST_MSG_TASK_ON_CPU,	/* a committed task got its CPU; once per commit, with GHOST_RUN_F_SEND_ON_CPU */
+	GHOST_MSG_CPU_TICK,	/* with GHOST_ENCLAVE_DELIVER_TICKS, while a task of the class runs there */
+	GHOST_MSG_CPU_NOT_IDLE, /* once, after GHOST_RUN_F_NEED_NOT_IDLE */
+	GHOST_MSG_CPU_AVAILABLE, /* with GHOST_ENCLAVE_DELIVER_AVAILABILITY: no other scheduling class needs the CPU any more */
+	GHOST_MSG_CPU_BUSY,	/* likewise: one does */
 };
 
 /* ghost_msg.flags */
 #define GHOST_MSG_F_RUNNABLE (1u << 0)	  /* TASK_NEW: the task waits for a decision */
 #define GHOST_MSG_F_WAS_LATCHED (1u << 1) /* TASK_PREEMPT: it had not reached the CPU yet */
+#define GHOST_MSG_F_RESCUED (1u << 2)	  /* TASK_PREEMPT: the class had run it because it waited too long */
 
 /* One cache line. A task message carries the task's barrier after the event; only "strictly increasing" may be relied on. */
 struct ghost_msg {
@@ -73,8 +79,8 @@ struct ghost_msg {
 	__s32 cpu;	  /* where the event happened */
 	__u32 domain;
 	__u32 tid;
-	__u32 core;
-	__u64 reserved;
+	__u32 core;	  /* of CPU messages: the core's id */
+	__u64 arg;	  /* CPU_TIMER_EXPIRED: the cookie. TASK_WAKEUP: the waker's CPU */
 };
 
 /* ---- status words ---- */
@@ -106,6 +112,12 @@ struct ghost_status_word {
 	__u32 former_policy; /* what it goes back to when it is detached */
 };
 
+/* The CPUs that a task may use, by slot, a bit per CPU. Changes are announced by TASK_AFFINITY_CHANGED. */
+#define GHOST_AFFINITY_WORDS 16
+struct ghost_affinity {
+	__u64 cpus[GHOST_AFFINITY_WORDS];
+};
+
 #define GHOST_QUEUE_DEFAULT 0xffffffffu
 #define GHOST_NO_VCPU 0xffffffffu
 
@@ -130,8 +142,13 @@ struct ghost_cpu_state {
 	__u64 slice_ns;		/* of the latched task */
 	__u32 claim;		/* slot + 1 of the task that holds this CPU's claim */
 	__u32 latch_retries;	/* bounds the wait for a task that is on its way into custody */
-	__u32 rescue;		/* 1: the class decides the next pick, not the agent */
+	__u32 rescue;		/* slot + 1 of a task that the class will run here next, because it waited too long */
 	__u32 running_domain;	/* as of the last switch */
+	__u32 offline;		/* 1: from the moment that the kernel begins to take the CPU down until it is up again */
+	__u32 need_not_idle;	/* 1: the agent wants to know when this CPU stops idling */
+	__u32 busy;		/* 1: another scheduling class uses the CPU */
+	__u32 reserved;
+	__u64 busy_since_ns;
 };
 
 struct ghost_core_state {
@@ -147,17 +164,26 @@ struct ghost_core_state {
 	__u64 breaches;		/* switch-ins that I1 forbids: must stay 0 */
 	__u64 rescues;
 	__u64 last_commit_ns;
+	__u64 agent_barrier;	/* rises with each message about the core or its CPUs, each wake-up and each successful commit */
+	__u64 unattached_until_ns; /* threads of no enclave may use the core until then */
+	__u64 unattached_time_ns;  /* when they were last let in */
 	__u32 enclave;
 	__u32 agent_tid;	/* 0: no agent, the class schedules this core */
 	__u32 queue;		/* of its agent */
 	__u32 agent_stalled;	/* 1: it has an agent that let a task wait too long; the class schedules until it commits again */
 	__u32 cursor;		/* round robin over domains when there is no agent */
 	__u32 commit_lock;
+	__u32 rescue;		/* 1: a sibling has a task to rescue, the others make room */
+	__u32 closed;		/* a bit per sibling that is going down: nothing may start on the core */
+	__u32 reserved;
 	__u32 nr_cpus;
 	__s32 cpus[GHOST_MAX_SIBLINGS];
 };
 
 #define GHOST_ENCLAVE_ISOLATING (1u << 0) /* I1 holds on its cores */
+#define GHOST_ENCLAVE_DELIVER_TICKS (1u << 1)
+#define GHOST_ENCLAVE_DELIVER_AVAILABILITY (1u << 2)
+#define GHOST_ENCLAVE_FLAGS (GHOST_ENCLAVE_ISOLATING | GHOST_ENCLAVE_DELIVER_TICKS | GHOST_ENCLAVE_DELIVER_AVAILABILITY)
 
 struct ghost_enclave {
 	__u32 in_use;
@@ -198,7 +224,6 @@ struct ghost_class_info {
 	__u32 nr_queues;
 	__u32 enabled;	  /* the class is in charge */
 	__u32 exit_kind;  /* as in scx_exit_info, once it was ejected or unloaded */
-	__u64 unattached_time_ns; /* when a thread of no enclave was given a CPU last */
 	__u64 guard_runs;	  /* of the class's own timer */
 	char exit_reason[64];
 	char exit_message[128];
@@ -237,14 +262,31 @@ struct ghost_txn_sibling {
 	__u64 barrier; /* of the task, as the agent knows it */
 	__u64 slice_ns; /* 0: until the agent decides otherwise */
 	__u32 state;   /* out: ghost_txn_state */
-	__u32 reserved;
+	__u32 run_flags;
 };
+
+/* ghost_txn_sibling.run_flags */
+#define GHOST_RUN_F_SEND_ON_CPU (1u << 0)   /* of a task: TASK_ON_CPU when it gets there */
+#define GHOST_RUN_F_ELIDE_PREEMPT (1u << 1) /* of a task or IDLE: no TASK_PREEMPT for the task that loses the CPU by it */
+#define GHOST_RUN_F_NEED_NOT_IDLE (1u << 2) /* of IDLE: CPU_NOT_IDLE when the CPU stops idling */
+#define GHOST_RUN_FLAGS (GHOST_RUN_F_SEND_ON_CPU | GHOST_RUN_F_ELIDE_PREEMPT | GHOST_RUN_F_NEED_NOT_IDLE)
+
+/* ghost_core_txn.flags */
+#define GHOST_TXN_F_AGENT_BARRIER (1u << 0) /* AGENT_STALE unless agent_barrier is the core's: nothing happened since it was read */
+#define GHOST_TXN_F_NO_KICK (1u << 1)	    /* carried out at each sibling's next pick, which the commit does not bring about */
+#define GHOST_TXN_F_ALLOW_ONCPU (1u << 2)   /* a target that runs on that very sibling goes on, with the new slice */
+#define GHOST_TXN_F_ELIDE_BARRIER_INC (1u << 3)	     /* success does not raise the agent barrier */
+#define GHOST_TXN_F_BARRIER_INC_ON_FAILURE (1u << 4) /* failure does; not together with the former */
+#define GHOST_TXN_FLAGS 0x1fu
 
 /* A transaction names a whole core: all of its siblings are latched, or none. */
 struct ghost_core_txn {
 	__u32 core;
 	__u32 state;  /* out: COMPLETE, or what the first sibling that failed says */
 	__u64 cookie; /* the caller's, so that it knows its own outcome in the mapped array */
+	__u64 agent_barrier;
+	__u32 flags;
+	__u32 reserved;
 	struct ghost_txn_sibling sibling[GHOST_MAX_SIBLINGS];
 };
 
@@ -252,8 +294,10 @@ struct ghost_core_txn {
 struct ghost_commit {
 	__u32 abi_version;
 	__u32 nr; /* transactions in use */
-	__s32 result;
+	__s32 result;	 /* -EPROTO: another ABI version; -EPERM: the caller is no agent */
 	__u32 completed; /* out: how many are COMPLETE */
+	/* out: a ghost_txn_state per transaction. What its siblings came to stands in the mapped array, if its cookie is there. */
+	__u8 states[GHOST_COMMIT_MAX_CORES];
 	struct ghost_core_txn txn[GHOST_COMMIT_MAX_CORES];
 };
 
@@ -270,6 +314,18 @@ struct ghost_associate {
 	__u64 barrier;
 	__u32 queue;
 	__s32 result; /* -ENOENT, -ESTALE, -EINVAL, -EPERM */
+	__u32 status; /* out: GHOST_ASSOC_* */
+	__u32 reserved;
+};
+#define GHOST_ASSOC_ALREADY (1u << 0)	/* it had that queue */
+#define GHOST_ASSOC_BRAND_NEW (1u << 1) /* it had the default queue */
+
+/* By an agent, for a CPU of its enclave: CPU_TIMER_EXPIRED at `when_ns`; 0 disarms. One timer per CPU, the last call counts. */
+struct ghost_timer_arm {
+	__u32 cpu;
+	__s32 result; /* -EPERM, -EINVAL */
+	__u64 when_ns;
+	__u64 cookie;
 };
 
 /* By the daemon. */
@@ -335,6 +391,16 @@ struct ghost_task_detach {
 	__u64 gtid;
 	__s32 result;
 	__u32 reserved;
+};
+
+/* What a task was promised; TASK_ATTRIBUTES_CHANGED tells its agent. */
+struct ghost_task_update {
+	__u64 gtid;
+	__u64 budget_ns;
+	__u64 period_ns;
+	__u64 cap_ns;
+	__u32 weight;
+	__s32 result; /* -ENOENT; -EINVAL: a budget above its period, or no weight */
 };
 
 #ifdef __cplusplus

@@ -6,6 +6,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -17,8 +18,8 @@ namespace corral {
 namespace {
 
 constexpr const char* kAgentMaps[] = {"class_info",  "enclaves",     "cores",       "txns",
-                                      "cpu_configs", "status_words", "queue_states"};
-constexpr const char* kAgentPrograms[] = {"commit", "agent_enter", "associate"};
+                                      "cpu_configs", "status_words", "affinities",   "queue_states"};
+constexpr const char* kAgentPrograms[] = {"commit", "agent_enter", "associate", "timer_arm"};
 
 std::string QueueName(uint32_t queue) { return absl::StrCat("queue.", queue); }
 
@@ -101,6 +102,7 @@ absl::StatusOr<std::unique_ptr<BpfAgentKernel>> BpfAgentKernel::FromDescriptors(
         MapInto(kernel->fds_, "txns", kernel->txns_),
         MapInto(kernel->fds_, "cpu_configs", kernel->cpus_),
         MapInto(kernel->fds_, "status_words", kernel->status_words_),
+        MapInto(kernel->fds_, "affinities", kernel->affinities_),
         MapInto(kernel->fds_, "queue_states", kernel->queue_states_)}) {
     if (!status.ok()) return status;
   }
@@ -159,21 +161,32 @@ absl::Status BpfAgentKernel::Commit(ghost_commit& commit) {
   if (commit.result < 0) return StatusOfResult(commit.result, "commit");
   for (uint32_t i = 0; i < commit.nr; ++i) {
     ghost_core_txn& txn = commit.txn[i];
-    // The class leaves the outcome in its own memory, stamped with the caller's cookie.
-    const ghost_core_txn* const outcome =
-        txn.core < txns_.span().size() ? &txns_[txn.core] : nullptr;
-    if (outcome == nullptr || __atomic_load_n(&outcome->cookie, __ATOMIC_ACQUIRE) != txn.cookie) {
-      txn.state = outcome == nullptr ? GHOST_TXN_INVALID_CPU : GHOST_TXN_CPU_UNAVAIL;
-      continue;
-    }
-    txn = *outcome;
+    txn.state = commit.states[i];
+    // What the siblings came to is in the class's own memory, stamped with the caller's cookie.
+    if (txn.core >= txns_.span().size()) continue;
+    const ghost_core_txn& outcome = txns_[txn.core];
+    if (__atomic_load_n(&outcome.cookie, __ATOMIC_ACQUIRE) == txn.cookie) txn = outcome;
   }
   return absl::OkStatus();
 }
 
-absl::Status BpfAgentKernel::Associate(Gtid task, uint64_t barrier, QueueId queue) {
+absl::StatusOr<Association> BpfAgentKernel::Associate(Gtid task, uint64_t barrier,
+                                                      QueueId queue) {
   ghost_associate args = {.gtid = task.value(), .barrier = barrier, .queue = queue.value()};
-  return Call(fds_["associate"].get(), "associating a task with a queue", args);
+  const absl::Status status =
+      Call(fds_["associate"].get(), "associating a task with a queue", args);
+  if (!status.ok()) return status;
+  return Association{.already = (args.status & GHOST_ASSOC_ALREADY) != 0,
+                     .brand_new = (args.status & GHOST_ASSOC_BRAND_NEW) != 0};
+}
+
+absl::Status BpfAgentKernel::ArmTimer(CpuId cpu, Time when, uint64_t cookie) {
+  if (cpu.value() < 0) return absl::InvalidArgumentError("there is no CPU below 0");
+  const auto ns = static_cast<uint64_t>(std::max<int64_t>(when.time_since_epoch().count(), 1));
+  ghost_timer_arm args = {.cpu = static_cast<uint32_t>(cpu.value()),
+                          .when_ns = when == Time::max() ? 0 : ns,
+                          .cookie = cookie};
+  return Call(fds_["timer_arm"].get(), "arming a timer", args);
 }
 
 absl::StatusOr<std::unique_ptr<MessageQueue>> BpfAgentKernel::OpenQueue(QueueId queue) {

@@ -41,10 +41,12 @@ class BpfAgentKernel final : public AgentKernel {
   absl::Span<const ghost_core_state> cores() const override { return cores_.span(); }
   absl::Span<const ghost_cpu_config> cpus() const override { return cpus_.span(); }
   absl::Span<const ghost_status_word> status_words() const override { return status_words_.span(); }
+  absl::Span<const ghost_affinity> affinities() const override { return affinities_.span(); }
   absl::Status EnterAgent(CoreId core) override;
   absl::Status LeaveAgent(CoreId core) override;
   absl::Status Commit(ghost_commit& commit) override;
-  absl::Status Associate(Gtid task, uint64_t barrier, QueueId queue) override;
+  absl::StatusOr<Association> Associate(Gtid task, uint64_t barrier, QueueId queue) override;
+  absl::Status ArmTimer(CpuId cpu, Time when, uint64_t cookie) override;
   absl::StatusOr<std::unique_ptr<MessageQueue>> OpenQueue(QueueId queue) override;
 
  private:
@@ -60,6 +62,7 @@ class BpfAgentKernel final : public AgentKernel {
   MappedArray<ghost_core_txn> txns_;
   MappedArray<ghost_cpu_config> cpus_;
   MappedArray<ghost_status_word> status_words_;
+  MappedArray<ghost_affinity> affinities_;
   MappedArray<ghost_queue_state> queue_states_;
   int commit_fd_ = -1;
   // Starts where no other agent process's cookies are: outcomes of a predecessor may still stand in

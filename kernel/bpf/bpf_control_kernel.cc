@@ -54,6 +54,12 @@ std::string NameOf(const char (&name)[N]) {
   return std::string(name, strnlen(name, N));
 }
 
+uint32_t FlagsOf(const EnclaveSpec& spec) {
+  return (spec.isolating ? GHOST_ENCLAVE_ISOLATING : 0) |
+         (spec.deliver_ticks ? GHOST_ENCLAVE_DELIVER_TICKS : 0) |
+         (spec.deliver_availability ? GHOST_ENCLAVE_DELIVER_AVAILABILITY : 0);
+}
+
 absl::Status SetPolicy(pid_t tid, int policy) {
   const sched_param param = {};
   if (sched_setscheduler(tid, policy, &param) == 0) return absl::OkStatus();
@@ -71,6 +77,7 @@ absl::StatusOr<std::unique_ptr<BpfControlKernel>> BpfControlKernel::Open() {
           {MapPin("class_info", k.info_), MapPin("enclaves", k.enclaves_),
            MapPin("domains", k.domains_), MapPin("cores", k.cores_), MapPin("cpu_configs", k.cpus_),
            MapPin("cpu_states", k.cpu_states_), MapPin("status_words", k.status_words_),
+           MapPin("affinities", k.affinities_), OpenInto("task_update", k.task_update_),
            OpenInto("queues", k.queues_), OpenInto("enclave_create", k.enclave_create_),
            OpenInto("enclave_destroy", k.enclave_destroy_), OpenInto("core_assign", k.core_assign_),
            OpenInto("agent_bless", k.agent_bless_), OpenInto("domain_create", k.domain_create_),
@@ -146,7 +153,7 @@ absl::StatusOr<EnclaveId> BpfControlKernel::CreateEnclave(const EnclaveSpec& spe
   if (!cores.ok()) return cores.status();
   ghost_enclave_create args = {
       .abi_version = GHOST_ABI_VERSION,
-      .flags = spec.isolating ? GHOST_ENCLAVE_ISOLATING : 0,
+      .flags = FlagsOf(spec),
       .tenure_ns = static_cast<uint64_t>(spec.tenure.count()),
       .runnable_timeout_ns = static_cast<uint64_t>(spec.runnable_timeout.count()),
       .first_queue = cores->front().value()};
@@ -225,6 +232,22 @@ absl::StatusOr<Gtid> BpfControlKernel::AttachTask(pid_t tid, DomainId domain, in
     return entered;
   }
   return Gtid(args.gtid);
+}
+
+absl::Status BpfControlKernel::UpdateTask(Gtid task, const TaskAttributes& attributes) {
+  if (attributes.weight == 0 || attributes.budget < Duration(0) || attributes.cap < Duration(0) ||
+      attributes.period < attributes.budget) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("weight ", attributes.weight, ", budget ", attributes.budget.count(),
+                     " ns in ", attributes.period.count(),
+                     " ns: a weight is at least 1, and a budget fits into its period"));
+  }
+  ghost_task_update args = {.gtid = task.value(),
+                            .budget_ns = static_cast<uint64_t>(attributes.budget.count()),
+                            .period_ns = static_cast<uint64_t>(attributes.period.count()),
+                            .cap_ns = static_cast<uint64_t>(attributes.cap.count()),
+                            .weight = attributes.weight};
+  return Call(task_update_.get(), "changing what a task is promised", args);
 }
 
 absl::Status BpfControlKernel::DetachTask(Gtid task) {

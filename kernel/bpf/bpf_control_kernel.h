@@ -26,6 +26,7 @@ class BpfControlKernel final : public ControlKernel {
   absl::Span<const ghost_cpu_state> cpu_states() const override { return cpu_states_.span(); }
   absl::Span<const ghost_status_word> status_words() const override { return status_words_.span(); }
 
+  absl::Span<const ghost_affinity> affinities() const override { return affinities_.span(); }
   absl::StatusOr<EnclaveId> CreateEnclave(const EnclaveSpec& spec) override;
   absl::Status DestroyEnclave(EnclaveId enclave) override;
   absl::Status BlessAgent(pid_t tgid, EnclaveId enclave) override;
@@ -33,6 +34,7 @@ class BpfControlKernel final : public ControlKernel {
                                         absl::string_view name) override;
   absl::Status DestroyDomain(DomainId domain) override;
   absl::StatusOr<Gtid> AttachTask(pid_t tid, DomainId domain, int vcpu, int weight) override;
+  absl::Status UpdateTask(Gtid task, const TaskAttributes& attributes) override;
   absl::Status DetachTask(Gtid task) override;
 
  private:
@@ -48,9 +50,10 @@ class BpfControlKernel final : public ControlKernel {
   MappedArray<ghost_cpu_config> cpus_;
   MappedArray<ghost_cpu_state> cpu_states_;
   MappedArray<ghost_status_word> status_words_;
+  MappedArray<ghost_affinity> affinities_;
   Fd queues_;
   Fd enclave_create_, enclave_destroy_, core_assign_, agent_bless_, domain_create_, domain_destroy_,
-      task_attach_, task_detach_;
+      task_attach_, task_update_, task_detach_;
 };
 
 }  // namespace corral

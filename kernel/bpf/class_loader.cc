@@ -85,6 +85,7 @@ absl::Status Resize(const Skeleton& s, const std::vector<ClassCore>& cores, cons
        {MapSize{s->maps.domains, sizes.domains}, MapSize{s->maps.blocks, tasks / GHOST_BLOCK_SLOTS},
         MapSize{s->maps.cores, nr_cores}, MapSize{s->maps.txns, nr_cores},
         MapSize{s->maps.cpu_configs, nr_cpus}, MapSize{s->maps.cpu_states, nr_cpus},
+        MapSize{s->maps.cpu_timers, nr_cpus}, MapSize{s->maps.affinities, tasks},
         MapSize{s->maps.status_words, tasks}, MapSize{s->maps.tasks, tasks},
         MapSize{s->maps.queue_states, nr_cores}, MapSize{s->maps.queues, nr_cores}}) {
     if (bpf_map__set_max_entries(size.map, size.entries) != 0) {
@@ -177,17 +178,23 @@ absl::Status PinLink(bpf_link* link, const char* name) {
   return status;
 }
 
-// The switch tracepoint first: the class must not run a task before its switches are seen.
+struct Tracepoint {
+  bpf_program* program;
+  const char* pin;
+};
+
+// The tracepoints first: the class must not run a task before its switches are seen.
 absl::Status Attach(const Skeleton& s) {
-  if (const absl::Status status =
-          PinLink(bpf_program__attach(s->progs.ghost_sched_switch), "link_sched_switch");
-      !status.ok()) {
-    return status;
-  }
-  if (const absl::Status status =
-          PinLink(bpf_program__attach(s->progs.ghost_process_exit), "link_process_exit");
-      !status.ok()) {
-    return status;
+  for (const Tracepoint& tracepoint :
+       {Tracepoint{s->progs.ghost_sched_switch, "link_sched_switch"},
+        Tracepoint{s->progs.ghost_process_exit, "link_process_exit"},
+        Tracepoint{s->progs.ghost_cpuhp_enter, "link_cpuhp_enter"},
+        Tracepoint{s->progs.ghost_cpuhp_exit, "link_cpuhp_exit"}}) {
+    if (const absl::Status status =
+            PinLink(bpf_program__attach(tracepoint.program), tracepoint.pin);
+        !status.ok()) {
+      return status;
+    }
   }
   if (const absl::Status status =
           PinLink(bpf_map__attach_struct_ops(s->maps.corral_ops), "link_class");

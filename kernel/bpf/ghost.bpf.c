@@ -22,7 +22,7 @@
  * Everything shared beyond it is one word changed by compare-and-swap: core word, task word, latch.
  *
  * READING ORDER: ghost_maps (memory), ghost_core (the gate), ghost_task (words and messages), ghost_slot (who has a place), ghost_pick (what runs next), ghost_ops
- * (callbacks), ghost_txn (agents), ghost_control (the control plane), ghost_guard (the class's own watch).
+ * (callbacks), ghost_switch (what really runs), ghost_txn (agents' decisions), ghost_agent (agents' other calls), ghost_control (the control plane), ghost_guard (the class's own watch).
  */
 #include "vmlinux.h"
 
@@ -54,6 +54,7 @@
 #define EEXIST 17
 #define EINVAL 22
 #define ENOSPC 28
+#define EPROTO 71
 #define ESTALE 116
 #define EKEYREJECTED 129
 
@@ -68,7 +69,9 @@
 #include "ghost_slot.bpf.h"
 #include "ghost_pick.bpf.h"
 #include "ghost_ops.bpf.h"
+#include "ghost_switch.bpf.h"
 #include "ghost_txn.bpf.h"
+#include "ghost_agent.bpf.h"
 #include "ghost_guard.bpf.h"
 #include "ghost_control.bpf.h"
 
@@ -78,12 +81,20 @@ SEC("struct_ops.s/init")
 s32 BPF_PROG(ghost_init)
 {
 	struct ghost_class_info *info = info_of();
-	s32 err = scx_bpf_create_dsq(UNATTACHED_DSQ, -1);
+	s32 err = scx_bpf_create_dsq(ORPHAN_DSQ, -1);
+	u32 i, nr;
 
 	if (err)
 		return err;
-	if (info)
-		info->enabled = 1;
+	if (!info)
+		return -ENOENT;
+	nr = info->nr_cores;
+	bpf_for(i, 0, nr) {
+		err = scx_bpf_create_dsq(UNATTACHED_DSQ(i), -1);
+		if (err)
+			return err;
+	}
+	info->enabled = 1;
 	return guard_start();
 }
 
@@ -111,6 +122,12 @@ struct sched_ext_ops corral_ops = {
 	.running = (void *)ghost_running,
 	.stopping = (void *)ghost_stopping,
 	.quiescent = (void *)ghost_quiescent,
+	.yield = (void *)ghost_yield,
+	.tick = (void *)ghost_tick,
+	.set_cpumask = (void *)ghost_set_cpumask,
+	.set_weight = (void *)ghost_set_weight,
+	.cpu_online = (void *)ghost_cpu_online,
+	.cpu_offline = (void *)ghost_cpu_offline,
 	.init_task = (void *)ghost_init_task,
 	.enable = (void *)ghost_enable,
 	.disable = (void *)ghost_disable,

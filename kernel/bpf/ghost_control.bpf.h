@@ -13,8 +13,8 @@ int ghost_enclave_create_prog(struct ghost_enclave_create *ctx)
 	struct ghost_enclave *e = NULL;
 	u32 i, id = 0;
 
-	ctx->result = -EINVAL;
-	if (ctx->abi_version != GHOST_ABI_VERSION)
+	ctx->result = ctx->abi_version == GHOST_ABI_VERSION ? -EINVAL : -EPROTO;
+	if (ctx->abi_version != GHOST_ABI_VERSION || (ctx->flags & ~GHOST_ENCLAVE_FLAGS))
 		return 0;
 	bpf_for(i, 1, GHOST_MAX_ENCLAVES + 1) {
 		e = enclave_of(i);
@@ -55,7 +55,6 @@ int ghost_core_assign_prog(struct ghost_core_assign *ctx)
 		if (e && e->nr_cores)
 			e->nr_cores--;
 		WRITE_ONCE(core->enclave, 0);
-		WRITE_ONCE(core->word, 0);
 		ctx->result = 0;
 		return 0;
 	}
@@ -262,6 +261,31 @@ int ghost_task_attach_prog(struct ghost_task_attach *ctx)
 		ctx->gtid = sw->gtid;
 out:
 	bpf_task_release(p);
+	return 0;
+}
+
+SEC("syscall")
+int ghost_task_update_prog(struct ghost_task_update *ctx)
+{
+	u32 slot = GHOST_GTID_SLOT(ctx->gtid);
+	struct ghost_status_word *sw = status_word_of(slot);
+	struct ghost_task *t = task_of(slot);
+	u64 barrier;
+
+	ctx->result = -EINVAL;
+	if (!ctx->weight || ctx->budget_ns > ctx->period_ns)
+		return 0;
+	ctx->result = -ENOENT;
+	if (!sw || !t || !ctx->gtid || sw->gtid != ctx->gtid)
+		return 0;
+	WRITE_ONCE(sw->weight, ctx->weight);
+	WRITE_ONCE(sw->budget_ns, ctx->budget_ns);
+	WRITE_ONCE(sw->period_ns, ctx->period_ns);
+	WRITE_ONCE(sw->cap_ns, ctx->cap_ns);
+	barrier = task_bump(slot);
+	if (t->announced)
+		task_post(slot, GHOST_MSG_TASK_ATTRIBUTES_CHANGED, 0, barrier, sw->cpu);
+	ctx->result = 0;
 	return 0;
 }
 

@@ -22,6 +22,12 @@ static __always_inline bool core_swap(struct ghost_core_state *core, core_word_t
 	return old == next || __sync_val_compare_and_swap(&core->word, old, next) == old;
 }
 
+/* The core that a CPU belongs to; none for a CPU that was not there when the class was loaded. */
+static __always_inline struct ghost_core_state *core_of_cpu(struct ghost_cpu_config *cfg)
+{
+	return cfg && cfg->present ? core_of(cfg->core) : NULL;
+}
+
 /* Who asked for the core: for the statistics, and for who is told. */
 enum core_cause { CAUSE_CLASS, CAUSE_AGENT };
 

@@ -1,58 +1,133 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The class's own watch (I5): a task that waited longer than its enclave allows is run by the class, and threads of no enclave get a
- * little time, so that neither an agent nor a stranger can have the class ejected by sched_ext's watchdog.
+ * The class's own watch (I5): a task that waited longer than its enclave allows is run by the class, wherever it may run, and threads of
+ * no enclave get a little time, so that neither an agent nor a stranger can have the class ejected by sched_ext's watchdog.
  */
 #pragma once
 
 #define GUARD_PERIOD_NS (50 * 1000 * 1000ULL)
-/* Once in this time, for one slice of UNATTACHED_SLICE_NS: 5 % of one core. */
+/* A quarter of sched_ext's watchdog (corral_ops.timeout_ms): no task waits longer, whatever its enclave says. */
+#define LONGEST_WAIT_NS (5 * 1000 * 1000 * 1000ULL)
+/* A claim is taken back from a task that waits that long behind other scheduling classes. */
+#define LONGEST_CLAIM_NS (20 * 1000 * 1000ULL)
+/* Per core and for threads of no enclave: once in this time, for that long; longer only when they are so many that one would wait too long. */
 #define UNATTACHED_PERIOD_NS (100 * 1000 * 1000ULL)
+#define UNATTACHED_TIME_NS (5 * 1000 * 1000ULL)
+#define UNATTACHED_TIME_EACH_NS (40 * 1000ULL)
+#define UNATTACHED_TIME_MAX_NS (90 * 1000 * 1000ULL)
 
-static __noinline int guard_task(u32 slot, u64 now)
+/* CPU `cpu` shall run the task next. False if its core is busy with another rescue. */
+static __noinline bool rescue_on(u32 cpu, u32 slot)
+{
+	struct ghost_cpu_config *cfg = cpu_config_of(cpu);
+	struct ghost_cpu_state *cs = cpu_state_of(cpu);
+	struct ghost_core_state *core = core_of_cpu(cfg);
+
+	if (!core || !cs || READ_ONCE(cs->offline) || __sync_val_compare_and_swap(&core->rescue, 0, 1))
+		return false;
+	WRITE_ONCE(cs->rescue, slot + 1);
+	kick_siblings(core, 0xff, SCX_KICK_PREEMPT);
+	return true;
+}
+
+/*
+ * Where: on the CPU that it ran on last, or else on a CPU of its enclave, or else on any that it may use, because it was pinned elsewhere.
+ * The gate holds there as well. Each try begins with another CPU.
+ */
+static __noinline int rescue(u32 slot, u64 turn)
+{
+	struct ghost_status_word *sw = status_word_of(slot);
+	struct ghost_class_info *info = info_of();
+	struct ghost_task *t = task_of(slot);
+	u32 i, pass, nr;
+
+	if (!sw || !t || !info)
+		return 0;
+	if (sw->cpu >= 0 && may_use(slot, sw->cpu) && rescue_on(sw->cpu, slot))
+		return 0;
+	nr = info->nr_cpus;
+	bpf_for(pass, 0, 2) {
+		bpf_for(i, 0, nr) {
+			u32 cpu = (i + (u32)turn) % (nr ?: 1);
+			struct ghost_core_state *core = core_of_cpu(cpu_config_of(cpu));
+
+			if (!core || (!pass && core->enclave != t->enclave) || !may_use(slot, cpu))
+				continue;
+			if (rescue_on(cpu, slot))
+				return 0;
+		}
+	}
+	return 0;
+}
+
+static __always_inline u64 longest_wait(struct ghost_task *t)
+{
+	struct ghost_enclave *e = enclave_of(t->enclave);
+	u64 timeout = e ? e->runnable_timeout_ns : 0;
+
+	return timeout && timeout < LONGEST_WAIT_NS ? timeout : LONGEST_WAIT_NS;
+}
+
+static __noinline int guard_task(u32 slot, u64 now, u64 turn)
 {
 	struct ghost_task *t = task_of(slot);
 	struct ghost_core_state *core;
-	struct ghost_enclave *e;
-	u32 state;
+	u32 state, queue;
+	u64 longest;
 
 	if (!t)
 		return 0;
 	state = TASK_STATE(READ_ONCE(t->word));
-	e = enclave_of(t->enclave);
-	if (!e || !e->runnable_timeout_ns || (state != TASK_HELD && state != TASK_LATCHED) ||
-	    now < t->held_since + e->runnable_timeout_ns)
+	longest = longest_wait(t);
+	if ((state != TASK_HELD && state != TASK_LATCHED) || now < t->held_since + longest)
 		return 0;
 	/* Its agent's core: a queue has the number of the core whose agent reads it. */
-	core = core_of(queue_for(t));
-	if (!core || core->enclave != t->enclave || !core->agent_tid || core->agent_stalled ||
-	    now < core->last_commit_ns + e->runnable_timeout_ns)
+	queue = queue_for(t);
+	core = core_of(queue);
+	if (core && core->enclave == t->enclave && core->agent_tid && !core->agent_stalled && now >= core->last_commit_ns + longest) {
+		/* Not just this task: the agent decides nothing at all. */
+		WRITE_ONCE(core->agent_stalled, 1);
+		__sync_fetch_and_add(&core->rescues, 1);
+		core_post(queue, GHOST_MSG_CORE_RESCUED, core->cpus[0], slot);
+		kick_siblings(core, 0xff, SCX_KICK_PREEMPT);
 		return 0;
-	WRITE_ONCE(core->agent_stalled, 1);
-	__sync_fetch_and_add(&core->rescues, 1);
-	core_post(core, GHOST_MSG_CORE_RESCUED);
-	kick_siblings(core, 0xff, SCX_KICK_PREEMPT);
-	return 0;
+	}
+	return rescue(slot, turn);
 }
 
-static __noinline int guard_unattached(u64 now)
+/* Preempted by another class, a task waits in its CPU's local queue with its claim, and the siblings wait with it. */
+static __always_inline void guard_claim(struct ghost_core_state *core, u32 k, u64 now)
 {
-	struct ghost_class_info *info = info_of();
-	struct ghost_core_state *core;
-	u32 i, nr;
+	struct ghost_cpu_state *cs = cpu_state_of(core->cpus[k & 7]);
 
-	if (!info || now < info->unattached_time_ns + UNATTACHED_PERIOD_NS || !scx_bpf_dsq_nr_queued(UNATTACHED_DSQ))
-		return 0;
-	nr = info->nr_cores;
-	core = core_of((u32)(info->guard_runs % (nr ?: 1)));
-	if (!core || !core->enclave)
-		return 0;
-	bpf_for(i, 0, GHOST_MAX_SIBLINGS) {
-		struct ghost_cpu_state *cs = cpu_state_of(core->cpus[i & 7]);
+	if (cs && cs->busy && READ_ONCE(cs->claim) && now > cs->busy_since_ns + LONGEST_CLAIM_NS)
+		kf_reenqueue_local_of(core->cpus[k & 7]);
+}
 
-		if (i < core->nr_cpus && cs)
-			WRITE_ONCE(cs->rescue, 1);
+static __noinline int guard_core(u32 index, u64 now)
+{
+	struct ghost_core_state *core = core_of(index);
+	u32 k, queued;
+	u64 time;
+
+	if (!core)
+		return 0;
+	bpf_for(k, 0, GHOST_MAX_SIBLINGS) {
+		if (k < core->nr_cpus)
+			guard_claim(core, k, now);
 	}
+	/* It has been waiting for a whole period of ours: who stands in the way is told again. */
+	if (READ_ONCE(core->rescue))
+		kick_siblings(core, 0xff, SCX_KICK_PREEMPT);
+	queued = scx_bpf_dsq_nr_queued(UNATTACHED_DSQ(index));
+	if (!queued || now < core->unattached_time_ns + UNATTACHED_PERIOD_NS)
+		return 0;
+	time = queued * UNATTACHED_TIME_EACH_NS;
+	if (time < UNATTACHED_TIME_NS)
+		time = UNATTACHED_TIME_NS;
+	if (time > UNATTACHED_TIME_MAX_NS)
+		time = UNATTACHED_TIME_MAX_NS;
+	WRITE_ONCE(core->unattached_until_ns, now + time);
 	kick_siblings(core, 0xff, SCX_KICK_PREEMPT);
 	return 0;
 }
@@ -74,10 +149,12 @@ static int guard_tick(void *map, int *key, struct guard_timer *g)
 			continue;
 		bpf_for(k, 0, GHOST_BLOCK_SLOTS) {
 			if (used & (1ULL << k))
-				guard_task(i * GHOST_BLOCK_SLOTS + k, now);
+				guard_task(i * GHOST_BLOCK_SLOTS + k, now, info->guard_runs);
 		}
 	}
-	guard_unattached(now);
+	nr = info->nr_cores;
+	bpf_for(i, 0, nr)
+		guard_core(i, now);
 	info->guard_runs++;
 	bpf_timer_start(&g->timer, GUARD_PERIOD_NS, 0);
 	return 0;

@@ -12,6 +12,7 @@ extern bool scx_bpf_dsq_move_to_local(u64 dsq_id) __ksym __weak;
 extern bool scx_bpf_dsq_move_to_local___v2___compat(u64 dsq_id, u64 enq_flags) __ksym __weak;
 extern bool scx_bpf_task_set_slice(struct task_struct *p, u64 slice) __ksym __weak;
 extern void scx_bpf_reenqueue_local___v2___compat(void) __ksym __weak;
+extern void scx_bpf_dsq_reenq(u64 dsq_id, u64 reenq_flags) __ksym __weak;
 extern struct task_struct *bpf_task_from_pid(s32 pid) __ksym __weak;
 extern void bpf_task_release(struct task_struct *p) __ksym __weak;
 
@@ -37,6 +38,13 @@ static __always_inline void kf_set_slice(struct task_struct *p, u64 slice)
 		scx_bpf_task_set_slice(p, slice);
 	else
 		p->scx.slice = slice;
+}
+
+/* Empties a CPU's local queue back into custody, from anywhere; older kernels cannot. */
+static __always_inline void kf_reenqueue_local_of(s32 cpu)
+{
+	if (bpf_ksym_exists(scx_bpf_dsq_reenq))
+		scx_bpf_dsq_reenq(SCX_DSQ_LOCAL_ON | cpu, 0);
 }
 
 /* Empties this CPU's local queue back into custody; older kernels can do it only from cpu_release. */

@@ -85,6 +85,14 @@ struct {
 	__type(value, struct ghost_queue_state);
 } queue_states SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct ghost_affinity);
+} affinities SEC(".maps");
+
 struct queue_ring {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4096);
@@ -113,7 +121,16 @@ struct ghost_task {
 	u32 incarnation;
 	u32 announced;	  /* TASK_NEW was sent */
 	u32 asleep;	  /* its agent was told that it is not runnable */
-	u32 reserved;
+	u32 run_flags;	  /* of the commit that it runs by */
+	u64 rescued_until; /* the class runs it until then, whatever its agent wants */
+	u32 leaving;	  /* enum leave_cause: why it gives up the CPU next */
+	u32 elide_preempt; /* its agent does not want to hear of that */
+};
+
+enum leave_cause {
+	LEAVE_NOT,
+	LEAVE_YIELD,   /* it yielded */
+	LEAVE_CHANGED, /* its affinity changed under it */
 };
 
 enum ghost_task_state {
@@ -150,6 +167,21 @@ struct {
 	__type(value, struct ghost_thread);
 } threads SEC(".maps");
 
+/* An agent's timer for a CPU. */
+struct ghost_cpu_timer {
+	struct bpf_timer timer;
+	u64 cookie;
+	u32 cpu;
+	u32 ready; /* 1: initialised */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct ghost_cpu_timer);
+} cpu_timers SEC(".maps");
+
 struct guard_timer {
 	struct bpf_timer timer;
 };
@@ -177,6 +209,8 @@ LOOKUP(cpu_state_of, cpu_states, ghost_cpu_state)
 LOOKUP(status_word_of, status_words, ghost_status_word)
 LOOKUP(queue_state_of, queue_states, ghost_queue_state)
 LOOKUP(task_of, tasks, ghost_task)
+LOOKUP(affinity_of, affinities, ghost_affinity)
+LOOKUP(cpu_timer_of, cpu_timers, ghost_cpu_timer)
 #undef LOOKUP
 
 static __always_inline struct ghost_class_info *info_of(void)

@@ -49,33 +49,88 @@ static __noinline int wake_cpu_for(struct task_struct *p, u32 domain, u32 enclav
 	return 0;
 }
 
+/* A CPU of a core that no enclave has, for a thread of no enclave: there it disturbs nobody. */
+static __noinline s32 free_cpu(struct task_struct *p, s32 prev_cpu)
+{
+	struct ghost_class_info *info = info_of();
+	struct ghost_core_state *core;
+	u32 i, nr, cpu;
+
+	if (!info || !p)
+		return prev_cpu;
+	nr = info->nr_cpus;
+	bpf_for(i, 0, nr) {
+		cpu = prev_cpu + i < nr ? prev_cpu + i : prev_cpu + i - nr;
+		core = core_of_cpu(cpu_config_of(cpu));
+		if (core && !core->enclave && bpf_cpumask_test_cpu(cpu, p->cpus_ptr))
+			return cpu;
+	}
+	return prev_cpu;
+}
+
+/* The default would insert into an idle CPU's local queue, past the gate. Where a task runs is decided at its pick. */
 SEC("struct_ops/select_cpu")
 s32 BPF_PROG(ghost_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
 {
-	/* The default would insert into an idle CPU's local queue, past the gate. Where a task runs is decided at its pick. */
-	return prev_cpu;
+	u32 slot = 0;
+
+	return attached(p, &slot) ? prev_cpu : free_cpu(p, prev_cpu);
+}
+
+static __always_inline void enqueue_unattached(struct task_struct *p, s32 cpu, u64 enq_flags)
+{
+	struct ghost_cpu_config *cfg = cpu_config_of(cpu);
+	struct ghost_core_state *core = core_of_cpu(cfg);
+
+	if (!cfg || !core) {
+		kf_dsq_insert(p, ORPHAN_DSQ, UNATTACHED_SLICE_NS, enq_flags);
+		scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
+		return;
+	}
+	claim_release(cpu, UNATTACHED_CLAIM(p->pid));
+	kf_dsq_insert(p, UNATTACHED_DSQ(cfg->core), UNATTACHED_SLICE_NS, enq_flags);
+	/* Any sibling that idles; which of them the thread may use, the move from the queue finds out. */
+	kick_siblings(core, 0xff, SCX_KICK_IDLE);
+}
+
+static __always_inline u32 enqueue_message(struct ghost_task *t)
+{
+	if (t->asleep)
+		return GHOST_MSG_TASK_WAKEUP;
+	return t->leaving == LEAVE_YIELD ? GHOST_MSG_TASK_YIELD : GHOST_MSG_TASK_PREEMPT;
 }
 
 SEC("struct_ops/enqueue")
 void BPF_PROG(ghost_enqueue, struct task_struct *p, u64 enq_flags)
 {
 	s32 cpu = scx_bpf_task_cpu(p);
-	u32 slot = 0, old = 0, type;
+	u32 slot = 0, old = 0, type, flags;
 	struct ghost_task *t = attached(p, &slot);
 	u64 barrier;
 
 	if (!t) {
-		claim_release(cpu, UNATTACHED_CLAIM(p->pid));
-		kf_dsq_insert(p, UNATTACHED_DSQ, UNATTACHED_SLICE_NS, enq_flags);
-		scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
+		enqueue_unattached(p, cpu, enq_flags);
 		return;
 	}
 	barrier = task_advance(slot, TASK_HELD, &old);
 	t->held_since = bpf_ktime_get_ns();
-	type = t->asleep ? GHOST_MSG_TASK_WAKEUP : GHOST_MSG_TASK_PREEMPT;
-	task_tell(slot, t, type, old == TASK_LATCHED ? GHOST_MSG_F_WAS_LATCHED : 0, barrier, cpu);
+	type = enqueue_message(t);
+	flags = (old == TASK_LATCHED ? GHOST_MSG_F_WAS_LATCHED : 0) | (t->rescued_until ? GHOST_MSG_F_RESCUED : 0);
+	t->rescued_until = 0;
+	t->leaving = LEAVE_NOT;
+	if (type != GHOST_MSG_TASK_PREEMPT || !t->elide_preempt || !t->announced)
+		task_tell(slot, t, type, flags, barrier, cpu);
+	t->elide_preempt = 0;
 	kf_dsq_insert(p, CUSTODY_DSQ(slot), SCX_SLICE_DFL, enq_flags);
 	wake_cpu_for(p, t->domain, t->enclave);
+}
+
+/* Nobody wants this CPU for anything else, and the agent set no end. */
+static __always_inline bool keep_unending(struct pick *pk, struct task_struct *p)
+{
+	struct ghost_task *t = pk->prev_slot ? task_of(pk->prev_slot - 1) : NULL;
+
+	return t && !t->slice_ns && t->leaving == LEAVE_NOT && keep_prev(pk, p, SCX_SLICE_INF);
 }
 
 SEC("struct_ops/dispatch")
@@ -84,49 +139,33 @@ void BPF_PROG(ghost_dispatch, s32 cpu, struct task_struct *prev)
 	struct ghost_cpu_config *cfg = cpu_config_of(cpu);
 	struct pick pk = { .cpu = cpu };
 	u32 slot = 0;
-	int latched;
 
-	if (!cfg)
-		return;
-	pk.core = core_of(cfg->core);
+	pk.core = core_of_cpu(cfg);
 	pk.cs = cpu_state_of(cpu);
-	if (!pk.core || !pk.cs)
-		return;
-	if (!pk.core->enclave) {
-		kf_move_to_local(UNATTACHED_DSQ);
+	if (!cfg || !pk.core || !pk.cs) {
+		kf_move_to_local(ORPHAN_DSQ);
 		return;
 	}
+	/* A sibling goes down, where the kernel queues tasks past the gate: the others stay idle until it is gone. */
+	if (READ_ONCE(pk.core->closed))
+		return;
 	pk.sibling = cfg->sibling;
+	pk.core_index = cfg->core;
 	pk.now = bpf_ktime_get_ns();
 	if (prev && (prev->scx.flags & SCX_TASK_QUEUED) && attached(prev, &slot) && READ_ONCE(pk.cs->claim) == slot + 1)
 		pk.prev_slot = slot + 1;
 
-	if (READ_ONCE(pk.cs->rescue)) {
-		if (!scx_bpf_dsq_nr_queued(UNATTACHED_DSQ)) {
-			WRITE_ONCE(pk.cs->rescue, 0);
-		} else {
-			if (pick_unattached(&pk))
-				WRITE_ONCE(pk.cs->rescue, 0);
-			return; /* denied: this CPU waits for its siblings to leave */
-		}
-	}
+	if (keep_rescued(&pk, prev) || pick_rescue(&pk) || pick_unattached_in_time(&pk))
+		return;
 	if (READ_ONCE(pk.core->agent_tid) && !READ_ONCE(pk.core->agent_stalled)) {
-		latched = pick_latched(&pk);
-		if (latched != LATCH_NONE)
+		if (pick_latched(&pk) != LATCH_NONE || keep_unending(&pk, prev))
 			return;
-		if (pk.prev_slot) {
-			struct ghost_task *t = task_of(pk.prev_slot - 1);
-
-			/* Nobody wants this CPU for anything else, and the agent set no end. */
-			if (t && !t->slice_ns && keep_prev(&pk, prev, SCX_SLICE_INF))
-				return;
-		}
-	} else {
+	} else if (pk.core->enclave) {
 		if (pick_alone(&pk)) {
 			pk.cs->latch_retries = 0;
 			return;
 		}
-		if (pk.prev_slot && keep_prev(&pk, prev, tenure_of(pk.core)))
+		if (keep_prev(&pk, prev, tenure_of(pk.core)))
 			return;
 	}
 	pick_unattached(&pk);
@@ -144,8 +183,8 @@ void BPF_PROG(ghost_running, struct task_struct *p)
 	struct ghost_core_state *core;
 	struct ghost_status_word *sw;
 
-	core = cfg ? core_of(cfg->core) : NULL;
-	if (!cs || !core || !core->enclave)
+	core = core_of_cpu(cfg);
+	if (!cs || !cfg || !core)
 		return;
 	if (!t && READ_ONCE(cs->claim) == UNATTACHED_CLAIM_ANY)
 		WRITE_ONCE(cs->claim, claim);
@@ -170,9 +209,63 @@ void BPF_PROG(ghost_running, struct task_struct *p)
 	sw = status_word_of(slot);
 	if (sw)
 		sw->cpu = cpu;
-	/* A decision that came after the pick. */
-	if (READ_ONCE(cs->latch))
+	/* A decision that came after the pick, or a reason to leave that came while it ran. */
+	if (READ_ONCE(cs->latch) || t->leaving == LEAVE_CHANGED)
 		scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
+}
+
+/* sched_yield(), or a hypervisor's directed yield to `to`, which is not supported: the policy decides whom a vCPU waits for. */
+SEC("struct_ops/yield")
+bool BPF_PROG(ghost_yield, struct task_struct *from, struct task_struct *to)
+{
+	u32 slot = 0;
+	struct ghost_task *t = attached(from, &slot);
+
+	if (to)
+		return false;
+	if (t)
+		t->leaving = LEAVE_YIELD;
+	kf_set_slice(from, 0);
+	return false;
+}
+
+SEC("struct_ops/tick")
+void BPF_PROG(ghost_tick, struct task_struct *p)
+{
+	s32 cpu = scx_bpf_task_cpu(p);
+	struct ghost_cpu_config *cfg = cpu_config_of(cpu);
+	struct ghost_core_state *core = core_of_cpu(cfg);
+	struct ghost_enclave *e = core ? enclave_of(core->enclave) : NULL;
+
+	if (cfg && e && (e->flags & GHOST_ENCLAVE_DELIVER_TICKS))
+		core_post(cfg->core, GHOST_MSG_CPU_TICK, cpu, 0);
+}
+
+/* Off its queue for the change, or asleep. One that runs gives up the CPU, as in ghOSt: its agent has to decide anew. */
+SEC("struct_ops/set_cpumask")
+void BPF_PROG(ghost_set_cpumask, struct task_struct *p, const struct cpumask *cpumask)
+{
+	u32 slot = 0;
+	struct ghost_task *t = attached(p, &slot);
+
+	if (!t)
+		return;
+	affinity_copy(slot, p);
+	if (!t->announced)
+		return;
+	if (t->on_cpu_since)
+		t->leaving = LEAVE_CHANGED;
+	task_post(slot, GHOST_MSG_TASK_AFFINITY_CHANGED, 0, task_bump(slot), scx_bpf_task_cpu(p));
+}
+
+SEC("struct_ops/set_weight")
+void BPF_PROG(ghost_set_weight, struct task_struct *p, u32 weight)
+{
+	u32 slot = 0;
+	struct ghost_task *t = attached(p, &slot);
+
+	if (t && t->announced)
+		task_post(slot, GHOST_MSG_TASK_PRIORITY_CHANGED, 0, task_bump(slot), scx_bpf_task_cpu(p));
 }
 
 SEC("struct_ops/stopping")
@@ -282,40 +375,3 @@ void BPF_PROG(ghost_exit_task, struct task_struct *p, struct scx_exit_task_args 
 	}
 }
 
-SEC("tp_btf/sched_switch")
-int BPF_PROG(ghost_sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
-{
-	u32 cpu = bpf_get_smp_processor_id(), slot = 0, domain = GHOST_DOMAIN_HOST;
-	struct ghost_cpu_config *cfg = cpu_config_of(cpu);
-	struct ghost_cpu_state *cs = cpu_state_of(cpu);
-	struct ghost_core_state *core = cfg ? core_of(cfg->core) : NULL;
-	u64 now = bpf_ktime_get_ns();
-	struct ghost_status_word *sw;
-	struct ghost_task *t;
-
-	if (!core || !cs)
-		return 0;
-	if (prev->policy == SCHED_EXT) {
-		t = attached(prev, &slot);
-		sw = t ? status_word_of(slot) : NULL;
-		if (sw && t->on_cpu_since) {
-			if (now > t->on_cpu_since)
-				__sync_fetch_and_add(&sw->runtime_ns, now - t->on_cpu_since);
-			t->on_cpu_since = 0;
-			sw->switch_time_ns = now;
-		}
-	}
-	if (next->policy == SCHED_EXT) {
-		t = attached(next, &slot);
-		domain = t ? t->domain : GHOST_DOMAIN_UNATTACHED;
-		sw = t ? status_word_of(slot) : NULL;
-		if (sw) {
-			t->on_cpu_since = now;
-			sw->switch_time_ns = now;
-		}
-	}
-	cs->running_domain = domain;
-	if (core->enclave)
-		core_switch(core, cfg->sibling, domain);
-	return 0;
-}

@@ -17,10 +17,12 @@
 /* A task whose enqueue is not finished is not in custody yet; the wait for it is short, and bounded. */
 #define CUSTODY_RETRIES 64
 #define UNATTACHED_SLICE_NS (5 * 1000 * 1000ULL)
+#define RESCUE_SLICE_NS (5 * 1000 * 1000ULL)
 
 /* One CPU at its pick. */
 struct pick {
 	u32 cpu;
+	u32 core_index;
 	u32 sibling;
 	u32 prev_slot; /* + 1, of a runnable previous task that still holds this CPU's claim */
 	u64 now;
@@ -180,8 +182,8 @@ static __noinline int pick_latched(struct pick *pk)
 
 /* ---- without an agent ---- */
 
-/* A held task of `domain`, the next one after the last; slot + 1, or 0. */
-static __noinline u32 find_held(u32 domain)
+/* A held task of `domain` that may run on `cpu`, the next one after the last; slot + 1, or 0. */
+static __noinline u32 find_held(u32 domain, u32 cpu)
 {
 	struct ghost_domain *d = domain_of(domain);
 	u32 block1, i, start, pass;
@@ -210,7 +212,7 @@ static __noinline u32 find_held(u32 domain)
 				if (!(used & (1ULL << k)) || (!pass && slot <= start))
 					continue;
 				t = task_of(slot);
-				if (t && TASK_STATE(READ_ONCE(t->word)) == TASK_HELD) {
+				if (t && TASK_STATE(READ_ONCE(t->word)) == TASK_HELD && may_use(slot, cpu)) {
 					d->cursor = slot;
 					return slot + 1;
 				}
@@ -222,7 +224,7 @@ static __noinline u32 find_held(u32 domain)
 }
 
 /* The next domain after the core's cursor that has a held task and is not `except`; slot + 1 of that task, or 0. */
-static __noinline u32 find_other_domain(struct ghost_core_state *core, u32 except)
+static __noinline u32 find_other_domain(struct ghost_core_state *core, u32 except, u32 cpu)
 {
 	struct ghost_class_info *info = info_of();
 	u32 i, nr, cursor;
@@ -240,7 +242,7 @@ static __noinline u32 find_other_domain(struct ghost_core_state *core, u32 excep
 		d = domain_of(domain);
 		if (!d || !d->in_use || d->enclave != core->enclave || domain == except)
 			continue;
-		slot1 = find_held(domain);
+		slot1 = find_held(domain, cpu);
 		if (slot1)
 			return slot1;
 	}
@@ -289,12 +291,13 @@ static __always_inline bool keep_prev(struct pick *pk, struct task_struct *p, u6
 {
 	struct ghost_task *t;
 
-	if (!pk->prev_slot)
+	if (!p || !pk->prev_slot)
 		return false;
 	t = task_of(pk->prev_slot - 1);
 	if (!t || READ_ONCE(pk->cs->claim) != pk->prev_slot)
 		return false;
 	t->slice_ns = slice == SCX_SLICE_INF ? 0 : slice;
+	t->leaving = LEAVE_NOT;
 	kf_set_slice(p, slice);
 	return true;
 }
@@ -319,7 +322,7 @@ static __noinline bool pick_alone(struct pick *pk)
 	tenure = tenure_of(core);
 	over = pk->now - READ_ONCE(core->owned_since_ns) >= tenure;
 	if (others) {
-		next = over ? find_other_domain(core, owner) : 0;
+		next = over ? find_other_domain(core, owner, pk->cpu) : 0;
 		if (next) {
 			if (run_alone(pk, next, tenure))
 				return true; /* the siblings had just left */
@@ -328,40 +331,101 @@ static __noinline bool pick_alone(struct pick *pk)
 			kick_siblings(core, others, SCX_KICK_PREEMPT);
 			return false;
 		}
-		mine = find_held(owner);
+		mine = find_held(owner, pk->cpu);
 		if (mine && run_alone(pk, mine, tenure))
 			return true;
 		return false;
 	}
 	next = 0;
 	if (!over) {
-		next = find_held(owner);
+		next = find_held(owner, pk->cpu);
 		if (!next && pk->prev_slot)
 			return false; /* the owner's only task goes on */
 	}
 	if (!next)
-		next = find_other_domain(core, over && pk->prev_slot ? owner : 0);
+		next = find_other_domain(core, over && pk->prev_slot ? owner : 0, pk->cpu);
 	if (!next)
-		next = find_held(owner);
+		next = find_held(owner, pk->cpu);
 	return next && run_alone(pk, next, tenure);
 }
 
-/* ---- threads of no enclave ---- */
+/* ---- what the class runs whatever an agent wants: I5 ---- */
 
+/*
+ * A task of this core waited too long (ghost_guard.bpf.h). Its CPU asks for the core until it gets it; the siblings take nothing
+ * meanwhile, so it comes soon. True: this pick is settled.
+ */
+static __noinline bool pick_rescue(struct pick *pk)
+{
+	struct ghost_core_state *core = pk ? pk->core : NULL;
+	struct ghost_cpu_state *cs = pk ? pk->cs : NULL;
+	struct ghost_task *t;
+	u32 slot1;
+	int result;
+
+	if (!core || !cs || !READ_ONCE(core->rescue))
+		return false;
+	slot1 = READ_ONCE(cs->rescue);
+	pk->prev_slot = 0;
+	if (!slot1)
+		return true;
+	result = run_task(pk, slot1 - 1, CAUSE_CLASS);
+	if (result == RUN_DENIED)
+		return true; /* the release that empties the core kicks this CPU */
+	WRITE_ONCE(cs->rescue, 0);
+	WRITE_ONCE(core->rescue, 0);
+	kick_siblings(core, 0xff & ~(1u << pk->sibling), 0);
+	t = task_of(slot1 - 1);
+	if (result != RUN_OK || !t)
+		return false;
+	t->slice_ns = RESCUE_SLICE_NS;
+	t->rescued_until = pk->now + RESCUE_SLICE_NS;
+	__sync_fetch_and_add(&core->rescues, 1);
+	core_post(pk->core_index, GHOST_MSG_CORE_RESCUED, pk->cpu, slot1 - 1);
+	return true;
+}
+
+/* A rescued task keeps the CPU for its slice. */
+static __always_inline bool keep_rescued(struct pick *pk, struct task_struct *p)
+{
+	struct ghost_task *t = pk->prev_slot ? task_of(pk->prev_slot - 1) : NULL;
+
+	return t && pk->now < t->rescued_until && keep_prev(pk, p, t->rescued_until - pk->now);
+}
+
+/*
+ * A thread of no enclave. It trusts nobody, the others of its kind included, so it has a core for itself: core_word.h denies
+ * GHOST_DOMAIN_UNATTACHED a core of which a sibling is busy.
+ */
 static __noinline bool pick_unattached(struct pick *pk)
 {
-	struct ghost_class_info *info = info_of();
+	u64 dsq;
 
-	if (!pk || !pk->core || !pk->cs || !info || !scx_bpf_dsq_nr_queued(UNATTACHED_DSQ))
+	if (!pk || !pk->core || !pk->cs)
+		return false;
+	dsq = UNATTACHED_DSQ(pk->core_index);
+	if (!scx_bpf_dsq_nr_queued(dsq))
 		return false;
 	if (!core_acquire(pk->core, pk->sibling, GHOST_DOMAIN_UNATTACHED, CAUSE_CLASS))
 		return false;
-	if (!kf_move_to_local(UNATTACHED_DSQ)) {
+	if (!kf_move_to_local(dsq)) {
 		WRITE_ONCE(pk->cs->claim, 0);
 		core_release(pk->core, pk->sibling);
 		return false;
 	}
 	WRITE_ONCE(pk->cs->claim, UNATTACHED_CLAIM_ANY);
-	info->unattached_time_ns = pk->now;
+	pk->core->unattached_time_ns = pk->now;
+	return true;
+}
+
+/* The time that the guard set aside for them. True: this pick is settled. */
+static __always_inline bool pick_unattached_in_time(struct pick *pk)
+{
+	if (pk->now >= READ_ONCE(pk->core->unattached_until_ns))
+		return false;
+	if (!scx_bpf_dsq_nr_queued(UNATTACHED_DSQ(pk->core_index)))
+		return false;
+	pk->prev_slot = 0;
+	pick_unattached(pk); /* denied: this CPU waits for its siblings to leave */
 	return true;
 }

@@ -115,6 +115,10 @@ static __noinline int slot_fill(u32 slot, struct slot_owner *owner)
 	t->slice_ns = 0;
 	t->on_cpu_since = 0;
 	t->held_since = bpf_ktime_get_ns();
+	t->run_flags = 0;
+	t->rescued_until = 0;
+	t->leaving = LEAVE_NOT;
+	t->elide_preempt = 0;
 	w = t->word;
 	WRITE_ONCE(t->word, TASK_WORD(TASK_BARRIER(w) + 1, TASK_BLOCKED));
 	sw->runtime_ns = 0;
@@ -153,6 +157,7 @@ static __always_inline int slot_attach(struct task_struct *p, struct slot_owner 
 		slot_free(slot1 - 1);
 		return err;
 	}
+	affinity_copy(slot1 - 1, p);
 	slot_fill(slot1 - 1, owner);
 	th->slot = slot1;
 	return 0;

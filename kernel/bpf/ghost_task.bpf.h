@@ -4,7 +4,9 @@
 
 /* Custody: every attached task waits in a dispatch queue of its own, so an exit or a new affinity cannot leave a stale reference. */
 #define CUSTODY_DSQ(slot) (0x10000000ULL + (slot))
-#define UNATTACHED_DSQ 0x0fffffffULL
+/* Threads of no enclave wait here, by the core that they are on; the last one is for CPUs that belong to no core. */
+#define UNATTACHED_DSQ(core) (0x08000000ULL + (core))
+#define ORPHAN_DSQ 0x0fffffffULL
 
 static __always_inline u32 status_flags(u64 word, struct ghost_task *t)
 {
@@ -77,6 +79,7 @@ static __always_inline struct ghost_msg *msg_reserve(u32 queue)
 
 static __noinline int task_post(u32 slot, u32 type, u32 flags, u64 barrier, s32 cpu)
 {
+	struct ghost_core_state *agent;
 	struct ghost_status_word *sw = status_word_of(slot);
 	struct ghost_task *t = task_of(slot);
 	struct ghost_msg *m;
@@ -84,9 +87,16 @@ static __noinline int task_post(u32 slot, u32 type, u32 flags, u64 barrier, s32 
 
 	if (!t || !sw)
 		return 0;
+	if (type == GHOST_MSG_TASK_WAKEUP) {
+		agent = core_of(queue_for(t));
+		if (agent)
+			__sync_fetch_and_add(&agent->agent_barrier, 1);
+	}
 	m = msg_reserve(queue_for(t));
 	if (!m)
 		return 0;
+	if (type == GHOST_MSG_TASK_WAKEUP)
+		m->arg = bpf_get_smp_processor_id();
 	since = READ_ONCE(t->on_cpu_since);
 	m->type = type;
 	m->flags = flags;
@@ -100,17 +110,52 @@ static __noinline int task_post(u32 slot, u32 type, u32 flags, u64 barrier, s32 
 	return 0;
 }
 
-/* A message about a core, to its agent. */
-static __always_inline void core_post(struct ghost_core_state *core, u32 type)
+/* A message about a core or one of its CPUs, to the core's agent. */
+static __noinline int core_post(u32 index, u32 type, s32 cpu, u64 arg)
 {
-	struct ghost_msg *m = msg_reserve(core->queue);
+	struct ghost_core_state *core = core_of(index);
+	struct ghost_msg *m;
+	u64 barrier;
 
+	if (!core)
+		return 0;
+	barrier = __sync_fetch_and_add(&core->agent_barrier, 1) + 1;
+	m = msg_reserve(core->queue);
 	if (!m)
-		return;
+		return 0;
 	m->type = type;
-	m->core = core->queue;
-	m->cpu = core->cpus[0];
+	m->barrier = barrier;
+	m->core = index;
+	m->cpu = cpu;
+	m->arg = arg;
 	bpf_ringbuf_submit(m, 0);
+	return 0;
+}
+
+/* ---- affinity ---- */
+
+static __noinline bool may_use(u32 slot, u32 cpu)
+{
+	struct ghost_affinity *a = affinity_of(slot);
+
+	if (!a || cpu >= 64 * GHOST_AFFINITY_WORDS)
+		return false;
+	return a->cpus[cpu / 64] >> (cpu % 64) & 1;
+}
+
+/* The mask that was asked for: while migration is disabled cpus_ptr tells of one CPU only. */
+static __always_inline void affinity_copy(u32 slot, struct task_struct *p)
+{
+	struct ghost_class_info *info = info_of();
+	struct ghost_affinity *a = affinity_of(slot);
+	u32 bytes;
+
+	if (!a || !info)
+		return;
+	bytes = (info->nr_cpus + 63) / 64 * 8;
+	if (bytes > sizeof(*a))
+		bytes = sizeof(*a);
+	bpf_probe_read_kernel(a, bytes, &p->cpus_mask);
 }
 
 /* Gives up `claim`, if it still is what that CPU holds. Called under that CPU's run-queue lock. */
@@ -144,6 +189,28 @@ static __noinline u64 task_advance(u32 slot, u32 state, u32 *old)
 		*old = TASK_STATE(w);
 		if (*old == TASK_RUNQ && state != TASK_RUNQ)
 			claim_release(t->claim_cpu, slot + 1);
+		task_publish(slot);
+		return TASK_BARRIER(n);
+	}
+	return 0;
+}
+
+/* An event that leaves the task in its state. Returns the new barrier. */
+static __noinline u64 task_bump(u32 slot)
+{
+	struct ghost_task *t = task_of(slot);
+	u32 i;
+
+	if (!t)
+		return 0;
+	bpf_for(i, 0, CAS_TRIES) {
+		u64 w = READ_ONCE(t->word), n = TASK_WORD(TASK_BARRIER(w) + 1, TASK_STATE(w));
+
+		/* A latch names the barrier at which it was made: it does not survive the event. */
+		if (TASK_STATE(w) == TASK_LATCHED)
+			n = TASK_WORD(TASK_BARRIER(w) + 1, TASK_HELD);
+		if (__sync_val_compare_and_swap(&t->word, w, n) != w)
+			continue;
 		task_publish(slot);
 		return TASK_BARRIER(n);
 	}

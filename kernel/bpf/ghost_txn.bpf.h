@@ -25,7 +25,7 @@ static __always_inline struct ghost_task *task_by_gtid(u64 gtid, u32 enclave)
 }
 
 /* A latch that a newer decision replaces: its task is held again, and its agent hears of it. */
-static __noinline int latch_replace(struct ghost_cpu_state *cs, u64 next, s32 cpu)
+static __noinline int latch_replace(struct ghost_cpu_state *cs, u64 next, s32 cpu, bool elide)
 {
 	struct ghost_task *t;
 	u64 latch, w;
@@ -43,7 +43,8 @@ static __noinline int latch_replace(struct ghost_cpu_state *cs, u64 next, s32 cp
 		return 0;
 	t->held_since = bpf_ktime_get_ns();
 	task_publish(slot);
-	task_post(slot, GHOST_MSG_TASK_PREEMPT, GHOST_MSG_F_WAS_LATCHED, TASK_BARRIER(w) + 1, cpu);
+	if (!elide)
+		task_post(slot, GHOST_MSG_TASK_PREEMPT, GHOST_MSG_F_WAS_LATCHED, TASK_BARRIER(w) + 1, cpu);
 	return 0;
 }
 
@@ -57,6 +58,45 @@ static __always_inline u32 kept_domain(struct ghost_core_state *core, u32 k)
 	if (latch)
 		return LATCH_SLOT1(latch) == LATCH_IDLE ? 0 : domain_of_slot1(LATCH_SLOT1(latch));
 	return core_word_claims(w) & (1u << k) ? core_word_owner(w) : 0;
+}
+
+/* The flags that are for this kind of target, and no others. */
+static __always_inline bool run_flags_valid(struct ghost_txn_sibling *s)
+{
+	switch (s->target) {
+	case GHOST_TARGET_KEEP:
+		return !s->run_flags;
+	case GHOST_TARGET_IDLE:
+		return !(s->run_flags & ~(GHOST_RUN_F_ELIDE_PREEMPT | GHOST_RUN_F_NEED_NOT_IDLE));
+	default:
+		return !(s->run_flags & ~(GHOST_RUN_F_SEND_ON_CPU | GHOST_RUN_F_ELIDE_PREEMPT));
+	}
+}
+
+static __always_inline bool txn_flags_valid(struct ghost_core_txn *x)
+{
+	u32 both = GHOST_TXN_F_ELIDE_BARRIER_INC | GHOST_TXN_F_BARRIER_INC_ON_FAILURE;
+
+	return !(x->flags & ~GHOST_TXN_FLAGS) && (x->flags & both) != both;
+}
+
+/* With GHOST_TXN_F_ALLOW_ONCPU: the target runs on sibling k already, and goes on. */
+static __always_inline bool target_stays(struct ghost_core_state *core, struct ghost_core_txn *x, u32 k, struct ghost_task *t)
+{
+	struct ghost_cpu_state *cs = cpu_state_of(core->cpus[k & 7]);
+	struct ghost_txn_sibling *s = &x->sibling[k & 7];
+	u32 slot1 = GHOST_GTID_SLOT(s->target) + 1;
+	u64 w = t ? READ_ONCE(t->word) : 0;
+
+	return (x->flags & GHOST_TXN_F_ALLOW_ONCPU) && cs && TASK_STATE(w) == TASK_RUNQ && TASK_BARRIER(w) == s->barrier &&
+	       READ_ONCE(cs->claim) == slot1;
+}
+
+static __always_inline bool sibling_offline(struct ghost_core_state *core, u32 k)
+{
+	struct ghost_cpu_state *cs = cpu_state_of(core->cpus[k & 7]);
+
+	return !cs || READ_ONCE(cs->offline);
 }
 
 static __always_inline u32 target_state(struct ghost_task *t, u64 barrier)
@@ -78,26 +118,46 @@ static __always_inline u32 target_state(struct ghost_task *t, u64 barrier)
 	return GHOST_TXN_TARGET_NOT_RUNNABLE;
 }
 
-/* Phase 1: one domain for the whole core, and every target there to be had. */
+/* Phase 1: one domain for the whole core, and every target there to be had. `x->reserved` gets a bit per target that stays where it is. */
 static __noinline u32 txn_validate(struct ghost_core_state *core, struct ghost_core_txn *x, u32 enclave)
 {
 	u32 k, domain = 0, bad = 0;
 
 	if (!core || !x)
 		return GHOST_TXN_INVALID_CPU;
+	x->reserved = 0;
+	if (!txn_flags_valid(x))
+		return GHOST_TXN_INVALID_FLAGS;
+	if (!READ_ONCE(core->agent_tid))
+		return GHOST_TXN_NO_AGENT;
+	if ((x->flags & GHOST_TXN_F_AGENT_BARRIER) && x->agent_barrier != READ_ONCE(core->agent_barrier))
+		return GHOST_TXN_AGENT_STALE;
 	bpf_for(k, 0, GHOST_MAX_SIBLINGS) {
 		struct ghost_txn_sibling *s = &x->sibling[k & 7];
 		struct ghost_task *t;
 		u32 d;
 
 		s->state = GHOST_TXN_READY;
-		if (k >= core->nr_cpus || s->target == GHOST_TARGET_IDLE)
+		if (k >= core->nr_cpus)
+			continue;
+		if (!run_flags_valid(s)) {
+			s->state = GHOST_TXN_INVALID_FLAGS;
+			bad = bad ?: s->state;
+			continue;
+		}
+		if (s->target == GHOST_TARGET_IDLE)
 			continue;
 		if (s->target == GHOST_TARGET_KEEP) {
 			d = kept_domain(core, k);
 		} else {
 			t = task_by_gtid(s->target, enclave);
 			s->state = target_state(t, s->barrier);
+			if (s->state == GHOST_TXN_TARGET_ONCPU && target_stays(core, x, k, t)) {
+				x->reserved |= 1u << k;
+				s->state = GHOST_TXN_COMPLETE;
+			}
+			if (s->state == GHOST_TXN_COMPLETE && sibling_offline(core, k))
+				s->state = GHOST_TXN_CPU_OFFLINE;
 			if (s->state != GHOST_TXN_COMPLETE) {
 				bad = bad ?: s->state;
 				continue;
@@ -114,6 +174,26 @@ static __noinline u32 txn_validate(struct ghost_core_state *core, struct ghost_c
 	return bad ?: GHOST_TXN_COMPLETE;
 }
 
+/* What phase 2 did to the siblings in `done` is taken back. */
+static __noinline int txn_unlatch(struct ghost_core_txn *x, u32 done)
+{
+	u32 k;
+
+	if (!x)
+		return 0;
+	bpf_for(k, 0, GHOST_MAX_SIBLINGS) {
+		struct ghost_txn_sibling *s = &x->sibling[k & 7];
+		struct ghost_task *t;
+
+		if (!(done & (1u << k)))
+			continue;
+		t = task_of(GHOST_GTID_SLOT(s->target));
+		if (t)
+			task_step(t, TASK_WORD(s->barrier, TASK_LATCHED), TASK_HELD, 0);
+	}
+	return 0;
+}
+
 /* Phase 2: {barrier, HELD} -> {barrier, LATCHED} for all, or for none. */
 static __noinline u32 txn_latch(struct ghost_core_state *core, struct ghost_core_txn *x)
 {
@@ -125,7 +205,8 @@ static __noinline u32 txn_latch(struct ghost_core_state *core, struct ghost_core
 		struct ghost_txn_sibling *s = &x->sibling[k & 7];
 		struct ghost_task *t;
 
-		if (k >= core->nr_cpus || s->target == GHOST_TARGET_IDLE || s->target == GHOST_TARGET_KEEP)
+		if (k >= core->nr_cpus || s->target == GHOST_TARGET_IDLE || s->target == GHOST_TARGET_KEEP ||
+		    (x->reserved & (1u << k)))
 			continue;
 		t = task_of(GHOST_GTID_SLOT(s->target));
 		if (!t)
@@ -135,21 +216,43 @@ static __noinline u32 txn_latch(struct ghost_core_state *core, struct ghost_core
 			break;
 		}
 		t->slice_ns = s->slice_ns;
+		t->run_flags = s->run_flags;
 		done |= 1u << k;
 	}
+	/* The agent left meanwhile: nobody would ever answer for these latches. */
+	if (!bad && !READ_ONCE(core->agent_tid))
+		bad = GHOST_TXN_ABORTED;
 	if (!bad)
 		return GHOST_TXN_COMPLETE;
-	bpf_for(k, 0, GHOST_MAX_SIBLINGS) {
-		struct ghost_txn_sibling *s = &x->sibling[k & 7];
-		struct ghost_task *t;
-
-		if (!(done & (1u << k)))
-			continue;
-		t = task_of(GHOST_GTID_SLOT(s->target));
-		if (t)
-			task_step(t, TASK_WORD(s->barrier, TASK_LATCHED), TASK_HELD, 0);
-	}
+	txn_unlatch(x, done);
 	return bad;
+}
+
+/* A target that runs there already goes on, with the new slice. */
+static __always_inline void txn_extend(struct ghost_txn_sibling *s, u32 slot)
+{
+	struct ghost_status_word *sw = status_word_of(slot);
+	struct ghost_task *t = task_of(slot);
+	struct task_struct *p;
+
+	if (!sw || !t)
+		return;
+	t->slice_ns = s->slice_ns;
+	p = bpf_task_from_pid(sw->tid);
+	if (!p)
+		return;
+	kf_set_slice(p, s->slice_ns ?: SCX_SLICE_INF);
+	bpf_task_release(p);
+}
+
+/* The agent does not want to hear of the task that loses this CPU to its decision. */
+static __always_inline void txn_elide(struct ghost_cpu_state *cs)
+{
+	u32 claim = cs ? READ_ONCE(cs->claim) : 0;
+	struct ghost_task *t = claim && !(claim & 0x80000000u) ? task_of(claim - 1) : NULL;
+
+	if (t)
+		t->elide_preempt = 1;
 }
 
 /* Phase 3: the CPUs learn of it. */
@@ -171,16 +274,28 @@ static __noinline int txn_deliver(struct ghost_core_state *core, struct ghost_co
 		if (s->target == GHOST_TARGET_KEEP)
 			continue;
 		cs = cpu_state_of(cpu);
+		if (!cs)
+			continue;
+		if (x->reserved & (1u << k)) {
+			latch_replace(cs, 0, cpu, s->run_flags & GHOST_RUN_F_ELIDE_PREEMPT);
+			txn_extend(s, slot);
+			continue;
+		}
+		if (s->run_flags & GHOST_RUN_F_ELIDE_PREEMPT)
+			txn_elide(cs);
 		if (s->target == GHOST_TARGET_IDLE) {
 			bool busy = core_word_busy(READ_ONCE(core->word)) & (1u << k);
 
-			latch_replace(cs, busy ? LATCH(0, LATCH_IDLE) : 0, cpu);
+			WRITE_ONCE(cs->need_not_idle, !!(s->run_flags & GHOST_RUN_F_NEED_NOT_IDLE));
+			latch_replace(cs, busy ? LATCH(0, LATCH_IDLE) : 0, cpu, s->run_flags & GHOST_RUN_F_ELIDE_PREEMPT);
 			if (!busy)
 				continue;
 		} else {
-			latch_replace(cs, LATCH(s->barrier, slot + 1), cpu);
+			latch_replace(cs, LATCH(s->barrier, slot + 1), cpu, s->run_flags & GHOST_RUN_F_ELIDE_PREEMPT);
 			task_publish(slot);
 		}
+		if (x->flags & GHOST_TXN_F_NO_KICK)
+			continue;
 		kick |= 1u << k;
 		/* A task that the agent itself pushed aside waits in this CPU's local queue and would be picked unasked. */
 		if (cpu == bpf_get_smp_processor_id())
@@ -206,7 +321,11 @@ static __noinline u32 txn_commit(u32 index, u32 enclave)
 		core->commits++;
 		core->last_commit_ns = bpf_ktime_get_ns();
 		WRITE_ONCE(core->agent_stalled, 0);
+		if (!(x->flags & GHOST_TXN_F_ELIDE_BARRIER_INC))
+			__sync_fetch_and_add(&core->agent_barrier, 1);
 	} else {
+		if (x->flags & GHOST_TXN_F_BARRIER_INC_ON_FAILURE)
+			__sync_fetch_and_add(&core->agent_barrier, 1);
 		bpf_for(k, 0, GHOST_MAX_SIBLINGS) {
 			if (x->sibling[k & 7].state == GHOST_TXN_READY)
 				x->sibling[k & 7].state = GHOST_TXN_POISONED;
@@ -216,15 +335,54 @@ static __noinline u32 txn_commit(u32 index, u32 enclave)
 	return state;
 }
 
+/* One transaction of a commit, which stands at `from` in the caller's copied arguments. */
+static __noinline u32 commit_one(u64 from, u32 enclave)
+{
+	struct ghost_core_state *core;
+	struct ghost_core_txn *x;
+	u32 index = 0, state;
+
+	if (bpf_probe_read_kernel(&index, sizeof(index), (void *)from))
+		return GHOST_TXN_INVALID_CPU;
+	core = core_of(index);
+	x = txn_of(index);
+	if (!core || !x)
+		return GHOST_TXN_INVALID_CPU;
+	if (core->enclave != enclave)
+		return GHOST_TXN_NOT_PERMITTED;
+	if (__sync_val_compare_and_swap(&core->commit_lock, 0, 1))
+		return GHOST_TXN_CPU_UNAVAIL;
+	bpf_probe_read_kernel(x, sizeof(*x), (void *)from);
+	x->core = index;
+	state = txn_commit(index, enclave);
+	__sync_lock_test_and_set(&core->commit_lock, 0);
+	return state;
+}
+
+/* The verifier wants each store into the arguments at a constant offset. */
+static __always_inline void commit_answer(struct ghost_commit *ctx, const u8 *states)
+{
+	u32 i;
+
+#pragma unroll
+	for (i = 0; i < GHOST_COMMIT_MAX_CORES; i++)
+		ctx->states[i] = states[i];
+}
+
 SEC("syscall")
 int ghost_commit_prog(struct ghost_commit *ctx)
 {
 	struct ghost_thread *me = caller();
+	u8 states[GHOST_COMMIT_MAX_CORES] = {};
 	u32 i, nr = ctx->nr, completed = 0;
 	u64 base = 0;
 
 	ctx->completed = 0;
-	if (ctx->abi_version != GHOST_ABI_VERSION || nr > GHOST_COMMIT_MAX_CORES) {
+	if (ctx->abi_version != GHOST_ABI_VERSION) {
+		ctx->result = -EPROTO;
+		return 0;
+	}
+	if (nr > GHOST_COMMIT_MAX_CORES) {
 		ctx->result = -EINVAL;
 		return 0;
 	}
@@ -235,140 +393,15 @@ int ghost_commit_prog(struct ghost_commit *ctx)
 	base = (u64)bpf_rdonly_cast(ctx, 0);
 	bpf_for(i, 0, nr) {
 		u64 from = base + __builtin_offsetof(struct ghost_commit, txn) + i * sizeof(struct ghost_core_txn);
-		struct ghost_core_state *core;
-		struct ghost_core_txn *x;
-		u32 index = 0;
+		u32 state = commit_one(from, me->agent_enclave);
 
-		if (bpf_probe_read_kernel(&index, sizeof(index), (void *)from))
-			break;
-		core = core_of(index);
-		x = txn_of(index);
-		if (!core || !x || core->enclave != me->agent_enclave)
-			continue; /* the caller finds no new outcome for this core */
-		if (__sync_val_compare_and_swap(&core->commit_lock, 0, 1))
-			continue;
-		bpf_probe_read_kernel(x, sizeof(*x), (void *)from);
-		x->core = index;
-		if (txn_commit(index, me->agent_enclave) == GHOST_TXN_COMPLETE)
+		states[i & (GHOST_COMMIT_MAX_CORES - 1)] = state;
+		if (state == GHOST_TXN_COMPLETE)
 			completed++;
-		__sync_lock_test_and_set(&core->commit_lock, 0);
 	}
+	commit_answer(ctx, states);
 	ctx->completed = completed;
 	ctx->result = 0;
 	return 0;
 }
 
-/* Decisions that nobody will answer for any more are taken back. */
-static __noinline int agent_leave(u32 index, u32 tid)
-{
-	struct ghost_core_state *core = core_of(index);
-	u32 k;
-
-	if (!core || __sync_val_compare_and_swap(&core->agent_tid, tid, 0) != tid)
-		return 0;
-	bpf_for(k, 0, GHOST_MAX_SIBLINGS) {
-		u32 cpu = core->cpus[k & 7];
-
-		if (k < core->nr_cpus)
-			latch_replace(cpu_state_of(cpu), 0, cpu);
-	}
-	/* Whatever runs without an end is now the class's to end. */
-	kick_siblings(core, 0xff, SCX_KICK_PREEMPT);
-	return 0;
-}
-
-/* The enclave whose agents the threads of process `tgid` may become. */
-static __noinline u32 blessed_enclave(u32 tgid)
-{
-	struct task_struct *leader = bpf_task_from_pid(tgid);
-	struct ghost_thread *th;
-	u32 enclave = 0;
-
-	if (!leader)
-		return 0;
-	th = bpf_task_storage_get(&threads, leader, 0, 0);
-	if (th)
-		enclave = th->blessed_enclave;
-	bpf_task_release(leader);
-	return enclave;
-}
-
-SEC("syscall")
-int ghost_agent_enter_prog(struct ghost_agent_enter *ctx)
-{
-	struct task_struct *p = bpf_get_current_task_btf();
-	struct ghost_core_state *core = core_of(ctx->core);
-	struct ghost_thread *me;
-	u32 enclave;
-
-	ctx->result = -EINVAL;
-	if (ctx->abi_version != GHOST_ABI_VERSION || !core)
-		return 0;
-	ctx->result = -EPERM;
-	enclave = blessed_enclave(p->tgid);
-	if (!enclave || enclave != core->enclave)
-		return 0;
-	me = bpf_task_storage_get(&threads, p, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!me) {
-		ctx->result = -ENOMEM;
-		return 0;
-	}
-	if (ctx->leave) {
-		if (me->agent_core == ctx->core + 1)
-			me->agent_core = 0;
-		agent_leave(ctx->core, p->pid);
-		ctx->result = 0;
-		return 0;
-	}
-	if (__sync_val_compare_and_swap(&core->agent_tid, 0, p->pid)) {
-		ctx->result = -EBUSY;
-		return 0;
-	}
-	me->agent_core = ctx->core + 1;
-	me->agent_enclave = enclave;
-	core->last_commit_ns = bpf_ktime_get_ns();
-	WRITE_ONCE(core->agent_stalled, 0);
-	ctx->result = 0;
-	return 0;
-}
-
-/* An agent that dies, however, leaves its core to the class at once. */
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(ghost_process_exit, struct task_struct *p)
-{
-	struct ghost_thread *th = thread_of(p);
-
-	if (th && th->agent_core) {
-		agent_leave(th->agent_core - 1, p->pid);
-		th->agent_core = 0;
-	}
-	return 0;
-}
-
-SEC("syscall")
-int ghost_associate_prog(struct ghost_associate *ctx)
-{
-	struct ghost_thread *me = caller();
-	struct ghost_class_info *info = info_of();
-	struct ghost_task *t;
-
-	ctx->result = -EPERM;
-	if (!me || !me->agent_enclave || !info)
-		return 0;
-	ctx->result = -ENOENT;
-	t = task_by_gtid(ctx->gtid, me->agent_enclave);
-	if (!t)
-		return 0;
-	ctx->result = -EINVAL;
-	if (ctx->queue >= info->nr_queues)
-		return 0;
-	ctx->result = -ESTALE;
-	if (TASK_BARRIER(READ_ONCE(t->word)) != ctx->barrier)
-		return 0;
-	WRITE_ONCE(t->queue, ctx->queue);
-	/* The barrier moved while we looked: a message may have gone to the old queue. */
-	if (TASK_BARRIER(READ_ONCE(t->word)) != ctx->barrier)
-		return 0;
-	ctx->result = 0;
-	return 0;
-}

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "kernel/abi/ghost.h"
 
 namespace corral {
 
@@ -41,6 +42,10 @@ absl::Status StatusOfResult(int result, absl::string_view what) {
     case ENOSPC:
       return absl::ResourceExhaustedError(
           absl::StrCat(what, ": the class has no room left; raise class.tasks or class.domains"));
+    case EPROTO:
+      return absl::FailedPreconditionError(
+          absl::StrCat(what, ": the loaded class speaks another ABI version than ",
+                       GHOST_ABI_VERSION, "; restart corral-class.service"));
     case EKEYREJECTED:
       return absl::FailedPreconditionError(
           absl::StrCat(what,

@@ -20,7 +20,7 @@ namespace corral {
 namespace {
 
 constexpr int kMaxSiblings = 4;
-constexpr int kDomains = 3;  // 1..kDomains
+constexpr int kDomains = 3;  // 1..kDomains; the first one is CORE_WORD_LONER
 constexpr core_word_t kGenMask = ~0ULL << CORE_WORD_GEN_SHIFT;
 
 struct State {
@@ -64,8 +64,9 @@ class Explorer {
   void Check(const State& s) {
     for (int a = 0; a < siblings_; ++a) {
       for (int b = a + 1; b < siblings_; ++b) {
-        if (s.running[a] != 0 && s.running[b] != 0 && s.running[a] != s.running[b])
-          violation_ = "two domains on the core";
+        if (s.running[a] == 0 || s.running[b] == 0) continue;
+        if (s.running[a] != s.running[b]) violation_ = "two domains on the core";
+        if (s.running[a] == CORE_WORD_LONER) violation_ = "a loner has company";
       }
       if (s.running[a] != 0 && (core_word_on_cpu(s.word) & (1u << a)) == 0 &&
           fault_ == Fault::kNone) {

@@ -26,7 +26,10 @@ class FakeQueue final : public MessageQueue {
 };
 
 FakeKernel::FakeKernel(const Topology& topology, const Options& options)
-    : options_(options), words_(options.slots), tasks_(options.slots) {
+    : options_(options),
+      words_(options.slots),
+      affinities_(options.slots),
+      tasks_(options.slots) {
   info_.abi_version = GHOST_ABI_VERSION;
   info_.nr_slots = options.slots;
   info_.nr_cores = static_cast<uint32_t>(topology.nr_cores());
@@ -156,13 +159,16 @@ absl::Status FakeKernel::Commit(ghost_commit& commit) {
   return absl::OkStatus();
 }
 
-absl::Status FakeKernel::Associate(Gtid gtid, uint64_t barrier, QueueId queue) {
+absl::StatusOr<Association> FakeKernel::Associate(Gtid gtid, uint64_t barrier, QueueId queue) {
   if (before_associate) before_associate(gtid);
   if (!Exists(gtid)) return absl::NotFoundError("gone");
   if (task(gtid).barrier != barrier) return absl::AbortedError("stale");
-  words_[GHOST_GTID_SLOT(gtid.value())].queue = queue.value();
+  __u32& now = words_[GHOST_GTID_SLOT(gtid.value())].queue;
+  const Association before = {.already = now == queue.value(),
+                              .brand_new = now == GHOST_QUEUE_DEFAULT};
+  now = queue.value();
   if (after_associate) after_associate(gtid);
-  return absl::OkStatus();
+  return before;
 }
 
 absl::StatusOr<std::unique_ptr<MessageQueue>> FakeKernel::OpenQueue(QueueId queue) {

@@ -39,10 +39,14 @@ class FakeKernel final : public AgentKernel {
   absl::Span<const ghost_core_state> cores() const override { return cores_; }
   absl::Span<const ghost_cpu_config> cpus() const override { return cpus_; }
   absl::Span<const ghost_status_word> status_words() const override { return words_; }
+  absl::Span<const ghost_affinity> affinities() const override { return affinities_; }
   absl::Status EnterAgent(CoreId core) override;
   absl::Status LeaveAgent(CoreId core) override;
   absl::Status Commit(ghost_commit& commit) override;
-  absl::Status Associate(Gtid task, uint64_t barrier, QueueId queue) override;
+  absl::StatusOr<Association> Associate(Gtid task, uint64_t barrier, QueueId queue) override;
+  absl::Status ArmTimer(CpuId, Time, uint64_t) override {
+    return absl::UnimplementedError("the loops under test arm no timers of the class");
+  }
   absl::StatusOr<std::unique_ptr<MessageQueue>> OpenQueue(QueueId queue) override;
 
   // ---- the world ----
@@ -125,6 +129,7 @@ class FakeKernel final : public AgentKernel {
   std::vector<ghost_core_state> cores_;
   std::vector<ghost_cpu_config> cpus_;
   std::vector<ghost_status_word> words_;
+  std::vector<ghost_affinity> affinities_;
   std::vector<FakeTask> tasks_;
   std::map<uint32_t, QueueData> queues_;
   std::map<int, Gtid> current_;    // by CPU; Gtid(0) is nobody

@@ -53,6 +53,7 @@ class LockedKernel final : public AgentKernel {
   absl::Span<const ghost_core_state> cores() const override { return fake_.cores(); }
   absl::Span<const ghost_cpu_config> cpus() const override { return fake_.cpus(); }
   absl::Span<const ghost_status_word> status_words() const override { return words_; }
+  absl::Span<const ghost_affinity> affinities() const override { return fake_.affinities(); }
   absl::Status EnterAgent(CoreId core) override {
     return Do([&](FakeKernel& k) { return k.EnterAgent(core); });
   }
@@ -62,8 +63,11 @@ class LockedKernel final : public AgentKernel {
   absl::Status Commit(ghost_commit& commit) override {
     return Do([&](FakeKernel& k) { return k.Commit(commit); });
   }
-  absl::Status Associate(Gtid task, uint64_t barrier, QueueId queue) override {
+  absl::StatusOr<Association> Associate(Gtid task, uint64_t barrier, QueueId queue) override {
     return Do([&](FakeKernel& k) { return k.Associate(task, barrier, queue); });
+  }
+  absl::Status ArmTimer(CpuId cpu, Time when, uint64_t cookie) override {
+    return Do([&](FakeKernel& k) { return k.ArmTimer(cpu, when, cookie); });
   }
   absl::StatusOr<std::unique_ptr<MessageQueue>> OpenQueue(QueueId queue) override;
 

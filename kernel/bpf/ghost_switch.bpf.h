@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What really runs: each context switch, as the scheduler's tracepoint tells it. The only place where a core's on_cpu bits change. */
+#pragma once
+
+/* The task that leaves: its time is added up. */
+static __always_inline void switch_account(struct task_struct *prev, u64 now)
+{
+	struct ghost_status_word *sw;
+	struct ghost_task *t;
+	u32 slot = 0;
+
+	if (prev->policy != SCHED_EXT)
+		return;
+	t = attached(prev, &slot);
+	sw = t ? status_word_of(slot) : NULL;
+	if (!sw || !t->on_cpu_since)
+		return;
+	if (now > t->on_cpu_since)
+		__sync_fetch_and_add(&sw->runtime_ns, now - t->on_cpu_since);
+	t->on_cpu_since = 0;
+	sw->switch_time_ns = now;
+}
+
+/* The task that comes; returns its domain. */
+static __always_inline u32 switch_enter(struct task_struct *next, u32 cpu, u64 now)
+{
+	struct ghost_status_word *sw;
+	struct ghost_task *t;
+	u32 slot = 0;
+
+	if (next->policy != SCHED_EXT)
+		return GHOST_DOMAIN_HOST;
+	t = attached(next, &slot);
+	sw = t ? status_word_of(slot) : NULL;
+	if (!sw)
+		return GHOST_DOMAIN_UNATTACHED;
+	t->on_cpu_since = now;
+	sw->switch_time_ns = now;
+	if (t->run_flags & GHOST_RUN_F_SEND_ON_CPU) {
+		t->run_flags = 0;
+		task_post(slot, GHOST_MSG_TASK_ON_CPU, 0, task_bump(slot), cpu);
+	}
+	return t->domain;
+}
+
+/* Whether the CPU is there for the class at all, and whether it idles: what agents may want to hear of. */
+static __always_inline void switch_availability(struct ghost_cpu_config *cfg, struct ghost_core_state *core, struct ghost_cpu_state *cs,
+						struct task_struct *next, u32 cpu, u64 now)
+{
+	struct ghost_enclave *e = enclave_of(core->enclave);
+	bool idle = !next->pid, busy = !idle && next->policy != SCHED_EXT;
+
+	if (!idle && READ_ONCE(cs->need_not_idle) && __sync_val_compare_and_swap(&cs->need_not_idle, 1, 0) == 1)
+		core_post(cfg->core, GHOST_MSG_CPU_NOT_IDLE, cpu, 0);
+	if (busy == cs->busy)
+		return;
+	cs->busy = busy;
+	cs->busy_since_ns = now;
+	if (e && (e->flags & GHOST_ENCLAVE_DELIVER_AVAILABILITY))
+		core_post(cfg->core, busy ? GHOST_MSG_CPU_BUSY : GHOST_MSG_CPU_AVAILABLE, cpu, 0);
+}
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(ghost_sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
+{
+	u32 cpu = bpf_get_smp_processor_id();
+	struct ghost_cpu_config *cfg = cpu_config_of(cpu);
+	struct ghost_cpu_state *cs = cpu_state_of(cpu);
+	struct ghost_core_state *core = core_of_cpu(cfg);
+	u64 now = bpf_ktime_get_ns();
+
+	if (!cfg || !core || !cs)
+		return 0;
+	switch_account(prev, now);
+	cs->running_domain = switch_enter(next, cpu, now);
+	core_switch(core, cfg->sibling, cs->running_domain);
+	switch_availability(cfg, core, cs, next, cpu, now);
+	return 0;
+}
+
+/* ---- CPU hotplug ---- */
+
+/*
+ * From the moment that a CPU goes down the kernel queues tasks there past the gate (SCX_ENQ_... is not asked on an inactive run queue),
+ * so its core is closed: the siblings stop running tasks until the CPU is gone.
+ */
+static __always_inline void core_close(u32 cpu, bool close)
+{
+	struct ghost_cpu_config *cfg = cpu_config_of(cpu);
+	struct ghost_core_state *core = core_of_cpu(cfg);
+
+	if (!cfg || !core)
+		return;
+	if (close)
+		__sync_fetch_and_or(&core->closed, 1u << (cfg->sibling & 7));
+	else
+		__sync_fetch_and_and(&core->closed, ~(1u << (cfg->sibling & 7)));
+	kick_siblings(core, 0xff & ~(1u << cfg->sibling), SCX_KICK_PREEMPT);
+}
+
+static __always_inline void cpu_set_offline(u32 cpu, u32 offline)
+{
+	struct ghost_cpu_state *cs = cpu_state_of(cpu);
+
+	if (cs)
+		WRITE_ONCE(cs->offline, offline);
+}
+
+SEC("tp_btf/cpuhp_enter")
+int BPF_PROG(ghost_cpuhp_enter, unsigned int cpu, int target, int idx, void *fun)
+{
+	struct ghost_cpu_state *cs = cpu_state_of(cpu);
+	int active = bpf_core_enum_value(enum cpuhp_state, CPUHP_AP_ACTIVE);
+
+	if (!cs)
+		return 0;
+	if (target < idx && idx >= active && !cs->offline) {
+		cpu_set_offline(cpu, 1);
+		core_close(cpu, true);
+	} else if (target > idx && idx > active && cs->offline) {
+		/* Up, or up again after a failure to go down. */
+		cpu_set_offline(cpu, 0);
+		core_close(cpu, false);
+	}
+	return 0;
+}
+
+/* The CPU is dead: what happens on its siblings does not concern it any more. */
+SEC("tp_btf/cpuhp_exit")
+int BPF_PROG(ghost_cpuhp_exit, unsigned int cpu, int state, int idx, int ret)
+{
+	if (idx == bpf_core_enum_value(enum cpuhp_state, CPUHP_TEARDOWN_CPU) && state <= idx && !ret)
+		core_close(cpu, false);
+	return 0;
+}
+
+SEC("struct_ops/cpu_online")
+void BPF_PROG(ghost_cpu_online, s32 cpu)
+{
+	cpu_set_offline(cpu, 0);
+	core_close(cpu, false);
+}
+
+SEC("struct_ops/cpu_offline")
+void BPF_PROG(ghost_cpu_offline, s32 cpu)
+{
+	cpu_set_offline(cpu, 1);
+}

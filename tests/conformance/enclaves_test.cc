@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// Enclaves and their agents: who may do what, hand-over in place, what happens without an agent, and what a newcomer can find out.
+#include "tests/conformance/suite.h"
+
+namespace corral::conformance {
+namespace {
+
+class Enclaves : public ConformanceTest {};
+
+TEST_F(Enclaves, ACpuBelongsToOneEnclaveOnly) {
+  const auto second = control().CreateEnclave({.name = "second", .cpus = CpusOf({kCore})});
+  EXPECT_TRUE(absl::IsFailedPrecondition(second.status())) << second.status();
+  EXPECT_NE(second.status().message().find("belongs to enclave tested"), std::string::npos)
+      << second.status();
+}
+
+TEST_F(Enclaves, ACoreIsNotSplit) {
+  CpuSet half;
+  half.Insert(Cpu(kForeignCore, 0));
+  const auto split = control().CreateEnclave({.name = "split", .cpus = half});
+  EXPECT_TRUE(absl::IsInvalidArgument(split.status())) << split.status();
+}
+
+TEST_F(Enclaves, DisjointOnesLiveSideBySide) {
+  const auto other = control().CreateEnclave({.name = "other", .cpus = CpusOf({kForeignCore})});
+  ASSERT_TRUE(other.ok()) << other.status();
+  EXPECT_EQ(core(kForeignCore).enclave, other->value());
+  const DomainId ours = NewDomain();
+  const auto theirs = control().CreateDomain(*other, {}, "theirs");
+  ASSERT_TRUE(theirs.ok());
+  EXPECT_NE(*theirs, ours);
+  // Theirs runs without an agent, on their core only; ours waits for ours.
+  Thread& thread = NewThread();
+  thread.Spin();
+  const Gtid foreign = Attach(thread, *theirs);
+  EXPECT_TRUE(Eventually([&] { return Is(foreign, GHOST_SW_ONCPU); }));
+  EXPECT_TRUE(CpusOf({kForeignCore}).Contains(CpuId(Word(foreign).cpu)));
+  EXPECT_EQ(Commit(kCore, {{.target = foreign.value(), .barrier = Word(foreign).barrier}}).state,
+            GHOST_TXN_TARGET_NOT_FOUND)
+      << "a task of another enclave does not exist for us";
+  ASSERT_TRUE(control().DetachTask(foreign).ok());
+  EXPECT_TRUE(Eventually([&] { return control().DestroyEnclave(*other).ok(); }));
+  EXPECT_EQ(core(kForeignCore).enclave, 0u);
+}
+
+TEST_F(Enclaves, OneWithTasksIsNotDestroyed) {
+  const Member task = NewTask(NewDomain());
+  EXPECT_FALSE(control().DestroyEnclave(enclave_).ok());
+  EXPECT_EQ(Word(task.gtid).enclave, enclave_.value());
+}
+
+TEST_F(Enclaves, ADomainIsFoundAgainByItsKey) {
+  const DomainKey key = {1, 2, 3};
+  const auto first = control().CreateDomain(enclave_, key, "vm");
+  const auto again = control().CreateDomain(enclave_, key, "vm");
+  ASSERT_TRUE(first.ok() && again.ok());
+  EXPECT_EQ(*first, *again);
+}
+
+TEST_F(Enclaves, AnAgentNeedsACoreOfItsEnclave) {
+  const absl::Status status = agent_->EnterAgent(kForeignCore);
+  EXPECT_TRUE(absl::IsPermissionDenied(status)) << status;
+  EXPECT_FALSE(agent_->EnterAgent(CoreId(9999)).ok());
+}
+
+TEST_F(Enclaves, ACoreHasOneAgent) {
+  const std::unique_ptr<Companion> second = world_->RunAsAgent(*agent_, kCore);
+  EXPECT_TRUE(absl::IsFailedPrecondition(second->entered())) << second->entered();
+}
+
+TEST_F(Enclaves, WithoutAnAgentTheClassSchedules) {
+  const DomainId one = NewDomain(), two = NewDomain();
+  const Member a = NewRunnableTask(one), b = NewRunnableTask(one), c = NewRunnableTask(two);
+  ASSERT_TRUE(agent_->LeaveAgent(kCore).ok());
+  second_core_agent_.reset();
+  for (const Member& m : {a, b, c}) {
+    const Duration before = m.thread->cpu_time();
+    EXPECT_TRUE(Eventually([&] { return m.thread->cpu_time() > before + milliseconds(30); }));
+  }
+}
+
+TEST_F(Enclaves, WithoutAnAgentAffinityHolds) {
+  const Member a = NewTask(NewDomain());
+  CpuSet one;
+  one.Insert(Cpu(kSecondCore, 1));
+  ASSERT_TRUE(a.thread->SetAffinity(one).ok());
+  ASSERT_TRUE(agent_->LeaveAgent(kCore).ok());
+  second_core_agent_.reset();
+  a.thread->Spin();
+  EXPECT_TRUE(Eventually([&] { return a.thread->cpu_time() > milliseconds(50); }));
+  EXPECT_EQ(Word(a.gtid).cpu, Cpu(kSecondCore, 1).value());
+}
+
+TEST_F(Enclaves, LatchesOfAnAgentThatLeavesAreTakenBack) {
+  const DomainId domain = NewDomain();
+  const Member runs = NewRunnableTask(domain), latched = NewRunnableTask(domain);
+  RunNow(kSecondCore, {Run(runs)});
+  ASSERT_EQ(Commit(kSecondCore, {Run(latched)}, {.flags = GHOST_TXN_F_NO_KICK}).state,
+            GHOST_TXN_COMPLETE);
+  ASSERT_TRUE(Is(latched.gtid, GHOST_SW_LATCHED));
+  second_core_agent_->Die();
+  EXPECT_EQ(Await(latched.gtid, GHOST_MSG_TASK_PREEMPT).flags & GHOST_MSG_F_WAS_LATCHED,
+            GHOST_MSG_F_WAS_LATCHED);
+  EXPECT_TRUE(Eventually([&] { return core(kSecondCore).agent_tid == 0; }));
+}
+
+TEST_F(Enclaves, ADeadAgentLeavesItsCoreToTheClassAndToASuccessor) {
+  const Member a = NewRunnableTask(NewDomain());
+  RunNow(kSecondCore, {Run(a)});
+  second_core_agent_->Die();
+  ASSERT_TRUE(Eventually([&] { return core(kSecondCore).agent_tid == 0; }));
+  const Duration before = a.thread->cpu_time();
+  EXPECT_TRUE(Eventually([&] { return a.thread->cpu_time() > before + milliseconds(50); }))
+      << "its tasks go on";
+  second_core_agent_ = world_->RunAsAgent(*agent_, kSecondCore);
+  EXPECT_TRUE(second_core_agent_->entered().ok()) << second_core_agent_->entered();
+  // Everything that the successor has to know stands in the status word.
+  EXPECT_EQ(Word(a.gtid).gtid, a.gtid.value());
+  EXPECT_EQ(Word(a.gtid).enclave, enclave_.value());
+  EXPECT_TRUE(Is(a.gtid, GHOST_SW_INUSE) && Is(a.gtid, GHOST_SW_RUNNABLE));
+}
+
+TEST_F(Enclaves, AThreadIsAttachedOnce) {
+  const DomainId one = NewDomain(), two = NewDomain();
+  const Member a = NewTask(one);
+  EXPECT_EQ(Attach(*a.thread, one), a.gtid) << "the same domain: the same task";
+  const auto elsewhere = control().AttachTask(a.thread->tid(), two, 0, 100);
+  EXPECT_FALSE(elsewhere.ok()) << "a domain does not change under a task";
+}
+
+TEST_F(Enclaves, ASlotIsUsedAgainUnderAnotherName) {
+  const DomainId domain = NewDomain();
+  Thread& thread = NewThread();
+  const Gtid first = Attach(thread, domain);
+  Await(first, GHOST_MSG_TASK_NEW);
+  ASSERT_TRUE(control().DetachTask(first).ok());
+  Await(first, GHOST_MSG_TASK_DEPARTED);
+  const Gtid second = Attach(thread, domain);
+  EXPECT_NE(first, second);
+  EXPECT_EQ(GHOST_GTID_SLOT(first.value()), GHOST_GTID_SLOT(second.value()));
+  EXPECT_TRUE(absl::IsNotFound(control().DetachTask(first)));
+}
+
+TEST_F(Enclaves, ThingsThatAreNotThere) {
+  EXPECT_TRUE(absl::IsNotFound(control().AttachTask(999999, NewDomain(), 0, 100).status()));
+  EXPECT_FALSE(control().AttachTask(NewThread().tid(), DomainId(0), 0, 100).ok()) << "the host's";
+  EXPECT_FALSE(control().AttachTask(NewThread().tid(), DomainId(500), 0, 100).ok());
+  EXPECT_FALSE(control().CreateDomain(EnclaveId(15), {}, "nobody's").ok());
+  EXPECT_FALSE(control().DestroyDomain(DomainId(400)).ok());
+  EXPECT_TRUE(absl::IsNotFound(control().UpdateTask(Gtid(GHOST_GTID(1, 77777)), {})));
+  EXPECT_FALSE(control().UpdateTask(Gtid(GHOST_GTID(1, 1)), {.weight = 0}).ok());
+}
+
+}  // namespace
+}  // namespace corral::conformance

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which message comes when: ghOSt's table (SOSP'21 section 3.1, facts of ghost-kernel's ghost.c), a case per rule.
+#include "tests/conformance/suite.h"
+
+namespace corral::conformance {
+namespace {
+
+class Messages : public ConformanceTest {};
+
+TEST_F(Messages, NewIsTheFirstAndTellsWhetherTheTaskWaits) {
+  const DomainId domain = NewDomain();
+  Thread& sleeper = NewThread();
+  const ghost_msg asleep = Await(Attach(sleeper, domain), GHOST_MSG_TASK_NEW);
+  EXPECT_EQ(asleep.flags & GHOST_MSG_F_RUNNABLE, 0u);
+  EXPECT_EQ(asleep.tid, static_cast<uint32_t>(sleeper.tid()));
+  EXPECT_EQ(asleep.domain, domain.value());
+}
+
+TEST_F(Messages, NewOfARunningTaskIsDeferredUntilItIsOffCpu) {
+  Thread& thread = NewThread();
+  thread.Spin();
+  world_->Pass(milliseconds(50));
+  const Gtid gtid = Attach(thread, NewDomain());
+  const ghost_msg m = Await(gtid, GHOST_MSG_TASK_NEW);
+  EXPECT_EQ(m.flags & GHOST_MSG_F_RUNNABLE, GHOST_MSG_F_RUNNABLE);
+  EXPECT_FALSE(Is(gtid, GHOST_SW_ONCPU));
+  RunNow(kCore, {Run({&thread, gtid})});
+}
+
+TEST_F(Messages, WakeupTellsWhereItRanAndWhoWokeIt) {
+  const Member task = NewTask(NewDomain());
+  task.thread->Spin();
+  const ghost_msg m = Await(task.gtid, GHOST_MSG_TASK_WAKEUP);
+  EXPECT_GE(m.cpu, 0);
+  EXPECT_LT(m.arg, control().info().nr_cpus);
+}
+
+TEST_F(Messages, BlockedComesWhenTheTaskSleeps) {
+  const Member task = NewRunnableTask(NewDomain());
+  RunNow(kCore, {Run(task)});
+  task.thread->Sleep();
+  EXPECT_EQ(Await(task.gtid, GHOST_MSG_TASK_BLOCKED).cpu, Cpu(kCore, 0).value());
+  EXPECT_FALSE(Is(task.gtid, GHOST_SW_RUNNABLE));
+}
+
+TEST_F(Messages, YieldComesOnceThePreviousTaskReallyLeaves) {
+  const Member task = NewRunnableTask(NewDomain());
+  RunNow(kCore, {Run(task)});
+  task.thread->Yield();
+  Await(task.gtid, GHOST_MSG_TASK_YIELD);
+  EXPECT_TRUE(Is(task.gtid, GHOST_SW_RUNNABLE));
+  EXPECT_FALSE(Is(task.gtid, GHOST_SW_ONCPU));
+}
+
+TEST_F(Messages, PreemptByANewerTransaction) {
+  const DomainId domain = NewDomain();
+  const Member first = NewRunnableTask(domain), second = NewRunnableTask(domain);
+  RunNow(kCore, {Run(first)});
+  RunNow(kCore, {Run(second)});
+  EXPECT_EQ(Await(first.gtid, GHOST_MSG_TASK_PREEMPT).flags & GHOST_MSG_F_WAS_LATCHED, 0u);
+}
+
+TEST_F(Messages, PreemptAtTheEndOfTheSlice) {
+  const Member task = NewRunnableTask(NewDomain());
+  RunNow(kCore, {Run(task, milliseconds(20))});
+  const ghost_msg m = Await(task.gtid, GHOST_MSG_TASK_PREEMPT);
+  EXPECT_GE(m.runtime_ns, static_cast<uint64_t>(Duration(milliseconds(20)).count()));
+}
+
+TEST_F(Messages, NoPreemptWithoutASlice) {
+  const Member task = NewRunnableTask(NewDomain());
+  RunNow(kCore, {Run(task)});
+  EXPECT_FALSE(Comes(task.gtid, GHOST_MSG_TASK_PREEMPT, milliseconds(500)));
+  EXPECT_TRUE(Is(task.gtid, GHOST_SW_ONCPU));
+}
+
+TEST_F(Messages, PreemptByAHigherClass) {
+  const Member task = NewRunnableTask(NewDomain());
+  RunNow(kCore, {Run(task)});
+  world_->Hog(Cpu(kCore, 0), milliseconds(600));
+  Await(task.gtid, GHOST_MSG_TASK_PREEMPT);
+}
+
+TEST_F(Messages, PreemptOfALatchedTaskSaysSo) {
+  const DomainId domain = NewDomain();
+  const Member runs = NewRunnableTask(domain);
+  const Member waits = NewRunnableTask(domain), next = NewRunnableTask(domain);
+  RunNow(kCore, {Run(runs)});
+  ASSERT_EQ(Commit(kCore, {Run(waits)}, {.flags = GHOST_TXN_F_NO_KICK}).state, GHOST_TXN_COMPLETE);
+  ASSERT_EQ(Commit(kCore, {Run(next)}).state, GHOST_TXN_COMPLETE);
+  EXPECT_EQ(Await(waits.gtid, GHOST_MSG_TASK_PREEMPT).flags & GHOST_MSG_F_WAS_LATCHED,
+            GHOST_MSG_F_WAS_LATCHED);
+}
+
+TEST_F(Messages, ElidePreemptKeepsQuiet) {
+  const DomainId domain = NewDomain();
+  const Member first = NewRunnableTask(domain), second = NewRunnableTask(domain);
+  RunNow(kCore, {Run(first)});
+  const uint64_t before = Word(first.gtid).barrier;
+  RunNow(kCore, {Run(second, Duration(0), GHOST_RUN_F_ELIDE_PREEMPT)});
+  EXPECT_FALSE(Comes(first.gtid, GHOST_MSG_TASK_PREEMPT, milliseconds(300)));
+  EXPECT_GT(Word(first.gtid).barrier, before) << "the event counts all the same";
+  RunNow(kCore, {Run(first)});
+}
+
+TEST_F(Messages, DepartedWhenItLeavesAlive) {
+  const Member task = NewRunnableTask(NewDomain());
+  ASSERT_TRUE(control().DetachTask(task.gtid).ok());
+  Await(task.gtid, GHOST_MSG_TASK_DEPARTED);
+  EXPECT_NE(Word(task.gtid).gtid, task.gtid.value());
+}
+
+TEST_F(Messages, DeadWhenItDies) {
+  const Member task = NewRunnableTask(NewDomain());
+  RunNow(kCore, {Run(task)});
+  task.thread->Exit();
+  Await(task.gtid, GHOST_MSG_TASK_DEAD);
+}
+
+TEST_F(Messages, AffinityChangedAndTheTaskIsForcedOffItsCpu) {
+  const Member task = NewRunnableTask(NewDomain());
+  RunNow(kCore, {Run(task)});
+  ASSERT_TRUE(task.thread->SetAffinity(CpusOf({kCore, kSecondCore})).ok());
+  Await(task.gtid, GHOST_MSG_TASK_AFFINITY_CHANGED);
+  Await(task.gtid, GHOST_MSG_TASK_PREEMPT);
+  RunNow(kCore, {Run(task)});
+}
+
+TEST_F(Messages, AffinityIsThereToBeReadWhenItIsAnnounced) {
+  const Member task = NewTask(NewDomain());
+  CpuSet one;
+  one.Insert(Cpu(kSecondCore, 1));
+  ASSERT_TRUE(task.thread->SetAffinity(one).ok());
+  Await(task.gtid, GHOST_MSG_TASK_AFFINITY_CHANGED);
+  const ghost_affinity& now = agent_->affinities()[GHOST_GTID_SLOT(task.gtid.value())];
+  for (int cpu = 0; cpu < static_cast<int>(control().info().nr_cpus); ++cpu)
+    EXPECT_EQ(now.cpus[cpu / 64] >> (cpu % 64) & 1, one.Contains(CpuId(cpu)) ? 1u : 0u) << cpu;
+}
+
+TEST_F(Messages, PriorityChanged) {
+  const Member task = NewTask(NewDomain());
+  ASSERT_TRUE(task.thread->SetNice(5).ok());
+  Await(task.gtid, GHOST_MSG_TASK_PRIORITY_CHANGED);
+}
+
+TEST_F(Messages, AttributesChanged) {
+  const Member task = NewTask(NewDomain());
+  ASSERT_TRUE(control()
+                  .UpdateTask(task.gtid, {.weight = 300,
+                                          .budget = milliseconds(5),
+                                          .period = milliseconds(20),
+                                          .cap = milliseconds(10)})
+                  .ok());
+  Await(task.gtid, GHOST_MSG_TASK_ATTRIBUTES_CHANGED);
+  const ghost_status_word& word = agent_->status_words()[GHOST_GTID_SLOT(task.gtid.value())];
+  EXPECT_EQ(word.weight, 300u);
+  EXPECT_EQ(word.budget_ns, 5'000'000u);
+  EXPECT_EQ(word.period_ns, 20'000'000u);
+  EXPECT_EQ(word.cap_ns, 10'000'000u);
+}
+
+TEST_F(Messages, OnCpuOncePerCommitThatAsksForIt) {
+  const Member task = NewRunnableTask(NewDomain());
+  RunNow(kCore, {Run(task, Duration(0), GHOST_RUN_F_SEND_ON_CPU)});
+  EXPECT_EQ(Await(task.gtid, GHOST_MSG_TASK_ON_CPU).cpu, Cpu(kCore, 0).value());
+  ASSERT_EQ(Commit(kCore, {Idle()}).state, GHOST_TXN_COMPLETE);
+  Await(task.gtid, GHOST_MSG_TASK_PREEMPT);
+  RunNow(kCore, {Run(task)});
+  EXPECT_FALSE(Comes(task.gtid, GHOST_MSG_TASK_ON_CPU, milliseconds(300)));
+}
+
+TEST_F(Messages, LatchFailureWhenTheDecisionCannotBeCarriedOut) {
+  const Member task = NewTask(NewDomain());
+  CpuSet elsewhere;
+  elsewhere.Insert(Cpu(kSecondCore, 0));
+  ASSERT_TRUE(task.thread->SetAffinity(elsewhere).ok());
+  task.thread->Spin();
+  Await(task.gtid, GHOST_MSG_TASK_WAKEUP);
+  ASSERT_EQ(Commit(kCore, {Run(task)}).state, GHOST_TXN_COMPLETE);
+  Await(task.gtid, GHOST_MSG_TASK_LATCH_FAILURE);
+  EXPECT_TRUE(Is(task.gtid, GHOST_SW_RUNNABLE));
+  RunNow(kSecondCore, {Run(task)});
+}
+
+TEST_F(Messages, ChildrenAreNewInTheirParentsDomain) {
+  const DomainId domain = NewDomain();
+  const Member parent = NewRunnableTask(domain);
+  RunNow(kCore, {Run(parent)});
+  parent.thread->Fork();
+  ASSERT_TRUE(Eventually([&] { return !parent.thread->children().empty(); }));
+  const pid_t child = parent.thread->children().front();
+  ASSERT_TRUE(Eventually([&] {
+    for (const ghost_status_word& word : control().status_words()) {
+      if (word.tid == static_cast<uint32_t>(child) && (word.flags & GHOST_SW_ANNOUNCED)) {
+        Await(Gtid(word.gtid), GHOST_MSG_TASK_NEW);
+        return word.domain == domain.value();
+      }
+    }
+    return false;
+  }));
+}
+
+TEST_F(Messages, TimerExpiresWithItsCookie) {
+  const Time when = agent_->Now() + milliseconds(30);
+  ASSERT_TRUE(agent_->ArmTimer(Cpu(kCore, 1), when, 0xc0ffee).ok());
+  const ghost_msg m = Await(Gtid(0), GHOST_MSG_CPU_TIMER_EXPIRED);
+  EXPECT_EQ(m.arg, 0xc0ffeeu);
+  EXPECT_EQ(m.cpu, Cpu(kCore, 1).value());
+  EXPECT_GE(m.time_ns, static_cast<uint64_t>(when.time_since_epoch().count()));
+  EXPECT_FALSE(Comes(Gtid(0), GHOST_MSG_CPU_TIMER_EXPIRED, milliseconds(200))) << "once";
+}
+
+TEST_F(Messages, ADisarmedTimerDoesNotExpire) {
+  ASSERT_TRUE(agent_->ArmTimer(Cpu(kCore, 0), agent_->Now() + milliseconds(300), 1).ok());
+  ASSERT_TRUE(agent_->ArmTimer(Cpu(kCore, 0), Time::max(), 0).ok());
+  EXPECT_FALSE(Comes(Gtid(0), GHOST_MSG_CPU_TIMER_EXPIRED, milliseconds(600)));
+}
+
+TEST_F(Messages, ATimerOfAForeignCpuIsRefused) {
+  EXPECT_TRUE(absl::IsPermissionDenied(
+      agent_->ArmTimer(Cpu(kForeignCore, 0), agent_->Now() + milliseconds(1), 1)));
+  EXPECT_FALSE(agent_->ArmTimer(CpuId(99999), agent_->Now() + milliseconds(1), 1).ok());
+}
+
+TEST_F(Messages, NotIdleComesOnceAndOnlyIfAskedFor) {
+  const DomainId domain = NewDomain();
+  const Member task = NewRunnableTask(domain);
+  ASSERT_EQ(Commit(kCore, {Idle(), Idle()}).state, GHOST_TXN_COMPLETE);
+  RunNow(kCore, {Run(task)});
+  EXPECT_FALSE(Comes(Gtid(0), GHOST_MSG_CPU_NOT_IDLE, milliseconds(200)));
+  ASSERT_EQ(Commit(kCore, {Idle(), Idle(GHOST_RUN_F_NEED_NOT_IDLE)}).state, GHOST_TXN_COMPLETE);
+  Await(task.gtid, GHOST_MSG_TASK_PREEMPT);
+  RunNow(kCore, {Keep(), Run(task)});
+  EXPECT_EQ(Await(Gtid(0), GHOST_MSG_CPU_NOT_IDLE).cpu, Cpu(kCore, 1).value());
+}
+
+class DeliveringMessages : public ConformanceTest {
+ protected:
+  EnclaveSpec Spec() const override {
+    return {.deliver_ticks = true, .deliver_availability = true};
+  }
+};
+
+TEST_F(DeliveringMessages, TicksWhileATaskOfTheClassRuns) {
+  const Member task = NewRunnableTask(NewDomain());
+  EXPECT_FALSE(Comes(Gtid(0), GHOST_MSG_CPU_TICK, milliseconds(200)));
+  RunNow(kCore, {Run(task)});
+  EXPECT_EQ(Await(Gtid(0), GHOST_MSG_CPU_TICK).cpu, Cpu(kCore, 0).value());
+}
+
+TEST_F(DeliveringMessages, BusyAndAvailableAsOtherClassesComeAndGo) {
+  world_->Hog(Cpu(kCore, 0), milliseconds(200));
+  const auto next = [&](uint32_t type) {
+    for (;;) {
+      const ghost_msg m = Await(Gtid(0), type);
+      if (m.cpu == Cpu(kCore, 0).value() || m.cpu == 0) return m;
+    }
+  };
+  const ghost_msg busy = next(GHOST_MSG_CPU_BUSY);
+  const ghost_msg available = next(GHOST_MSG_CPU_AVAILABLE);
+  EXPECT_LT(busy.barrier, available.barrier) << "agent barriers rise";
+}
+
+}  // namespace
+}  // namespace corral::conformance
