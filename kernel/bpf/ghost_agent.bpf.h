@@ -158,8 +158,9 @@ int ghost_timer_arm_prog(struct ghost_timer_arm *ctx)
 	if (!__sync_val_compare_and_swap(&ct->ready, 0, 1)) {
 		ct->cpu = ctx->cpu;
 		bpf_timer_init(&ct->timer, &cpu_timers, 1 /* CLOCK_MONOTONIC */);
-		bpf_timer_set_callback(&ct->timer, cpu_timer_fired);
 	}
+	/* A cancelled timer has forgotten it. */
+	bpf_timer_set_callback(&ct->timer, cpu_timer_fired);
 	ct->cookie = ctx->cookie;
 	ctx->result = ctx->when_ns ? bpf_timer_start(&ct->timer, ctx->when_ns, BPF_F_TIMER_ABS) : 0;
 	if (!ctx->when_ns)

@@ -125,6 +125,8 @@ struct ghost_task {
 	u64 rescued_until; /* the class runs it until then, whatever its agent wants */
 	u32 leaving;	  /* enum leave_cause: why it gives up the CPU next */
 	u32 elide_preempt; /* its agent does not want to hear of that */
+	u32 priority;	  /* as sched_ext counts it; 0: not known yet */
+	u32 reserved;
 };
 
 enum leave_cause {

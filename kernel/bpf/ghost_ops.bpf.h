@@ -189,7 +189,8 @@ void BPF_PROG(ghost_running, struct task_struct *p)
 	if (!t && READ_ONCE(cs->claim) == UNATTACHED_CLAIM_ANY)
 		WRITE_ONCE(cs->claim, claim);
 	if (READ_ONCE(cs->claim) != claim) {
-		if (!core_adopt(core, cfg->sibling, domain)) {
+		/* Outside its enclave a task has no business, but for a rescue, which has a claim. */
+		if ((t && t->enclave != core->enclave) || !core_adopt(core, cfg->sibling, domain)) {
 			__sync_fetch_and_add(&core->evictions, 1);
 			kf_set_slice(p, 0);
 			scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
@@ -248,10 +249,8 @@ void BPF_PROG(ghost_set_cpumask, struct task_struct *p, const struct cpumask *cp
 	u32 slot = 0;
 	struct ghost_task *t = attached(p, &slot);
 
-	if (!t)
-		return;
-	affinity_copy(slot, p);
-	if (!t->announced)
+	/* Told at the entry as well, when nothing has changed. */
+	if (!t || !affinity_copy(slot, p) || !t->announced)
 		return;
 	if (t->on_cpu_since)
 		t->leaving = LEAVE_CHANGED;
@@ -264,7 +263,12 @@ void BPF_PROG(ghost_set_weight, struct task_struct *p, u32 weight)
 	u32 slot = 0;
 	struct ghost_task *t = attached(p, &slot);
 
-	if (t && t->announced)
+	u32 before = t ? t->priority : 0;
+
+	if (!t || before == weight)
+		return;
+	t->priority = weight;
+	if (before && t->announced)
 		task_post(slot, GHOST_MSG_TASK_PRIORITY_CHANGED, 0, task_bump(slot), scx_bpf_task_cpu(p));
 }
 

@@ -37,6 +37,7 @@ static __noinline int run_task(struct pick *pk, u32 slot, enum core_cause cause)
 {
 	struct ghost_cpu_state *cs = pk ? pk->cs : NULL;
 	struct ghost_task *t = task_of(slot);
+	struct ghost_status_word *sw;
 	u32 i;
 
 	if (!cs || !t || !pk->core)
@@ -54,6 +55,9 @@ static __noinline int run_task(struct pick *pk, u32 slot, enum core_cause cause)
 	 * that latched it for somebody else finds that out from the barrier.
 	 */
 	t->claim_cpu = pk->cpu;
+	sw = status_word_of(slot);
+	if (sw)
+		WRITE_ONCE(sw->cpu, pk->cpu);
 	bpf_for(i, 0, CAS_TRIES) {
 		u64 w = READ_ONCE(t->word);
 

@@ -119,6 +119,7 @@ static __noinline int slot_fill(u32 slot, struct slot_owner *owner)
 	t->rescued_until = 0;
 	t->leaving = LEAVE_NOT;
 	t->elide_preempt = 0;
+	t->priority = 0;
 	w = t->word;
 	WRITE_ONCE(t->word, TASK_WORD(TASK_BARRIER(w) + 1, TASK_BLOCKED));
 	sw->runtime_ns = 0;

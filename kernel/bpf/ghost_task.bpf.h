@@ -143,19 +143,26 @@ static __noinline bool may_use(u32 slot, u32 cpu)
 	return a->cpus[cpu / 64] >> (cpu % 64) & 1;
 }
 
-/* The mask that was asked for: while migration is disabled cpus_ptr tells of one CPU only. */
-static __always_inline void affinity_copy(u32 slot, struct task_struct *p)
+/* The mask that was asked for: while migration is disabled cpus_ptr tells of one CPU only. True if it is another one. */
+static __always_inline bool affinity_copy(u32 slot, struct task_struct *p)
 {
 	struct ghost_class_info *info = info_of();
 	struct ghost_affinity *a = affinity_of(slot);
-	u32 bytes;
+	struct ghost_affinity now = {};
+	bool changed = false;
+	u32 i, bytes;
 
 	if (!a || !info)
-		return;
+		return false;
 	bytes = (info->nr_cpus + 63) / 64 * 8;
-	if (bytes > sizeof(*a))
-		bytes = sizeof(*a);
-	bpf_probe_read_kernel(a, bytes, &p->cpus_mask);
+	if (bytes > sizeof(now))
+		bytes = sizeof(now);
+	bpf_probe_read_kernel(&now, bytes, &p->cpus_mask);
+	for (i = 0; i < GHOST_AFFINITY_WORDS; i++) {
+		changed |= a->cpus[i] != now.cpus[i];
+		WRITE_ONCE(a->cpus[i], now.cpus[i]);
+	}
+	return changed;
 }
 
 /* Gives up `claim`, if it still is what that CPU holds. Called under that CPU's run-queue lock. */
