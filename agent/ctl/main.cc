@@ -5,6 +5,7 @@
 #include "agent/ctl/audit_command.h"
 #include "agent/ctl/command.h"
 #include "agent/ctl/policy_command.h"
+#include "agent/ctl/release_command.h"
 #include "agent/ctl/status_command.h"
 
 int main(int argc, char** argv) {
@@ -17,6 +18,7 @@ int main(int argc, char** argv) {
   AddPolicyCommand(app, action);
   AddRunCommand(app, action);
   AddAuditCommand(app, action);
+  AddReleaseCommand(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
