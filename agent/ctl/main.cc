@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 
 #include "agent/ctl/audit_command.h"
+#include "agent/ctl/check_command.h"
 #include "agent/ctl/command.h"
 #include "agent/ctl/policy_command.h"
 #include "agent/ctl/release_command.h"
@@ -18,6 +19,7 @@ int main(int argc, char** argv) {
   AddPolicyCommand(app, action);
   AddRunCommand(app, action);
   AddAuditCommand(app, action);
+  AddCheckCommand(app, action);
   AddReleaseCommand(app, action);
   try {
     app.parse(argc, argv);
