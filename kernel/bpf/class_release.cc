@@ -143,9 +143,9 @@ class Release {
     if (former.ok()) {
       for (const auto& [tid, policy] : *former) GiveBack(tid, policy, /*known=*/true);
     } else if (!report_.pins.empty() || before.Ours()) {
-      report_.notes.push_back(absl::StrCat("what threads were before cannot be read (",
-                                           former.status().message(),
-                                           "); threads in SCHED_EXT become SCHED_OTHER"));
+      report_.notes.push_back(
+          "the class's status words cannot be read, so what threads were before is not known; those "
+          "in SCHED_EXT become SCHED_OTHER");
     }
     if (former.ok() && options_.scope != ReleaseScope::kAll) return;
     if (!before.Disabled() && !before.Ours()) {
