@@ -144,7 +144,8 @@ class Release {
       for (const auto& [tid, policy] : *former) GiveBack(tid, policy, /*known=*/true);
     } else if (!report_.pins.empty() || before.Ours()) {
       report_.notes.push_back(
-          "the class's status words cannot be read, so what threads were before is not known; those "
+          "the class's status words cannot be read, so what threads were before is not known; "
+          "those "
           "in SCHED_EXT become SCHED_OTHER");
     }
     if (former.ok() && options_.scope != ReleaseScope::kAll) return;
