@@ -3,8 +3,10 @@
 #include <CLI/CLI.hpp>
 
 #include "agent/ctl/audit_command.h"
+#include "agent/ctl/check_command.h"
 #include "agent/ctl/command.h"
 #include "agent/ctl/policy_command.h"
+#include "agent/ctl/release_command.h"
 #include "agent/ctl/status_command.h"
 
 int main(int argc, char** argv) {
@@ -17,6 +19,8 @@ int main(int argc, char** argv) {
   AddPolicyCommand(app, action);
   AddRunCommand(app, action);
   AddAuditCommand(app, action);
+  AddCheckCommand(app, action);
+  AddReleaseCommand(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -3,8 +3,6 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <dirent.h>
-#include <sched.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -12,29 +10,20 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <memory>
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "ghost.skel.h"
 #include "kernel/abi/ghost.h"
 #include "kernel/bpf/class_files.h"
-#include "kernel/bpf/mapped_array.h"
+#include "kernel/bpf/class_release.h"
+#include "kernel/bpf/sched_ext_state.h"
 
 namespace corral {
 namespace {
 
 constexpr long kBpfFsMagic = 0xcafe4a11;
-constexpr int kSchedExt = 7;
-
-std::string ReadLine(const std::string& path) {
-  std::ifstream file(path);
-  std::string line;
-  std::getline(file, line);
-  return line;
-}
 
 // libbpf's own messages go into the error instead of onto stderr; warnings are kept for when the
 // load fails.
@@ -172,9 +161,9 @@ absl::Status PinLink(bpf_link* link, const char* name) {
   if (link == nullptr)
     return absl::InternalError(absl::StrCat("cannot attach ", name, ": ", strerror(errno)));
   const absl::Status status = PinAt(bpf_link__fd(link), name);
-  if (!status.ok()) bpf_link__destroy(link);
-  // The pin holds it from here on.
-  if (status.ok()) bpf_link__disconnect(link), bpf_link__destroy(link);
+  // Closes our descriptor, no more: the pin alone holds the link from here on, also while this
+  // process lives.
+  bpf_link__destroy(link);
   return status;
 }
 
@@ -209,23 +198,6 @@ absl::Status Attach(const Skeleton& s) {
         absl::StrCat("the kernel refused the class: ", info.exit_reason, ": ", info.exit_message));
   }
   return absl::OkStatus();
-}
-
-void RemovePins() {
-  DIR* const dir = opendir(kClassDir);
-  if (dir == nullptr) return;
-  std::vector<std::string> names;
-  while (const dirent* entry = readdir(dir)) {
-    if (entry->d_name[0] != '.') names.push_back(entry->d_name);
-  }
-  closedir(dir);
-  // link_class sorts before the tracepoints: while the class is there, switches are watched.
-  std::sort(names.begin(), names.end());
-  // Detaching waits until the kernel has done it; dropping the last reference would not.
-  if (const absl::StatusOr<Fd> link = OpenPin("link_class"); link.ok())
-    bpf_link_detach(link->get());
-  for (const std::string& name : names) unlink(absl::StrCat(kClassDir, "/", name).c_str());
-  rmdir(kClassDir);
 }
 
 absl::Status MakeClassDir() {
@@ -270,30 +242,14 @@ absl::Status LoadAndAttach(const std::vector<ClassCore>& cores, const ClassSizes
              : absl::Status(status.code(), absl::StrCat(status.message(), "\n", log.Tail()));
 }
 
-absl::Status ReleaseTasks() {
-  const absl::StatusOr<Fd> fd = OpenPin("status_words");
-  if (!fd.ok()) return fd.status();
-  const absl::StatusOr<MappedArray<ghost_status_word>> words =
-      MappedArray<ghost_status_word>::Map(fd->get(), "status_words");
-  if (!words.ok()) return words.status();
-  std::vector<pid_t> stuck;
-  for (const ghost_status_word& sw : words->span()) {
-    if (sw.gtid == 0 || sched_getscheduler(sw.tid) != kSchedExt) continue;
-    const sched_param param = {};
-    if (sched_setscheduler(sw.tid, sw.former_policy, &param) != 0 && errno != ESRCH)
-      stuck.push_back(sw.tid);
-  }
-  if (stuck.empty()) return absl::OkStatus();
-  return absl::InternalError(absl::StrCat("cannot give back threads ", absl::StrJoin(stuck, ", ")));
-}
-
 }  // namespace
 
 absl::Status CheckHost() {
   if (geteuid() != 0)
     return absl::PermissionDeniedError(
         "loading the class needs root (CAP_BPF, CAP_PERFMON, CAP_SYS_NICE); run as root");
-  if (access("/sys/kernel/sched_ext", F_OK) != 0) {
+  const SchedExtState sched_ext = ReadSchedExtState();
+  if (!sched_ext.present) {
     return absl::FailedPreconditionError(
         "this kernel has no sched_ext (CONFIG_SCHED_CLASS_EXT); boot one that has, Linux 7.0 or "
         "newer");
@@ -302,11 +258,10 @@ absl::Status CheckHost() {
     return absl::FailedPreconditionError(
         "this kernel has no BTF (CONFIG_DEBUG_INFO_BTF); boot one that has");
   }
-  const std::string state = ReadLine("/sys/kernel/sched_ext/state");
-  if (state != "disabled") {
+  if (!sched_ext.Disabled()) {
     return absl::FailedPreconditionError(absl::StrCat("another sched_ext scheduler is loaded (",
-                                                      ReadLine("/sys/kernel/sched_ext/root/ops"),
-                                                      ", ", state, "); stop it first"));
+                                                      sched_ext.scheduler, ", ", sched_ext.state,
+                                                      "); stop it first"));
   }
   return absl::OkStatus();
 }
@@ -327,17 +282,16 @@ absl::Status LoadClass(const std::vector<ClassCore>& cores, const ClassSizes& si
   }
   if (const absl::Status status = MakeClassDir(); !status.ok()) return status;
   const absl::Status status = LoadAndAttach(cores, sizes);
-  if (!status.ok()) RemovePins();
+  if (!status.ok()) {
+    // The first error is the one to tell.
+    ReleaseClass({.scope = ReleaseScope::kClassOnly}).status.IgnoreError();
+  }
   return status;
 }
 
 absl::Status UnloadClass() {
   if (!ClassIsPinned()) return absl::FailedPreconditionError("no class is loaded");
-  // Tasks first: from the moment that the class goes, the kernel schedules whatever is left in it
-  // without asking anybody.
-  const absl::Status released = ReleaseTasks();
-  RemovePins();
-  return released;
+  return ReleaseClass({}).status;
 }
 
 }  // namespace corral

@@ -28,7 +28,7 @@ struct ClassSizes {
 absl::Status LoadClass(const std::vector<ClassCore>& cores, const ClassSizes& sizes);
 
 // Gives every attached thread back to its former policy, then takes the class out. Works on an
-// ejected class as well.
+// ejected class as well, and with pins missing: class_release.h. FailedPrecondition: there is none.
 absl::Status UnloadClass();
 
 // Whether this kernel could run the class, without changing anything: FailedPrecondition says what

@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 # Sourced by `inside`: the commands that README gives an operator are run as they stand there, and none is left out.
 
+# shellcheck disable=SC2154  # `here` is the caller's.
 declare -A readme_left=()
 while IFS= read -r command; do
     readme_left[$command]=1

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// corral.yaml: would corrald take it, on this host?
+#include "absl/strings/str_cat.h"
+#include "agent/check/host_findings.h"
+#include "config/config.h"
+#include "policies/registry.h"
+
+namespace corral {
+
+void CheckConfig(const HostTree& tree, const std::string& file, Findings& findings) {
+  constexpr absl::string_view kId = "config.file";
+  if (!tree.Exists(file)) {
+    Add(findings, Level::kOk, kId, absl::StrCat("there is no ", file, " to judge"));
+    return;
+  }
+  std::vector<PolicyOptions> policies;
+  for (const PolicyInfo& policy : Policies()) policies.push_back({policy.name, policy.options});
+  absl::StatusOr<Config> config = LoadConfig(tree.Path(file), policies);
+  absl::Status status = config.status();
+  if (status.ok()) {
+    const absl::StatusOr<std::vector<CpuSet>> cores = ReadCores(tree);
+    // cpu.online tells of that.
+    if (cores.ok()) status = ResolveCpus(*config, *cores);
+  }
+  if (!status.ok()) {
+    Add(findings, Level::kFail, kId, status.message(),
+        "corrald refuses it; correct the lines named");
+    return;
+  }
+  Add(findings, Level::kOk, kId,
+      absl::StrCat(file,
+                   " is valid; mode: ", config->mode == Mode::kEnforce ? "enforce" : "observe",
+                   ", ", config->enclaves.size(), " enclaves"));
+}
+
+}  // namespace corral
