@@ -17,8 +17,8 @@
 namespace corral {
 namespace {
 
-constexpr const char* kAgentMaps[] = {"class_info",  "enclaves",     "cores",       "txns",
-                                      "cpu_configs", "status_words", "affinities",   "queue_states"};
+constexpr const char* kAgentMaps[] = {"class_info",  "enclaves",     "cores",      "txns",
+                                      "cpu_configs", "status_words", "affinities", "queue_states"};
 constexpr const char* kAgentPrograms[] = {"commit", "agent_enter", "associate", "timer_arm"};
 
 std::string QueueName(uint32_t queue) { return absl::StrCat("queue.", queue); }
@@ -170,8 +170,7 @@ absl::Status BpfAgentKernel::Commit(ghost_commit& commit) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<Association> BpfAgentKernel::Associate(Gtid task, uint64_t barrier,
-                                                      QueueId queue) {
+absl::StatusOr<Association> BpfAgentKernel::Associate(Gtid task, uint64_t barrier, QueueId queue) {
   ghost_associate args = {.gtid = task.value(), .barrier = barrier, .queue = queue.value()};
   const absl::Status status =
       Call(fds_["associate"].get(), "associating a task with a queue", args);

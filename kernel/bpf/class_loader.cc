@@ -174,11 +174,10 @@ struct Tracepoint {
 
 // The tracepoints first: the class must not run a task before its switches are seen.
 absl::Status Attach(const Skeleton& s) {
-  for (const Tracepoint& tracepoint :
-       {Tracepoint{s->progs.ghost_sched_switch, "link_sched_switch"},
-        Tracepoint{s->progs.ghost_process_exit, "link_process_exit"},
-        Tracepoint{s->progs.ghost_cpuhp_enter, "link_cpuhp_enter"},
-        Tracepoint{s->progs.ghost_cpuhp_exit, "link_cpuhp_exit"}}) {
+  for (const Tracepoint& tracepoint : {Tracepoint{s->progs.ghost_sched_switch, "link_sched_switch"},
+                                       Tracepoint{s->progs.ghost_process_exit, "link_process_exit"},
+                                       Tracepoint{s->progs.ghost_cpuhp_enter, "link_cpuhp_enter"},
+                                       Tracepoint{s->progs.ghost_cpuhp_exit, "link_cpuhp_exit"}}) {
     if (const absl::Status status =
             PinLink(bpf_program__attach(tracepoint.program), tracepoint.pin);
         !status.ok()) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The real class, real threads, a real clock. Needs root, a kernel with sched_ext and four cores of two siblings: the test host.
+// The real class, real threads, a real clock. Needs root, a kernel with sched_ext and four cores of
+// two siblings: the test host.
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <sched.h>
@@ -264,8 +265,7 @@ class ClassForAll : public testing::Environment {
   }
 };
 
-const testing::Environment* const kClassForAll =
-    testing::AddGlobalTestEnvironment(new ClassForAll);
+const testing::Environment* const kClassForAll = testing::AddGlobalTestEnvironment(new ClassForAll);
 
 }  // namespace
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Enclaves and their agents: who may do what, hand-over in place, what happens without an agent, and what a newcomer can find out.
+// Enclaves and their agents: who may do what, hand-over in place, what happens without an agent,
+// and what a newcomer can find out.
 #include "tests/conformance/suite.h"
 
 namespace corral::conformance {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which message comes when: ghOSt's table (SOSP'21 section 3.1, facts of ghost-kernel's ghost.c), a case per rule.
+// Which message comes when: ghOSt's table (SOSP'21 section 3.1, facts of ghost-kernel's ghost.c), a
+// case per rule.
 #include "tests/conformance/suite.h"
 
 namespace corral::conformance {

@@ -12,8 +12,7 @@ class Queues : public ConformanceTest {
 
 TEST_F(Queues, AssociationTellsWhatWasBefore) {
   const Member task = NewTask(NewDomain());
-  absl::StatusOr<Association> was =
-      agent_->Associate(task.gtid, Word(task.gtid).barrier, kSecond);
+  absl::StatusOr<Association> was = agent_->Associate(task.gtid, Word(task.gtid).barrier, kSecond);
   ASSERT_TRUE(was.ok()) << was.status();
   EXPECT_TRUE(was->brand_new);
   EXPECT_FALSE(was->already);
@@ -42,8 +41,8 @@ TEST_F(Queues, AssociationOfWhatIsNotThereIsRefused) {
 TEST_F(Queues, AQueueOfAnotherEnclaveIsNotForUs) {
   const Member task = NewTask(NewDomain());
   EXPECT_FALSE(agent_->OpenQueue(QueueId(kForeignCore.value())).ok());
-  EXPECT_FALSE(agent_->Associate(task.gtid, Word(task.gtid).barrier, QueueId(kForeignCore.value()))
-                   .ok());
+  EXPECT_FALSE(
+      agent_->Associate(task.gtid, Word(task.gtid).barrier, QueueId(kForeignCore.value())).ok());
 }
 
 TEST_F(Queues, AfterAnOverflowTheStatusWordsKnow) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// I5: whatever an agent, a pin or a stranger does, no task starves and the class stays; and I2's small brother, that strangers do not
-// meet anybody on a core.
+// I5: whatever an agent, a pin or a stranger does, no task starves and the class stays; and I2's
+// small brother, that strangers do not meet anybody on a core.
 #include "tests/conformance/suite.h"
 
 namespace corral::conformance {

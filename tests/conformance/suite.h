@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the cases of the conformance suite share: an enclave of cores 1 and 2 whose agent is the test itself, and short words for what
-// an agent does.
+// What the cases of the conformance suite share: an enclave of cores 1 and 2 whose agent is the
+// test itself, and short words for what an agent does.
 #ifndef CORRAL_TESTS_CONFORMANCE_SUITE_H_
 #define CORRAL_TESTS_CONFORMANCE_SUITE_H_
 
@@ -69,8 +69,8 @@ class ConformanceTest : public testing::Test {
   // The same, and then it computes; TASK_WAKEUP was read, so it waits for a decision.
   Member NewRunnableTask(DomainId domain);
 
-  // The next message of `type` about the task (about the core's CPUs: Gtid(0)), from any queue of the enclave; others before it are
-  // kept. Fails the test when it does not come.
+  // The next message of `type` about the task (about the core's CPUs: Gtid(0)), from any queue of
+  // the enclave; others before it are kept. Fails the test when it does not come.
   ghost_msg Await(Gtid task, uint32_t type);
   // Whether one comes within `time`.
   bool Comes(Gtid task, uint32_t type, Duration time);

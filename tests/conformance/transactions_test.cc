@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What becomes of a transaction: each state, each flag, and that a group is latched whole or not at all.
+// What becomes of a transaction: each state, each flag, and that a group is latched whole or not at
+// all.
 #include "tests/conformance/suite.h"
 
 namespace corral::conformance {
@@ -126,11 +127,10 @@ TEST_F(Transactions, ElidedAndForcedBarrierIncrements) {
 TEST_F(Transactions, InvalidFlags) {
   const Member a = NewRunnableTask(NewDomain());
   EXPECT_EQ(Commit(kCore, {Run(a)}, {.flags = 1u << 20}).state, GHOST_TXN_INVALID_FLAGS);
-  EXPECT_EQ(
-      Commit(kCore, {Run(a)},
-             {.flags = GHOST_TXN_F_ELIDE_BARRIER_INC | GHOST_TXN_F_BARRIER_INC_ON_FAILURE})
-          .state,
-      GHOST_TXN_INVALID_FLAGS);
+  EXPECT_EQ(Commit(kCore, {Run(a)},
+                   {.flags = GHOST_TXN_F_ELIDE_BARRIER_INC | GHOST_TXN_F_BARRIER_INC_ON_FAILURE})
+                .state,
+            GHOST_TXN_INVALID_FLAGS);
   EXPECT_EQ(Commit(kCore, {Run(a, Duration(0), GHOST_RUN_F_NEED_NOT_IDLE)}).state,
             GHOST_TXN_INVALID_FLAGS);
   EXPECT_EQ(Commit(kCore, {Idle(GHOST_RUN_F_SEND_ON_CPU)}).state, GHOST_TXN_INVALID_FLAGS);

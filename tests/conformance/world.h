@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The machine that the conformance suite runs on: a class that is loaded, and threads that do as they are told.
+// The machine that the conformance suite runs on: a class that is loaded, and threads that do as
+// they are told.
 //
-// The suite is written against kernel/ghost_kernel.h and this interface; it names no implementation. Whoever implements both is judged
-// by the same cases: the real class (bpf_world.cc), and a simulated one. Four cores of two SMT siblings at least: core 0 is for
-// the test itself, cores 1 and 2 for the enclave under test, core 3 for another one.
+// The suite is written against kernel/ghost_kernel.h and this interface; it names no
+// implementation. Whoever implements both is judged by the same cases: the real class
+// (bpf_world.cc), and a simulated one. Four cores of two SMT siblings at least: core 0 is for the
+// test itself, cores 1 and 2 for the enclave under test, core 3 for another one.
 //
 // One thread, the test's, uses it. It is the agent: RunAsAgent() gives it company.
 #ifndef CORRAL_TESTS_CONFORMANCE_WORLD_H_
@@ -17,8 +19,8 @@
 
 namespace corral::conformance {
 
-// A thread of no enclave at first, asleep. Each call returns when the thread has taken the order, not when it is carried out: an order
-// to a thread that waits for a CPU waits as well.
+// A thread of no enclave at first, asleep. Each call returns when the thread has taken the order,
+// not when it is carried out: an order to a thread that waits for a CPU waits as well.
 class Thread {
  public:
   virtual ~Thread() = default;
@@ -26,7 +28,8 @@ class Thread {
   virtual void Spin() = 0;   // computes until told otherwise
   virtual void Sleep() = 0;  // sleeps until told otherwise
   virtual void Yield() = 0;  // calls sched_yield() once, then computes
-  virtual void Fork() = 0;   // starts a thread that computes for ever, then computes; children() knows it
+  virtual void
+  Fork() = 0;  // starts a thread that computes for ever, then computes; children() knows it
   virtual void Exit() = 0;
   virtual std::vector<pid_t> children() const = 0;
   virtual absl::Status SetAffinity(const CpuSet& cpus) = 0;
@@ -51,7 +54,8 @@ class World {
   static absl::StatusOr<std::unique_ptr<World>> Make();
 
   virtual ControlKernel& control() = 0;
-  // Makes this process an agent of the enclave. The calls of the AgentKernel are those of the test's thread.
+  // Makes this process an agent of the enclave. The calls of the AgentKernel are those of the
+  // test's thread.
   virtual absl::StatusOr<std::unique_ptr<AgentKernel>> BecomeAgent(EnclaveId enclave,
                                                                    const std::string& name) = 0;
   virtual std::unique_ptr<Companion> RunAsAgent(AgentKernel& kernel, CoreId core) = 0;
