@@ -112,7 +112,7 @@ struct {
 struct ghost_task {
 	u64 word;
 	u64 slice_ns;	  /* of the present or next stint; 0: no end */
-	u64 held_since;	  /* when it last became runnable without a CPU */
+	u64 held_since;	  /* when it last became runnable without a CPU; a decision that came to nothing does not begin it anew */
 	u64 on_cpu_since; /* 0: not on a CPU */
 	u32 claim_cpu;	  /* while TASK_RUNQ: the CPU whose claim it holds */
 	u32 domain;

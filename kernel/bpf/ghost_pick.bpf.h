@@ -78,7 +78,6 @@ static __always_inline void latch_fail(struct pick *pk, u64 latch)
 	__sync_fetch_and_add(&pk->core->latch_failures, 1);
 	if (!t || !task_step(t, w, TASK_HELD, 1))
 		return; /* it went its own way, and the message about that is in the queue */
-	t->held_since = pk->now;
 	task_publish(slot);
 	task_post(slot, GHOST_MSG_TASK_LATCH_FAILURE, 0, TASK_BARRIER(w) + 1, pk->cpu);
 }

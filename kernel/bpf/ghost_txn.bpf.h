@@ -41,7 +41,6 @@ static __noinline int latch_replace(struct ghost_cpu_state *cs, u64 next, s32 cp
 	w = TASK_WORD(LATCH_BARRIER(latch), TASK_LATCHED);
 	if (!t || !task_step(t, w, TASK_HELD, 1))
 		return 0;
-	t->held_since = bpf_ktime_get_ns();
 	task_publish(slot);
 	if (!elide)
 		task_post(slot, GHOST_MSG_TASK_PREEMPT, GHOST_MSG_F_WAS_LATCHED, TASK_BARRIER(w) + 1, cpu);

@@ -54,6 +54,21 @@ TEST_F(Starvation, ATaskThatIsPinnedOutsideItsEnclaveRunsThere) {
   EXPECT_TRUE(CpusOf({CoreId(0)}).Contains(CpuId(Word(a.gtid).cpu)));
 }
 
+// Found by the stress test: each failure began the wait anew, so the guard never saw how long it
+// was.
+TEST_F(Starvation, DecisionsThatFailDoNotHideAStarvingTask) {
+  const Member a = NewTask(NewDomain());
+  ASSERT_TRUE(a.thread->SetAffinity(CpusOf({CoreId(0)})).ok());
+  a.thread->Spin();
+  Await(a.gtid, GHOST_MSG_TASK_WAKEUP);
+  const Time end = control().Now() + seconds(3);
+  while (control().Now() < end) {
+    Commit(kCore, {Run(a)});
+    world_->Pass(milliseconds(50));
+  }
+  EXPECT_GT(a.thread->cpu_time(), milliseconds(4));
+}
+
 TEST_F(Starvation, AStrangerGetsALittleTimeAndNobodyElsesSlot) {
   const DomainId domain = NewDomain();
   const Member a = NewRunnableTask(domain), b = NewRunnableTask(domain);
