@@ -23,7 +23,7 @@ constexpr size_t kMaxBtf = 256 * 1024 * 1024;
 constexpr size_t kMaxConfig = 4 * 1024 * 1024;
 
 // Only those on which the whole suite ran.
-constexpr absl::string_view kTestedVersions[] = {"7.2.13"};
+constexpr absl::string_view kTestedVersions[] = {"7.3.4"};
 
 constexpr absl::string_view kBootAnother =
     "boot another kernel; find one with: corralctl check --kernel VERSION";

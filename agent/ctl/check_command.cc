@@ -49,7 +49,7 @@ void AddCheckCommand(CLI::App& app, Action& action) {
   command->add_option("--config", options->config, "The configuration to judge")
       ->capture_default_str();
   command->add_flag("--json", options->json, "Machine-readable");
-  command->footer("Example: corralctl check --kernel 7.2.13-amd64\n");
+  command->footer("Example: corralctl check --kernel 7.3.4-amd64\n");
   command->callback([&action, options] { action = [options] { return RunCheck(*options); }; });
 }
 

@@ -147,7 +147,7 @@ struct ghost_cpu_state {
 	__u32 offline;		/* 1: from the moment that the kernel begins to take the CPU down until it is up again */
 	__u32 need_not_idle;	/* 1: the agent wants to know when this CPU stops idling */
 	__u32 busy;		/* 1: another scheduling class uses the CPU */
-	__u32 reserved;
+	__u32 picking;		/* 1: it is taking a task, and may have dropped its run-queue lock for a moment */
 	__u64 busy_since_ns;
 };
 

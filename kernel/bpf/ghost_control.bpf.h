@@ -256,6 +256,12 @@ int ghost_task_attach_prog(struct ghost_task_attach *ctx)
 	owner.weight = ctx->weight;
 	owner.policy = p->policy;
 	ctx->result = slot_attach(p, &owner);
+	/* It began to die meanwhile, and may have looked for its slot before it had one. */
+	if (!ctx->result && (READ_ONCE(p->flags) & PF_EXITING)) {
+		slot_leave(th);
+		ctx->result = -ESRCH;
+		goto out;
+	}
 	sw = th->slot ? status_word_of(th->slot - 1) : NULL;
 	if (sw)
 		ctx->gtid = sw->gtid;
@@ -296,7 +302,6 @@ int ghost_task_detach_prog(struct ghost_task_detach *ctx)
 	struct ghost_status_word *sw = status_word_of(GHOST_GTID_SLOT(ctx->gtid));
 	struct ghost_thread *th;
 	struct task_struct *p;
-	u32 slot;
 
 	ctx->result = -ENOENT;
 	if (!sw || !ctx->gtid || sw->gtid != ctx->gtid)
@@ -307,9 +312,7 @@ int ghost_task_detach_prog(struct ghost_task_detach *ctx)
 	th = bpf_task_storage_get(&threads, p, 0, 0);
 	ctx->result = -EBUSY;
 	if (p->policy != SCHED_EXT && th && th->slot) {
-		slot = th->slot - 1;
-		th->slot = 0;
-		slot_free(slot);
+		slot_leave(th);
 		ctx->result = 0;
 	}
 	bpf_task_release(p);

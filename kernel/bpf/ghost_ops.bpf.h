@@ -88,6 +88,8 @@ static __always_inline void enqueue_unattached(struct task_struct *p, s32 cpu, u
 		return;
 	}
 	claim_release(cpu, UNATTACHED_CLAIM(p->pid));
+	if (enq_flags & SCX_ENQ_REENQ)
+		claim_release(cpu, UNATTACHED_CLAIM_ANY);
 	kf_dsq_insert(p, UNATTACHED_DSQ(cfg->core), UNATTACHED_SLICE_NS, enq_flags);
 	/* Any sibling that idles; which of them the thread may use, the move from the queue finds out. */
 	kick_siblings(core, 0xff, SCX_KICK_IDLE);
@@ -186,6 +188,10 @@ void BPF_PROG(ghost_running, struct task_struct *p)
 	core = core_of_cpu(cfg);
 	if (!cs || !cfg || !core)
 		return;
+	if (READ_ONCE(cs->picking)) {
+		kf_set_slice(p, 0);
+		return;
+	}
 	if (!t && READ_ONCE(cs->claim) == UNATTACHED_CLAIM_ANY)
 		WRITE_ONCE(cs->claim, claim);
 	if (READ_ONCE(cs->claim) != claim) {
@@ -298,9 +304,10 @@ void BPF_PROG(ghost_quiescent, struct task_struct *p, u64 deq_flags)
 	u64 barrier;
 
 	if (!t) {
-		/* Still in the local queue it has no name there yet; should that claim be another's, `running` asks again. */
 		claim_release(cpu, UNATTACHED_CLAIM(p->pid));
-		claim_release(cpu, UNATTACHED_CLAIM_ANY);
+		/* In the local queue it has no name yet. One that waits elsewhere must not take that claim from another. */
+		if (BPF_CORE_READ(p, scx.dsq) && BPF_CORE_READ(p, scx.dsq, id) == SCX_DSQ_LOCAL)
+			claim_release(cpu, UNATTACHED_CLAIM_ANY);
 		return;
 	}
 	barrier = task_advance(slot, TASK_BLOCKED, &old);
@@ -361,21 +368,16 @@ void BPF_PROG(ghost_disable, struct task_struct *p)
 	barrier = task_advance(slot, TASK_NONE, &old);
 	if (t->announced)
 		task_post(slot, p->flags & PF_EXITING ? GHOST_MSG_TASK_DEAD : GHOST_MSG_TASK_DEPARTED, 0, barrier, scx_bpf_task_cpu(p));
-	th->slot = 0;
-	slot_free(slot);
+	slot_leave(th);
 }
 
 SEC("struct_ops/exit_task")
 void BPF_PROG(ghost_exit_task, struct task_struct *p, struct scx_exit_task_args *args)
 {
 	struct ghost_thread *th = thread_of(p);
-	u32 slot;
 
 	/* Attached, but never entered. */
-	if (th && th->slot) {
-		slot = th->slot - 1;
-		th->slot = 0;
-		slot_free(slot);
-	}
+	if (th)
+		slot_leave(th);
 }
 

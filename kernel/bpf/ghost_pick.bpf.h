@@ -32,6 +32,20 @@ struct pick {
 
 enum run_result { RUN_OK, RUN_DENIED, RUN_ABSENT };
 
+/*
+ * The move may drop this CPU's run-queue lock to take another's. The task that is still on the CPU may then be changed (class, nice,
+ * affinity), which shows as `running`: it must not adopt the claim that was just made for the next one.
+ */
+static __always_inline bool move_to_local(struct ghost_cpu_state *cs, u64 dsq)
+{
+	bool moved;
+
+	WRITE_ONCE(cs->picking, 1);
+	moved = kf_move_to_local(dsq);
+	WRITE_ONCE(cs->picking, 0);
+	return moved;
+}
+
 /* Takes `slot` to this CPU. Under this CPU's run-queue lock, which the move may drop for a moment. */
 static __noinline int run_task(struct pick *pk, u32 slot, enum core_cause cause)
 {
@@ -45,7 +59,7 @@ static __noinline int run_task(struct pick *pk, u32 slot, enum core_cause cause)
 	if (!core_acquire(pk->core, pk->sibling, t->domain, cause))
 		return RUN_DENIED;
 	WRITE_ONCE(cs->claim, slot + 1);
-	if (!kf_move_to_local(CUSTODY_DSQ(slot))) {
+	if (!move_to_local(cs, CUSTODY_DSQ(slot))) {
 		WRITE_ONCE(cs->claim, 0);
 		core_release(pk->core, pk->sibling);
 		return RUN_ABSENT;
@@ -411,7 +425,7 @@ static __noinline bool pick_unattached(struct pick *pk)
 		return false;
 	if (!core_acquire(pk->core, pk->sibling, GHOST_DOMAIN_UNATTACHED, CAUSE_CLASS))
 		return false;
-	if (!kf_move_to_local(dsq)) {
+	if (!move_to_local(pk->cs, dsq)) {
 		WRITE_ONCE(pk->cs->claim, 0);
 		core_release(pk->core, pk->sibling);
 		return false;

@@ -261,3 +261,12 @@ static __noinline int slot_free(u32 slot)
 	__sync_fetch_and_and(&b->used, ~(1ULL << (slot % GHOST_BLOCK_SLOTS)));
 	return 0;
 }
+
+/* The thread gives its slot back. An attachment, an exit and a departure may meet: one of them frees it. */
+static __always_inline void slot_leave(struct ghost_thread *th)
+{
+	u32 slot1 = __sync_lock_test_and_set(&th->slot, 0);
+
+	if (slot1)
+		slot_free(slot1 - 1);
+}

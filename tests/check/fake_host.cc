@@ -13,7 +13,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr char kCpu[] = "/sys/devices/system/cpu/";
-constexpr char kRelease[] = "7.2.13+deb14-amd64";
+constexpr char kRelease[] = "7.3.4+deb14-amd64";
 
 }  // namespace
 

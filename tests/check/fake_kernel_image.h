@@ -22,7 +22,7 @@ std::string MakeElf(const std::string& btf);
 // libarchive's name of a compression: gzip, bzip2, xz, lzma, zstd, lz4.
 std::string Compress(const std::string& bytes, const char* how);
 std::string MakeBzImage(const std::string& elf, const char* how,
-                        const std::string& release = "7.2.13-fake");
+                        const std::string& release = "7.3.4-fake");
 
 }  // namespace corral
 

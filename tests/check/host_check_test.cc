@@ -53,7 +53,7 @@ class HostCheckTest : public testing::Test {
 
 TEST_F(HostCheckTest, AGoodHostHasNothingToComplainOf) {
   const KernelFindings found = Check(host_);
-  EXPECT_EQ(found.release, "7.2.13+deb14-amd64");
+  EXPECT_EQ(found.release, "7.3.4+deb14-amd64");
   EXPECT_GT(found.findings.size(), 25u);
   for (const Finding& f : found.findings) EXPECT_EQ(f.level, Level::kOk) << Show(f);
   EXPECT_FALSE(AnyFails(found.findings));
@@ -65,12 +65,12 @@ const Case kCases[] = {
     {"/sys/kernel/sched_ext/state", "", "kernel.scheduler", Level::kFail, "another"},
     {"/sys/kernel/sched_ext", nullptr, "kernel.scheduler", Level::kFail, "no sched_ext"},
     {"/proc/sys/kernel/osrelease", "7.2.12+deb13-amd64\n", "kernel.tested", Level::kWarn, "7.2.12"},
-    {"/proc/sys/kernel/osrelease", "7.2.130\n", "kernel.tested", Level::kWarn, "7.2.130"},
+    {"/proc/sys/kernel/osrelease", "7.3.40\n", "kernel.tested", Level::kWarn, "7.3.40"},
     {"/proc/sys/kernel/osrelease", nullptr, "kernel.tested", Level::kWarn, "not known"},
-    {"/boot/config-7.2.13+deb14-amd64", "CONFIG_SCHED_CLASS_EXT=m\nCONFIG_BPF_JIT=y\n",
+    {"/boot/config-7.3.4+deb14-amd64", "CONFIG_SCHED_CLASS_EXT=m\nCONFIG_BPF_JIT=y\n",
      "kernel.config", Level::kFail, "CONFIG_SCHED_CLASS_EXT (the"},
-    {"/boot/config-7.2.13+deb14-amd64", nullptr, "kernel.config", Level::kWarn, "not to be found"},
-    {"/boot/config-7.2.13+deb14-amd64", "\x01\x02", "kernel.config", Level::kWarn,
+    {"/boot/config-7.3.4+deb14-amd64", nullptr, "kernel.config", Level::kWarn, "not to be found"},
+    {"/boot/config-7.3.4+deb14-amd64", "\x01\x02", "kernel.config", Level::kWarn,
      "no kernel conf"},
     {"/proc/self/status", "Uid:\t1000\t1000\t1000\t1000\nCapEff:\t0000000000000000\n",
      "host.privileges", Level::kFail, "user 1000"},
@@ -249,11 +249,11 @@ TEST_F(HostCheckTest, NoFileCanBreakIt) {
 
 TEST_F(HostCheckTest, AnInstalledKernelIsFoundByItsVersion) {
   const std::string elf = MakeElf(MakeBtf());
-  host_.Write("/boot/vmlinuz-7.2.13-a", MakeBzImage(elf, "zstd", "7.2.13-a"));
-  host_.Write("/boot/config-7.2.13-a", "CONFIG_SCHED_CLASS_EXT=y\n");
+  host_.Write("/boot/vmlinuz-7.3.4-a", MakeBzImage(elf, "zstd", "7.3.4-a"));
+  host_.Write("/boot/config-7.3.4-a", "CONFIG_SCHED_CLASS_EXT=y\n");
   host_.Write("/usr/lib/modules/7.9.1-b/vmlinuz", MakeBzImage(elf, "xz", "7.9.1-b"));
-  const KernelFindings a = CheckInstalledKernel(host_.tree(), "7.2.13-a");
-  EXPECT_EQ(a.release, "7.2.13-a");
+  const KernelFindings a = CheckInstalledKernel(host_.tree(), "7.3.4-a");
+  EXPECT_EQ(a.release, "7.3.4-a");
   EXPECT_EQ(Find(a, "kernel.kfuncs").level, Level::kOk);
   EXPECT_EQ(Find(a, "kernel.config").level, Level::kFail);
   const KernelFindings b = CheckInstalledKernel(host_.tree(), "7.9.1-b");
@@ -262,7 +262,7 @@ TEST_F(HostCheckTest, AnInstalledKernelIsFoundByItsVersion) {
   for (const char* none : {"7.0.0", "", "..", "../../etc/passwd", "7.9.1-b/vmlinuz"}) {
     const Finding f = Find(CheckInstalledKernel(host_.tree(), none), "kernel.image");
     EXPECT_EQ(f.level, Level::kFail) << none;
-    EXPECT_NE(f.remedy.find("7.2.13-a, 7.9.1-b"), std::string::npos) << f.remedy;
+    EXPECT_NE(f.remedy.find("7.3.4-a, 7.9.1-b"), std::string::npos) << f.remedy;
   }
 }
 

@@ -72,7 +72,7 @@ TEST(Image, EveryCompressionIsUnpacked) {
   for (const char* how : {"gzip", "bzip2", "xz", "lzma", "zstd", "lz4"}) {
     const absl::StatusOr<KernelImage> image = ParseKernelImage(MakeBzImage(elf, how));
     ASSERT_TRUE(image.ok()) << how << ": " << image.status();
-    EXPECT_EQ(image->release, "7.2.13-fake") << how;
+    EXPECT_EQ(image->release, "7.3.4-fake") << how;
     EXPECT_EQ(image->btf.substr(0, btf.size()), btf) << how;
   }
 }

@@ -13,7 +13,7 @@ namespace {
 
 KernelFindings SomeFindings(Level worst) {
   KernelFindings found;
-  found.release = "7.2.13-x";
+  found.release = "7.3.4-x";
   Add(found.findings, Level::kOk, "kernel.btf", "fine");
   Add(found.findings, worst, "memory.ksm", "VMs \xff share\npages", "echo 2");
   return found;
@@ -23,7 +23,7 @@ TEST(CheckJson, HoldsWhatItsSchemaSays) {
   const nlohmann::json json =
       nlohmann::json::parse(CheckJson(SomeFindings(Level::kWarn), "host").dump());
   EXPECT_EQ(json["subject"], "host");
-  EXPECT_EQ(json["release"], "7.2.13-x");
+  EXPECT_EQ(json["release"], "7.3.4-x");
   EXPECT_EQ(json["usable"], true);
   EXPECT_EQ(json["findings"].size(), 2u);
   EXPECT_EQ(json["findings"][0],
