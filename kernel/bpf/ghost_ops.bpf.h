@@ -35,12 +35,13 @@ static __noinline int wake_cpu_for(struct task_struct *p, u32 domain, u32 enclav
 		if (!core || core->enclave != enclave || (core->agent_tid && !core->agent_stalled))
 			continue;
 		w = READ_ONCE(core->word);
-		if (core_word_busy(w) && (core_word_owner(w) != domain || core_word_handover(w)))
+		if (core_word_claims(w) && (core_word_owner(w) != domain || core_word_handover(w)))
 			continue;
 		bpf_for(k, 0, GHOST_MAX_SIBLINGS) {
 			u32 cpu = core->cpus[k & 7];
 
-			if (k >= core->nr_cpus || (core_word_busy(w) & (1u << k)) || !bpf_cpumask_test_cpu(cpu, p->cpus_ptr))
+			/* One that is on CPU without a claim is on its way out: its pick is over, and may have seen nothing. */
+			if (k >= core->nr_cpus || (core_word_claims(w) & (1u << k)) || !bpf_cpumask_test_cpu(cpu, p->cpus_ptr))
 				continue;
 			scx_bpf_kick_cpu(cpu, 0);
 			return 0;
@@ -163,6 +164,7 @@ void BPF_PROG(ghost_dispatch, s32 cpu, struct task_struct *prev)
 		if (pick_latched(&pk) != LATCH_NONE || keep_unending(&pk, prev))
 			return;
 	} else if (pk.core->enclave) {
+		latch_drop(&pk);
 		if (pick_alone(&pk)) {
 			pk.cs->latch_retries = 0;
 			return;
@@ -212,7 +214,8 @@ void BPF_PROG(ghost_running, struct task_struct *p)
 	}
 	if (!t)
 		return;
-	kf_set_slice(p, t->slice_ns ?: SCX_SLICE_INF);
+	/* Without an agent nobody would ever end it. */
+	kf_set_slice(p, t->slice_ns ?: READ_ONCE(core->agent_tid) && !READ_ONCE(core->agent_stalled) ? SCX_SLICE_INF : tenure_of(core));
 	sw = status_word_of(slot);
 	if (sw)
 		sw->cpu = cpu;

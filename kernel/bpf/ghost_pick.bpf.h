@@ -101,6 +101,15 @@ static __always_inline bool latch_take(struct ghost_cpu_state *cs, u64 latch)
 	return __sync_val_compare_and_swap(&cs->latch, latch, 0) == latch;
 }
 
+/* Where no agent decides, a latch that one left behind must not hide its task from the class. */
+static __always_inline void latch_drop(struct pick *pk)
+{
+	u64 latch = READ_ONCE(pk->cs->latch);
+
+	if (latch && latch_take(pk->cs, latch))
+		latch_fail(pk, latch);
+}
+
 #if CORRAL_FAULT_LOCAL_ON_INSERT
 extern int bpf_iter_scx_dsq_new(struct bpf_iter_scx_dsq *it, u64 dsq_id, u64 flags) __ksym __weak;
 extern struct task_struct *bpf_iter_scx_dsq_next(struct bpf_iter_scx_dsq *it) __ksym __weak;
@@ -351,7 +360,11 @@ static __noinline bool pick_alone(struct pick *pk)
 		mine = find_held(owner, pk->cpu);
 		if (mine && run_alone(pk, mine, tenure))
 			return true;
-		return false;
+		if (pk->prev_slot)
+			return false;
+		/* Nothing of the owner's for this CPU: whoever is next waits for the core here, so that its release wakes us. */
+		next = find_other_domain(core, owner, pk->cpu);
+		return next && run_alone(pk, next, tenure);
 	}
 	next = 0;
 	if (!over) {
