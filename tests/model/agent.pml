@@ -5,8 +5,10 @@
 inline latch_replace(k, value, fresh)
 {
 	d_step {
-		old_latch = latch[k];
-		old_fresh = latch_fresh[k];
+		if
+		:: latch[k] && latch[k] != LATCH_IDLE -> old_latch = latch[k]; old_fresh = latch_fresh[k]; replaced = 1
+		:: else
+		fi;
 		if
 		:: value == LATCH_IDLE && latch[k] == LATCH_IDLE
 		:: else -> got_same[k] = 0
@@ -14,54 +16,55 @@ inline latch_replace(k, value, fresh)
 		latch[k] = value;
 		latch_fresh[k] = fresh
 	};
-	d_step {
-		if
-		:: old_latch && old_latch != LATCH_IDLE && state[old_latch - 1] == LATCHED && old_fresh ->
-			state[old_latch - 1] = HELD;
-			raise_barrier(old_latch - 1)
-		:: else
-		fi;
-		old_latch = 0;
-		old_fresh = 0
-	}
+	if
+	:: replaced ->
+		d_step {
+			if
+			:: state[old_latch - 1] == LATCHED && old_fresh -> state[old_latch - 1] = HELD; raise_barrier(old_latch - 1)
+			:: else
+			fi;
+			old_latch = 0;
+			old_fresh = 0;
+			replaced = 0
+		}
+	:: else
+	fi
 }
 
 /* kept_domain() */
 #define KEPT_DOMAIN(k) (latch[k] -> (latch[k] == LATCH_IDLE -> 0 : DOMAIN_OF(latch[k] - 1)) : (CLAIMS & (1 << (k)) -> OWNER : 0))
 
-/* txn_validate(): one domain for the whole core, every target held and its barrier the present one. */
+/* txn_validate(), in the step of the choice: what changes later is found by txn_latch(). One domain for the whole core, every target held and its barrier the present one. */
 inline txn_validate(bad)
 {
-	d_step {
-		val_k = 0;
-		val_domain = 0;
-		do
-		:: val_k < SIBLINGS ->
+	val_k = 0;
+	val_domain = 0;
+	do
+	:: val_k < SIBLINGS ->
+		if
+		:: target[val_k] == LATCH_IDLE -> val_d = 0
+		:: target[val_k] == TARGET_KEEP -> val_d = KEPT_DOMAIN(val_k)
+		:: else ->
+			val_d = DOMAIN_OF(target[val_k] - 1);
 			if
-			:: target[val_k] == LATCH_IDLE -> val_d = 0
-			:: target[val_k] == TARGET_KEEP -> val_d = KEPT_DOMAIN(val_k)
-			:: else ->
-				val_d = DOMAIN_OF(target[val_k] - 1);
-				if
-				:: !target_fresh[val_k] || state[target[val_k] - 1] != HELD -> bad = 1
-				:: else
-				fi
-			fi;
-			if
-			:: val_d && val_domain && val_d != val_domain -> bad = 1
+			:: !target_fresh[val_k] || state[target[val_k] - 1] != HELD -> bad = 1
 			:: else
-			fi;
-			if
-			:: !val_domain -> val_domain = val_d
-			:: else
-			fi;
-			val_k++
-		:: else -> break
-		od;
-		val_k = 0; val_domain = 0; val_d = 0
-	}
+			fi
+		fi;
+		if
+		:: val_d && val_domain && val_d != val_domain -> bad = 1
+		:: else
+		fi;
+		if
+		:: !val_domain -> val_domain = val_d
+		:: else
+		fi;
+		val_k++
+	:: else -> break
+	od;
+	val_k = 0; val_domain = 0; val_d = 0
 }
-hidden byte val_k, val_domain, val_d;
+HIDDEN byte val_k, val_domain, val_d;
 
 #define IS_TARGET(k) (target[k] != LATCH_IDLE && target[k] != TARGET_KEEP)
 
@@ -76,6 +79,7 @@ inline txn_latch(bad, k)
 			:: !IS_TARGET(k) -> k++
 			:: IS_TARGET(k) && state[target[k] - 1] == HELD && target_fresh[k] ->
 				state[target[k] - 1] = LATCHED;
+				slice_inf[target[k] - 1] = 1; /* its agent sets no end */
 				k++
 			:: else -> bad = 1
 			fi
@@ -106,15 +110,13 @@ inline txn_deliver(k, mask)
 		:: target[k] == LATCH_IDLE && (BUSY & (1 << k)) -> latch_replace(k, LATCH_IDLE, 0); mask = mask | (1 << k)
 		:: target[k] == LATCH_IDLE && !(BUSY & (1 << k)) ->
 			latch_replace(k, 0, 0)
-#ifndef OPEN_IDLE_UNSEEN
-			; mask = mask | (1 << k)
-#endif
 		:: else -> latch_replace(k, target[k], target_fresh[k]); mask = mask | (1 << k)
 		fi;
 		k++
 	:: else -> break
 	od;
-	atomic { kick_siblings(mask, KICK_PREEMPT); mask = 0; k = 0; stalled = 0 }
+	skip;
+	d_step { kick_siblings(mask, KICK_PREEMPT); mask = 0; k = 0; stalled = 0 }
 }
 
 #define HELD_TARGET(t) :: (t) < TASKS && state[t] == HELD -> target[k] = (t) + 1; target_fresh[k] = 1
@@ -129,7 +131,6 @@ inline txn_deliver(k, mask)
 /* ghost_commit_prog() for one core */
 inline commit(bad, k, mask)
 {
-	txn_validate(bad);
 	if
 	:: !bad -> txn_latch(bad, k)
 	:: else
@@ -157,22 +158,25 @@ inline agent_leave(k)
 	:: k < SIBLINGS -> latch_replace(k, 0, 0); k++
 	:: else -> break
 	od;
-	atomic { kick_siblings(255, KICK_PREEMPT); k = 0; agent_busy = 0 }
+	skip;
+	d_step { kick_siblings(255, KICK_PREEMPT); k = 0; agent_busy = 0 }
 }
 
 /* Whoever may commit to this core: its agent, or another agent of the same enclave while this core has none. */
 proctype Agent()
 {
 	byte k, mask;
-	bit bad;
+	bit bad, replaced;
 
+end_agent:
 	do
 	:: atomic {
-		agent
 #ifdef OTHER_AGENTS
-		|| true
+		COMMIT_LEFT ->
+#else
+		agent && COMMIT_LEFT ->
 #endif
-		->
+		SPEND_COMMIT;
 		agent_busy = 1;
 		k = 0;
 		do
@@ -185,7 +189,8 @@ proctype Agent()
 			k++
 		:: else -> break
 		od;
-		k = 0
+		k = 0;
+		d_step { txn_validate(bad) }
 	   };
 	   commit(bad, k, mask)
 #ifndef NO_CRASH
@@ -200,8 +205,7 @@ proctype Agent()
 /* guard_task(): a task waits too long, so the class decides for this core until its agent commits again. */
 proctype Guard()
 {
-	byte t;
-
+end_guard:
 	do
 	:: d_step {
 		agent && !stalled && (state[0] == HELD || state[0] == LATCHED || state[1] == HELD || state[1] == LATCHED) ->

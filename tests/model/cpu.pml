@@ -1,26 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A CPU: the kernel's __schedule() with sched_ext's pick, and the callbacks where it makes them. */
 
-/* ghost_dispatch() without threads of no enclave. */
-inline dispatch(me)
+/* What the pick comes to; also the outcome of a step inside it. */
+#define GO_ON 10	/* the previous task goes on, without a switch */
+#define TAKE_NEXT 11
+#define ASK_AGENT 12	/* ghost_dispatch() with an agent */
+#define ASK_CLASS 13	/* ghost_dispatch() without one */
+
+/* pick_task() and balance_one(), inside a step; `asked` is whether dispatch was called already. */
+inline pick_task(me, asked)
 {
 	if
-	:: agent && !stalled ->
-		prev_ok = prev_ok && claim[me] == prev;
-		pick_latched(me, t, res);
-		if
-		:: d_step { res == PICK_NONE && prev_ok && slice_inf[prev - 1] && claim[me] == prev -> slice[prev - 1] = SLICE_INF } /* keep_prev() */
-		:: else
-		fi
+	:: higher[me] -> next = HIGHER; res = (prev == HIGHER -> GO_ON : TAKE_NEXT)
+	:: !higher[me] && queued && slice[prev - 1] != SLICE_OVER -> res = GO_ON
 	:: else ->
-		prev_ok = prev_ok && claim[me] == prev;
-		pick_alone(me, prev_ok, t, res);
+		next = local0[me];
+		res = TAKE_NEXT;
 		if
-		:: d_step { res != RUN_OK && prev_ok && claim[me] == prev -> slice[prev - 1] = SLICE_ENDS; slice_inf[prev - 1] = 0 } /* keep_prev() */
+		:: !asked && !next && !inactive[me] ->
+			res = (agent && !stalled -> ASK_AGENT : ASK_CLASS);
+			prev_ok = queued && claim[me] == prev
 		:: else
 		fi
-	fi;
-	d_step { res = 0; t = 0; others = 0 }
+	fi
 }
 
 proctype Cpu(byte me)
@@ -28,7 +30,7 @@ proctype Cpu(byte me)
 	byte prev, next, t, res, was, others;
 	bit queued, prev_ok, ready;
 
-rest:
+end_rest:
 	/* What brings a CPU to __schedule(). From here on it holds its lock. */
 	if
 	:: d_step { !lock[me] && kick[me] && curr[me] != HIGHER && !offline[me] -> /* kick_one_cpu() */
@@ -40,10 +42,10 @@ rest:
 		:: else
 		fi;
 		kick[me] = 0 }
-	:: d_step { kick[me] && (curr[me] == HIGHER || offline[me]) -> kick[me] = 0 }; goto rest /* the kernel skips such a kick */
+	:: d_step { kick[me] && (curr[me] == HIGHER || offline[me]) -> kick[me] = 0 }; goto end_rest /* the kernel skips such a kick */
 	:: d_step { !lock[me] && IS_TASK(curr[me]) && slice[curr[me] - 1] == SLICE_ENDS -> /* the tick ends the slice */
 		lock[me] = 1; prev = curr[me]; queued = 1; slice[prev - 1] = SLICE_OVER }
-	:: d_step { !lock[me] && IS_TASK(curr[me]) -> lock[me] = 1; prev = curr[me] }; /* the task sleeps or exits */
+	:: d_step { !lock[me] && IS_TASK(curr[me]) && SLEEP_LEFT -> lock[me] = 1; prev = curr[me]; SPEND_SLEEP }; /* the task sleeps or exits */
 		stopping(me, (prev - 1));
 		quiescent((prev - 1), was)
 #ifndef NO_HIGHER
@@ -53,45 +55,46 @@ rest:
 #endif
 	fi;
 
-pick:
-	/* pick_task(), balance_one() */
+	d_step { pick_task(me, false) };
 	if
-	:: higher[me] -> next = HIGHER
-	:: else ->
-		if
-		:: queued && slice[prev - 1] != SLICE_OVER -> goto keep
-		:: else
-		fi;
-		if
-		:: !local0[me] && !inactive[me] ->
-			prev_ok = queued;
-			dispatch(me);
-			prev_ok = 0;
+	:: res == ASK_AGENT ->
+		pick_latched(me, t, res);
+		d_step {
 			if
-			:: higher[me] -> goto pick /* it woke while the lock was dropped */
+			:: res == PICK_NONE && prev_ok && claim[me] == prev && slice_inf[prev - 1] -> slice[prev - 1] = SLICE_INF /* keep_prev() */
 			:: else
 			fi;
+			t = 0; prev_ok = 0;
+			pick_task(me, true)
+		}
+	:: res == ASK_CLASS ->
+#ifndef OPEN_LATCH_WITHOUT_AGENT
+		give_up_latch(me);
+#endif
+		pick_alone(me, prev_ok, t, res);
+		d_step {
 			if
-			:: queued && slice[prev - 1] != SLICE_OVER -> goto keep
+			:: res != RUN_OK && prev_ok && claim[me] == prev -> slice[prev - 1] = SLICE_ENDS; slice_inf[prev - 1] = 0 /* keep_prev() */
 			:: else
-			fi
-		:: else
-		fi;
-		next = local0[me]
+			fi;
+			t = 0; prev_ok = 0;
+			pick_task(me, true)
+		}
+	:: else
+	fi;
+
+	if
+	:: res == GO_ON -> d_step { prev = 0; next = 0; queued = 0; res = 0; lock[me] = 0 }; goto end_rest
+	:: else -> res = 0
 	fi;
 
 	/* put_prev_task() */
 	if
-	:: next == HIGHER && prev == HIGHER -> goto keep
 	:: queued ->
 		stopping(me, (prev - 1));
 		if
 		:: d_step { slice[prev - 1] != SLICE_OVER -> local_push_head(me, (prev - 1)) } /* waits there, unasked */
-		:: else -> enqueue((prev - 1), me, was)
-		fi;
-		if
-		:: inactive[me] && next == IDLE_TASK -> next = local0[me]
-		:: else
+		:: slice[prev - 1] == SLICE_OVER -> enqueue((prev - 1), me, was)
 		fi
 	:: else
 	fi;
@@ -110,21 +113,23 @@ pick:
 	:: else
 	fi;
 
-	/* ghost_sched_switch() */
+	/* ghost_sched_switch(), and the end of __schedule() */
 	d_step {
 		if
-		:: next == prev /* the same task again: no switch */
+		:: next == prev /* idle again: no switch */
 		:: else ->
 			curr[me] = next;
 			if
 			:: IS_TASK(next) -> core_switch_in(me, DOMAIN_OF(next - 1))
 			:: else -> core_switch_out(me)
 			fi;
-			check_isolation();
-			assert(!res_breach || 1)
-		fi
+			check_isolation()
+		fi;
+		if
+		:: local0[me] && next == IDLE_TASK -> kick_cpu(me, KICK)
+		:: else
+		fi;
+		prev = 0; next = 0; queued = 0; lock[me] = 0
 	};
-keep:
-	atomic { prev = 0; next = 0; queued = 0; prev_ok = 0; lock[me] = 0 };
-	goto rest
+	goto end_rest
 }

@@ -6,13 +6,30 @@
  *
  * BUG_* put a known bug in, OPEN_* what the class still does; the search must find both.
  */
-#ifdef CHAOS /* liveness: interference ends */
+/* How often things happen; without a number, for ever. */
+#ifdef CHAOS /* interference: higher classes, changes in place, exits, crashes of the agent */
 byte chaos = CHAOS;
 #define CHAOS_LEFT (chaos > 0)
 #define SPEND_CHAOS chaos--
 #else
 #define CHAOS_LEFT true
 #define SPEND_CHAOS skip
+#endif
+#ifdef COMMITS
+byte commits = COMMITS;
+#define COMMIT_LEFT (commits > 0)
+#define SPEND_COMMIT commits--
+#else
+#define COMMIT_LEFT true
+#define SPEND_COMMIT skip
+#endif
+#ifdef SLEEPS
+byte sleeps = SLEEPS;
+#define SLEEP_LEFT (sleeps > 0)
+#define SPEND_SLEEP sleeps--
+#else
+#define SLEEP_LEFT true
+#define SPEND_SLEEP skip
 #endif
 
 #include "state.pml"

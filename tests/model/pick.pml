@@ -85,6 +85,22 @@ inline latch_take_and_fail(me)
 	fi
 }
 
+/* Before the class decides by itself: a decision that is still there has nobody behind it, and its task is held again. */
+inline give_up_latch(me)
+{
+	d_step {
+		if
+		:: latch[me] && latch[me] != LATCH_IDLE && state[latch[me] - 1] == LATCHED && latch_fresh[me] ->
+			arg_cpu = latch[me] - 1;
+			state[arg_cpu] = HELD;
+			raise_barrier(arg_cpu)
+		:: else
+		fi;
+		latch[me] = 0;
+		latch_fresh[me] = 0
+	}
+}
+
 #ifdef BUG_LOCAL_ON
 /* fault_insert_for_siblings(): this CPU's dispatch also puts the sibling's task into the sibling's local queue. */
 inline insert_for_siblings(me)
@@ -104,7 +120,7 @@ inline insert_for_siblings(me)
 				claim_cpu[chk_j] = chk_i;
 				claim[chk_i] = chk_j + 1;
 				arg_cpu = chk_i;
-				c_code { now.word |= 1ULL << (CORE_WORD_CLAIMS_SHIFT + arg_cpu); now.busy_bits |= 1 << arg_cpu; now.claim_bits |= 1 << arg_cpu; };
+				c_code { now.word |= 1ULL << (CORE_WORD_CLAIMS_SHIFT + OF(arg_cpu)); now.busy_bits |= 1 << OF(arg_cpu); now.claim_bits |= 1 << OF(arg_cpu); };
 				custody[chk_j] = 0;
 				task_cpu[chk_j] = chk_i;
 				local_push(chk_i, chk_j);
@@ -153,7 +169,8 @@ inline pick_latched(me, t, res)
 		fi;
 		d_step { got[me] = 0; got_fresh[me] = 0; got_same[me] = 0 }
 	od;
-	atomic { got[me] = 0; got_fresh[me] = 0; got_same[me] = 0; t = 0 }
+	skip;
+	d_step { got[me] = 0; got_fresh[me] = 0; got_same[me] = 0; t = 0 }
 }
 
 /* find_held() or find_other_domain(): the first held task of the owner, or of the next other domain after the cursor. */
@@ -186,7 +203,7 @@ inline find_other_domain(except, t)
 	od;
 	find_d = 0
 }
-hidden byte find_t, find_d;
+HIDDEN byte find_t, find_d;
 
 /* run_alone(): res is RUN_OK, RUN_DENIED or RUN_ABSENT. An absent task is asked for again. */
 inline run_alone(me, t, res)
@@ -219,7 +236,13 @@ inline pick_alone(me, prev_ok, t, res)
 			if
 			:: t -> others = BUSY & ~(1 << me) & 255
 			:: else -> find_held(OWNER, t)
+			fi;
+#ifndef OPEN_PICK_WITHOUT_WAITING
+			if
+			:: !t && !prev_ok -> find_other_domain(OWNER, t) /* denied, this CPU is a waiter: its siblings may be leaving */
+			:: else
 			fi
+#endif
 		:: else ->
 			if
 			:: !over ->

@@ -13,6 +13,10 @@
 #define DOMAINS 2
 #endif
 
+#ifndef HIDDEN
+#define HIDDEN hidden /* -DHIDDEN= for a breadth-first search, which gives the shortest trail */
+#endif
+
 #define DOMAIN_OF(t) ((t) % DOMAINS + 1)
 #define NOBODY 255
 
@@ -49,7 +53,7 @@ c_decl {
 c_state "core_word_t word" "Global" "0"
 
 /* Arguments and results of a transition; they do not live beyond the step that uses them. */
-hidden byte arg_cpu, arg_domain, res_granted, res_changed, res_kick, res_breach;
+HIDDEN byte arg_cpu, arg_domain, res_granted, res_changed, res_kick, res_breach;
 
 /* ghost_cpu_state, and what the kernel knows about the CPU */
 byte latch[SIBLINGS];
@@ -124,11 +128,13 @@ inline kick_siblings(mask, how)
 	od;
 	kick_i = 0
 }
-hidden byte kick_i;
+HIDDEN byte kick_i;
 
 inline kick_waiters()
 {
-#ifndef BUG_NO_KICK_ON_RELEASE
+#ifdef BUG_NO_KICK_ON_RELEASE
+	skip
+#else
 	kick_siblings(res_kick, KICK)
 #endif
 }
@@ -141,7 +147,7 @@ inline core_acquire(k, domain)
 	:: else ->
 		arg_cpu = k;
 		arg_domain = domain;
-		c_code { struct core_step s = core_word_acquire(now.word, arg_cpu, arg_domain); TAKE(s); };
+		c_code { struct core_step s = core_word_acquire(now.word, OF(arg_cpu), OF(arg_domain)); TAKE(s); };
 		if
 		:: res_granted && res_changed -> over = 0 /* note_owner() */
 		:: else
@@ -154,7 +160,7 @@ inline core_adopt(k, domain)
 {
 	arg_cpu = k;
 	arg_domain = domain;
-	c_code { struct core_step s = core_word_adopt(now.word, arg_cpu, arg_domain); TAKE(s); };
+	c_code { struct core_step s = core_word_adopt(now.word, OF(arg_cpu), OF(arg_domain)); TAKE(s); };
 	if
 	:: res_granted && res_changed -> over = 0
 	:: else
@@ -164,14 +170,14 @@ inline core_adopt(k, domain)
 inline core_release(k)
 {
 	arg_cpu = k;
-	c_code { struct core_step s = core_word_release(now.word, arg_cpu); TAKE(s); };
+	c_code { struct core_step s = core_word_release(now.word, OF(arg_cpu)); TAKE(s); };
 	kick_waiters()
 }
 
 inline core_switch_out(k)
 {
 	arg_cpu = k;
-	c_code { struct core_step s = core_word_switch_out(now.word, arg_cpu); TAKE(s); };
+	c_code { struct core_step s = core_word_switch_out(now.word, OF(arg_cpu)); TAKE(s); };
 	kick_waiters()
 }
 
@@ -179,12 +185,12 @@ inline core_switch_in(k, domain)
 {
 	arg_cpu = k;
 	arg_domain = domain;
-	c_code { struct core_step s = core_word_switch_in(now.word, arg_cpu, arg_domain); TAKE(s); };
+	c_code { struct core_step s = core_word_switch_in(now.word, OF(arg_cpu), OF(arg_domain)); TAKE(s); };
 	kick_waiters()
 }
 
 /* Never set: names for what an assertion is about. */
-hidden byte one_domain_on_the_core, no_forgotten_decision, no_unseen_decision, no_forgotten_waiter, no_task_waits_for_an_idle_core;
+HIDDEN byte one_domain_on_the_core, no_forgotten_decision, no_unseen_decision, no_forgotten_waiter, no_task_waits_for_an_idle_core;
 
 /* I1, from switch to switch. */
 inline check_isolation()
@@ -207,4 +213,4 @@ inline check_isolation()
 	:: else -> break
 	od
 }
-hidden byte chk_i, chk_j;
+HIDDEN byte chk_i, chk_j;

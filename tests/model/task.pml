@@ -15,7 +15,7 @@ inline raise_barrier(t)
 	od;
 	if :: old_latch == t + 1 -> old_fresh = 0 :: else fi
 }
-hidden byte bar_k;
+HIDDEN byte bar_k;
 
 inline local_push(k, t)
 {
@@ -66,7 +66,13 @@ inline wake_cpu_for(t)
 {
 	d_step {
 		if
-		:: (agent && !stalled) || (BUSY && (OWNER != DOMAIN_OF(t) || HANDOVER))
+		:: agent && !stalled
+		:: !(agent && !stalled) && BUSY && (OWNER != DOMAIN_OF(t) || HANDOVER) ->
+#ifdef OPEN_WAKE_RACE
+			skip
+#else
+			kick_siblings(BUSY & ~CLAIMS & 255, KICK) /* one that leaves has made its pick already: it looks again */
+#endif
 		:: else ->
 			wake_k = 0;
 			do
@@ -81,7 +87,7 @@ inline wake_cpu_for(t)
 		wake_k = 0
 	}
 }
-hidden byte wake_k;
+HIDDEN byte wake_k;
 
 /*
  * ghost_enqueue(), under the lock of run queue k. The kick goes out before the kernel has put the task into its custody queue. On a CPU
@@ -89,13 +95,17 @@ hidden byte wake_k;
  */
 inline enqueue(t, k, was)
 {
+#ifdef HOTPLUG
 	if
 	:: k < SIBLINGS && inactive[k] -> d_step { slice[t] = SLICE_ENDS; local_push(k, t) }
 	:: else ->
-		task_advance(t, HELD, was);
-		wake_cpu_for(t);
-		custody[t] = 1
+#endif
+	task_advance(t, HELD, was);
+	wake_cpu_for(t);
+	custody[t] = 1
+#ifdef HOTPLUG
 	fi
+#endif
 }
 
 /* ghost_quiescent() */
@@ -104,40 +114,38 @@ inline quiescent(t, was)
 	task_advance(t, BLOCKED, was)
 }
 
-/* The end of ghost_running(): the slice that was decided, and a look at a decision that came after the pick. */
+/* The end of ghost_running(): the slice that was decided, and a look at a decision that came after the pick. Inside a step. */
 inline running_end(k, t)
+{
+	if
+	:: slice_inf[t] -> slice[t] = SLICE_INF
+	:: else -> slice[t] = SLICE_ENDS
+	fi;
+#ifndef BUG_NO_KICK_IN_RUNNING
+	if
+	:: latch[k] -> kick_cpu(k, KICK_PREEMPT)
+	:: else
+	fi
+#endif
+}
+
+/* ghost_running(), under the lock of k. The claim is this CPU's own, so looking at it is no step of its own. */
+inline running(k, t, was)
 {
 	d_step {
 		if
-		:: slice_inf[t] -> slice[t] = SLICE_INF
-		:: else -> slice[t] = SLICE_ENDS
-		fi;
-#ifndef BUG_NO_KICK_IN_RUNNING
-		if
-		:: latch[k] -> kick_cpu(k, KICK_PREEMPT)
-		:: else
-		fi
-#endif
-	}
-}
-
-/* ghost_running(), under the lock of k. */
-inline running(k, t, was)
-{
-	if
-	:: claim[k] == t + 1 -> running_end(k, t)
-	:: else ->
-		d_step {
+		:: claim[k] == t + 1 -> running_end(k, t); was = 0
+		:: else ->
 			core_adopt(k, DOMAIN_OF(t));
 			if
-			:: res_granted -> claim[k] = t + 1; claim_cpu[t] = k; slice_inf[t] = 0
-			:: else -> slice[t] = SLICE_OVER; kick_cpu(k, KICK_PREEMPT)
+			:: res_granted -> claim[k] = t + 1; claim_cpu[t] = k; slice_inf[t] = 0; was = 1
+			:: else -> slice[t] = SLICE_OVER; kick_cpu(k, KICK_PREEMPT); was = 0
 			fi
-		};
-		if
-		:: claim[k] == t + 1 -> task_advance(t, RUNQ, was); running_end(k, t)
-		:: else
 		fi
+	};
+	if
+	:: was -> task_advance(t, RUNQ, was); d_step { running_end(k, t) }
+	:: else
 	fi
 }
 

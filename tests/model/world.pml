@@ -53,7 +53,7 @@ proctype World()
 {
 	byte t, rq, was;
 
-next:
+end_next:
 	if
 	EACH(WAKE)
 #ifndef NO_CHANGE
@@ -63,7 +63,7 @@ next:
 	EACH(LEAVE)
 #endif
 	fi;
-	goto next;
+	goto end_next;
 
 wake:
 	enqueue(t, rq, was);
@@ -74,7 +74,7 @@ wake:
 		fi
 	};
 	unlock();
-	goto next;
+	goto end_next;
 
 #ifndef NO_CHANGE
 change: /* nice or affinity: the kernel takes the task off its run queue and puts it back */
@@ -96,14 +96,15 @@ change: /* nice or affinity: the kernel takes the task off its run queue and put
 		enqueue(t, rq, was)
 	fi;
 	unlock();
-	goto next
+	goto end_next
 #endif
 }
 
 proctype Time()
 {
+end_time:
 	do
-	:: d_step { !over -> over = 1 }
+	:: d_step { !over && (!agent || stalled) -> over = 1 }
 	od
 }
 
@@ -118,7 +119,8 @@ proctype Hotplug()
 	byte t, was;
 
 down:
-	atomic {
+	skip;
+	d_step {
 #ifndef BUG_HOTPLUG_OPEN
 		closed = 1;
 #endif
@@ -138,7 +140,8 @@ down:
 		offline[GOES] = 1 };
 		break
 	od;
-	atomic { closed = 0; kick_siblings(255, KICK) };
+	skip;
+	d_step { closed = 0; kick_siblings(255, KICK) };
 
 	closed = 1;
 	d_step { offline[GOES] = 0; inactive[GOES] = 0 };
