@@ -196,7 +196,9 @@ end_agent:
 #ifndef NO_CRASH
 	:: d_step { agent && CHAOS_LEFT -> SPEND_CHAOS; agent = 0; agent_busy = 1 };
 		agent_leave(k)
+#ifndef NO_RETURN
 	:: d_step { !agent -> agent = 1; stalled = 0 } /* ghost_agent_enter_prog() */
+#endif
 #endif
 	od
 }

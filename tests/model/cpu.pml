@@ -28,7 +28,7 @@ inline pick_task(me, asked)
 proctype Cpu(byte me)
 {
 	byte prev, next, t, res, was, others;
-	bit queued, prev_ok, ready;
+	bit queued, prev_ok;
 
 end_rest:
 	/* What brings a CPU to __schedule(). From here on it holds its lock. */

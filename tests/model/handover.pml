@@ -68,6 +68,7 @@ byte sleeps = SLEEPS;
 #define FORGOTTEN_WAITER(k) (!BUSY && (WAITERS & (1 << (k))) && !kick[k] && curr[k] == IDLE_TASK)
 
 /* Progress, as states that must not be: somebody waits, and nothing is under way that would change it. */
+#ifndef NO_WATCH
 active proctype Watch()
 {
 	end: if
@@ -77,6 +78,7 @@ active proctype Watch()
 	:: d_step { AT_REST && NO_KICKS && ALL_IDLE && (!agent || stalled) && EACH_TASK(WAITS) -> assert(no_task_waits_for_an_idle_core) }
 	fi
 }
+#endif
 
 init {
 	byte k;
@@ -106,3 +108,8 @@ init {
 		k = 0
 	}
 }
+
+#ifdef LIVENESS /* under weak fairness: a domain whose task can run gets the core again and again */
+#define RUNS(d) ((IS_TASK(curr[0]) && DOMAIN_OF(curr[0] - 1) == d) || (IS_TASK(curr[1]) && DOMAIN_OF(curr[1] - 1) == d))
+ltl turns { ([]<> RUNS(1)) && ([]<> RUNS(2)) }
+#endif

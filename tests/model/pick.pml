@@ -47,16 +47,7 @@ inline run_task(me, t, by_agent, res)
 		move_to_local(me, t, res);
 		if
 		:: res == RUN_ABSENT ->
-			d_step {
-#ifndef OPEN_ABSENT_RELEASE
-				if
-				:: claim[me] == t + 1 -> claim[me] = 0; core_release(me)
-				:: else
-				fi
-#else
-				claim[me] = 0; core_release(me)
-#endif
-			}
+			d_step { claim[me] = 0; core_release(me) }
 		:: else ->
 			d_step {
 				claim_cpu[t] = me;

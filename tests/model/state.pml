@@ -65,7 +65,7 @@ byte kick[SIBLINGS];
 bit lock[SIBLINGS + 1];	   /* run-queue locks */
 bit dropped[SIBLINGS];	   /* the CPU is in dispatch, without its lock for a moment */
 bit higher[SIBLINGS];	   /* a task of a higher class wants this CPU */
-bit offline[SIBLINGS], inactive[SIBLINGS];
+bit offline[SIBLINGS + 1], inactive[SIBLINGS + 1];
 bit closed;		   /* hotplug: nothing more is acquired on this core */
 
 /*

@@ -135,7 +135,12 @@ inline running(k, t, was)
 	d_step {
 		if
 		:: claim[k] == t + 1 -> running_end(k, t); was = 0
+#ifndef OPEN_ADOPT_IN_PICK
+		:: claim[k] != t + 1 && dropped[k] -> slice[t] = SLICE_OVER; was = 0 /* its CPU is taking another task: it may not claim again */
+		:: claim[k] != t + 1 && !dropped[k] ->
+#else
 		:: else ->
+#endif
 			core_adopt(k, DOMAIN_OF(t));
 			if
 			:: res_granted -> claim[k] = t + 1; claim_cpu[t] = k; slice_inf[t] = 0; was = 1

@@ -121,9 +121,7 @@ proctype Hotplug()
 down:
 	skip;
 	d_step {
-#ifndef BUG_HOTPLUG_OPEN
 		closed = 1;
-#endif
 		kick_cpu(GOES, KICK_PREEMPT)
 	};
 	d_step { !lock[GOES] && !dropped[GOES] -> inactive[GOES] = 1 };
