@@ -183,7 +183,7 @@ void BPF_PROG(ghost_running, struct task_struct *p)
 	struct ghost_cpu_config *cfg = cpu_config_of(cpu);
 	struct ghost_cpu_state *cs = cpu_state_of(cpu);
 	struct ghost_task *t = attached(p, &slot);
-	u32 claim = t ? slot + 1 : UNATTACHED_CLAIM(p->pid), domain = t ? t->domain : GHOST_DOMAIN_UNATTACHED;
+	u32 claim = t ? slot + 1 : UNATTACHED_CLAIM(p->pid), domain = t ? t->domain : GHOST_DOMAIN_UNATTACHED, held;
 	struct ghost_core_state *core;
 	struct ghost_status_word *sw;
 
@@ -196,9 +196,13 @@ void BPF_PROG(ghost_running, struct task_struct *p)
 	}
 	if (!t && READ_ONCE(cs->claim) == UNATTACHED_CLAIM_ANY)
 		WRITE_ONCE(cs->claim, claim);
-	if (READ_ONCE(cs->claim) != claim) {
-		/* Outside its enclave a task has no business, but for a rescue, which has a claim. */
-		if ((t && t->enclave != core->enclave) || !core_adopt(core, cfg->sibling, domain)) {
+	held = READ_ONCE(cs->claim);
+	if (held != claim) {
+		/*
+		 * A claim of another's is that of a task in this CPU's local queue, which will be picked without being asked. And outside its
+		 * enclave a task has no business, but for a rescue, which has a claim.
+		 */
+		if (held || (t && t->enclave != core->enclave) || !core_adopt(core, cfg->sibling, domain)) {
 			__sync_fetch_and_add(&core->evictions, 1);
 			kf_set_slice(p, 0);
 			scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);

@@ -85,6 +85,11 @@ class StressTest : public AgentHostTest, public testing::WithParamInterface<std:
     }
   }
 
+  static void PrintFile(const std::string& path) {
+    std::string text;
+    std::getline(std::ifstream(path), text);
+    printf("%s: %s\n", path.c_str(), text.c_str());
+  }
   // Every worker that is there goes on or dies, and the class knows of no thread that is not. The
   // machine is full, so it takes time; who waits longer than sched_ext's watchdog allows is lost.
   void ExpectNobodyIsLost(const std::vector<std::unique_ptr<ChaosProcess>>& vms) {
@@ -99,7 +104,17 @@ class StressTest : public AgentHostTest, public testing::WithParamInterface<std:
       std::erase_if(waiting,
                     [](const auto& thread) { return CpuTime(thread.first) != thread.second; });
     }
-    for (const auto& [tid, time] : waiting) ADD_FAILURE() << "thread " << tid << " does not go on";
+    for (const auto& [tid, time] : waiting) {
+      ADD_FAILURE() << "thread " << tid << " (policy " << sched_getscheduler(tid)
+                    << ") does not go on";
+      PrintFile("/proc/" + std::to_string(tid) + "/stat");
+      PrintFile("/proc/" + std::to_string(tid) + "/wchan");
+      for (const ghost_status_word& word : kernel_->status_words()) {
+        if (word.gtid != 0 && word.tid == static_cast<uint32_t>(tid))
+          printf("flags %u cpu %d domain %u barrier %llu\n", word.flags, word.cpu, word.domain,
+                 word.barrier);
+      }
+    }
     for (const ghost_status_word& word : kernel_->status_words()) {
       const bool dead = word.gtid != 0 && kill(static_cast<pid_t>(word.tid), 0) != 0;
       EXPECT_TRUE(!dead || word.gtid == 0) << "a slot of thread " << word.tid << ", which is dead";

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What happens to a core from outside: tasks wake, change, leave and come; time passes; a sibling goes offline. */
+
+#define ON_CPU(t) (task_cpu[t] < SIBLINGS && curr[task_cpu[t]] == (t) + 1)
+#define IN_LOCAL(t) (task_cpu[t] < SIBLINGS && (local0[task_cpu[t]] == (t) + 1 || local1[task_cpu[t]] == (t) + 1))
+#define RQ_FREE(t) (!lock[task_cpu[t]])
+
+/* The scheduler sends a wakened or moved task to another CPU when its own is on the way down. */
+inline choose_cpu(t)
+{
+	if
+	:: task_cpu[t] < SIBLINGS && (inactive[task_cpu[t]] || offline[task_cpu[t]]) -> task_cpu[t] = OUTSIDE
+	:: else
+	fi
+}
+
+/* Two ways of taking one lock, since a task that is moved changes its run queue. */
+inline lock_of(t)
+{
+	rq = task_cpu[t];
+	lock[rq] = 1
+}
+
+inline unlock()
+{
+	d_step { lock[rq] = 0; rq = 0; t = 0; was = 0 }
+}
+
+#define WAKE(n) \
+	:: d_step { (n) < TASKS && state[n] == BLOCKED && !ON_CPU(n) && (RQ_FREE(n) || inactive[task_cpu[n]]) && !lock[OUTSIDE] -> \
+		t = n; choose_cpu(t); lock_of(t) }; \
+		goto wake
+
+#define CHANGE(n) \
+	:: d_step { (n) < TASKS && CHAOS_LEFT && (ON_CPU(n) || IN_LOCAL(n) || custody[n] || moving[n]) && state[n] != BLOCKED && RQ_FREE(n) -> \
+		SPEND_CHAOS; t = n; lock_of(t) }; \
+		goto change
+
+#define LEAVE(n) \
+	:: d_step { (n) < TASKS && CHAOS_LEFT && state[n] == BLOCKED && !ON_CPU(n) && RQ_FREE(n) -> \
+		SPEND_CHAOS; state[n] = NONE; raise_barrier(n) } /* ghost_disable() */ \
+	:: d_step { (n) < TASKS && state[n] == NONE -> state[n] = BLOCKED; raise_barrier(n); task_cpu[n] = OUTSIDE } /* slot_fill() */
+
+#if TASKS == 2
+#define EACH(what) what(0) what(1)
+#elif TASKS == 3
+#define EACH(what) what(0) what(1) what(2)
+#else
+#define EACH(what) what(0) what(1) what(2) what(3)
+#endif
+
+proctype World()
+{
+	byte t, rq, was;
+
+end_next:
+	if
+	EACH(WAKE)
+#ifndef NO_CHANGE
+	EACH(CHANGE)
+#endif
+#ifndef NO_LEAVE
+	EACH(LEAVE)
+#endif
+	fi;
+	goto end_next;
+
+wake:
+	enqueue(t, rq, was);
+	d_step { /* wakeup_preempt() */
+		if
+		:: rq < SIBLINGS && curr[rq] == IDLE_TASK -> kick_cpu(rq, KICK)
+		:: else
+		fi
+	};
+	unlock();
+	goto end_next;
+
+#ifndef NO_CHANGE
+change: /* nice or affinity: the kernel takes the task off its run queue and puts it back */
+	if
+	:: rq < SIBLINGS && curr[rq] == t + 1 ->
+		stopping(rq, t);
+		quiescent(t, was);
+		running(rq, t, was) /* put back in place: no enqueue */
+	:: else ->
+		d_step {
+			if
+			:: rq < SIBLINGS -> local_remove(rq, t)
+			:: else
+			fi;
+			custody[t] = 0;
+			moving[t] = 0
+		};
+		quiescent(t, was);
+		enqueue(t, rq, was)
+	fi;
+	unlock();
+	goto end_next
+#endif
+}
+
+proctype Time()
+{
+end_time:
+	do
+	:: d_step { !over && (!agent || stalled) -> over = 1 }
+	od
+}
+
+#ifdef HOTPLUG
+/*
+ * The last sibling goes away and comes back. What the class is to do: close the core when the kernel begins (cpuhp_enter), so that nothing
+ * is acquired while the CPU no longer asks, and open it when the sibling is gone or back.
+ */
+#define GOES (SIBLINGS - 1)
+proctype Hotplug()
+{
+	byte t, was;
+
+down:
+	skip;
+	d_step {
+		closed = 1;
+		kick_cpu(GOES, KICK_PREEMPT)
+	};
+	d_step { !lock[GOES] && !dropped[GOES] -> inactive[GOES] = 1 };
+	/* balance_push(): one task after the other is taken away */
+	do
+	:: d_step { !lock[GOES] && local0[GOES] && local0[GOES] != curr[GOES] && !lock[OUTSIDE] ->
+		lock[GOES] = 1; lock[OUTSIDE] = 1; t = local0[GOES] - 1; local_remove(GOES, t) };
+		quiescent(t, was);
+		task_cpu[t] = OUTSIDE;
+		enqueue(t, OUTSIDE, was);
+		d_step { lock[GOES] = 0; lock[OUTSIDE] = 0; t = 0 }
+	:: d_step { !lock[GOES] && curr[GOES] == IDLE_TASK && !local0[GOES] ->
+		assert(!(BUSY & (1 << GOES)));
+		offline[GOES] = 1 };
+		break
+	od;
+	skip;
+	d_step { closed = 0; kick_siblings(255, KICK) };
+
+	closed = 1;
+	d_step { offline[GOES] = 0; inactive[GOES] = 0 };
+	d_step { closed = 0; kick_siblings(255, KICK) };
+	goto down
+}
+#endif
