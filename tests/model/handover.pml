@@ -4,7 +4,7 @@
  * anything, and a world that interferes at any time. Each compare-and-swap is one step; a run queue's lock is held where the kernel
  * holds it. kernel/README.md says which step stands for which function, and what is left out.
  *
- * BUG_* put a known bug in, OPEN_* what the class still does; the search must find both.
+ * BUG_* puts a known bug in, which the search must find.
  */
 /* How often things happen; without a number, for ever. */
 #ifdef CHAOS /* interference: higher classes, changes in place, exits, crashes of the agent */
