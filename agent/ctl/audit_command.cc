@@ -34,18 +34,21 @@ AuditorOptions ToAuditorOptions(const Options& options) {
 
 int Judge(const AuditReport& report, const std::string& fail_on) {
   if (fail_on.empty()) return kOk;
-  const AuditSpan& breach = report.total[fail_on == "enforced" ? AUDIT_VCPU_ENFORCED : AUDIT_VCPU_VCPU];
+  const AuditSpan& breach =
+      report.total[fail_on == "enforced" ? AUDIT_VCPU_ENFORCED : AUDIT_VCPU_VCPU];
   if (breach.count > 0) return kBreach;
   return report.gaps.Any() ? kIncomplete : kOk;
 }
 
 int Show(const absl::StatusOr<AuditReport>& report, const Options& options) {
   if (!report.ok()) return Fail(report.status());
-  std::cout << (options.json ? AuditJson(*report).dump(2) + "\n" : AuditText(*report)) << std::flush;
+  std::cout << (options.json ? AuditJson(*report).dump(2) + "\n" : AuditText(*report))
+            << std::flush;
   return Judge(*report, options.fail_on);
 }
 
-// Sleeps, but not through an interrupt: the operator who is tired of waiting still gets the figures so far.
+// Sleeps, but not through an interrupt: the operator who is tired of waiting still gets the figures
+// so far.
 void WaitFor(absl::Duration duration) {
   sigset_t interrupts;
   sigemptyset(&interrupts);
@@ -58,8 +61,10 @@ void WaitFor(absl::Duration duration) {
 
 int Measure(const Options& options) {
   absl::Duration duration;
-  if (!absl::ParseDuration(options.duration, &duration) || duration <= absl::ZeroDuration() || duration > absl::Hours(24 * 365)) {
-    return Fail(absl::InvalidArgumentError(absl::StrCat("\"", options.duration, "\" is no duration; write 500ms, 10s or 1m30s")));
+  if (!absl::ParseDuration(options.duration, &duration) || duration <= absl::ZeroDuration() ||
+      duration > absl::Hours(24 * 365)) {
+    return Fail(absl::InvalidArgumentError(
+        absl::StrCat("\"", options.duration, "\" is no duration; write 500ms, 10s or 1m30s")));
   }
   absl::StatusOr<Auditor> auditor = Auditor::Load(ToAuditorOptions(options));
   if (!auditor.ok()) return Fail(auditor.status());
@@ -92,15 +97,18 @@ int Stop(const Options& options) {
 }
 
 void AddSelection(CLI::App& command, Options& options) {
-  command.add_option("--pid", options.pids, "Treat this process as a VM, all its threads as vCPUs")->check(CLI::PositiveNumber);
-  command.add_option("--exec-name", options.exec_names, "Also treat executables whose file name begins so as VMs");
+  command.add_option("--pid", options.pids, "Treat this process as a VM, all its threads as vCPUs")
+      ->check(CLI::PositiveNumber);
+  command.add_option("--exec-name", options.exec_names,
+                     "Also treat executables whose file name begins so as VMs");
 }
 
 void AddOutput(CLI::App& command, Options& options) {
   command.add_flag("--json", options.json, "Print JSON instead of a table");
   command
       .add_option("--fail-on-breach", options.fail_on,
-                  "Exit with 3 if vCPUs of two VMs shared a core (any), or did so although enrolled (enforced)")
+                  "Exit with 3 if vCPUs of two VMs shared a core (any), or did so although "
+                  "enrolled (enforced)")
       ->expected(0, 1)
       ->default_str("any")
       ->check(CLI::IsMember({"any", "enforced"}));
@@ -110,16 +118,22 @@ void AddOutput(CLI::App& command, Options& options) {
 
 void AddAuditCommand(CLI::App& app, Action& action) {
   const auto options = std::make_shared<Options>();
-  CLI::App* audit = app.add_subcommand("audit", "Measure for how long siblings of a core ran different VMs");
+  CLI::App* audit =
+      app.add_subcommand("audit", "Measure for how long siblings of a core ran different VMs");
   audit->require_subcommand(0, 1);
-  audit->add_option("--duration", options->duration, "How long to measure: 500ms, 10s, 1m30s")->capture_default_str();
+  audit->add_option("--duration", options->duration, "How long to measure: 500ms, 10s, 1m30s")
+      ->capture_default_str();
   AddSelection(*audit, *options);
   AddOutput(*audit, *options);
 
   const auto add = [&](const char* name, const char* help, int (*run)(const Options&)) {
     CLI::App* command = audit->add_subcommand(name, help);
-    command->add_option("--pin-dir", options->pin_dir, "Where on a BPF file system the measurement is kept")->capture_default_str();
-    command->callback([options, &action, run] { action = [options, run] { return run(*options); }; });
+    command
+        ->add_option("--pin-dir", options->pin_dir,
+                     "Where on a BPF file system the measurement is kept")
+        ->capture_default_str();
+    command->callback(
+        [options, &action, run] { action = [options, run] { return run(*options); }; });
     return command;
   };
   AddSelection(*add("start", "Begin a measurement in the background", Start), *options);

@@ -24,16 +24,24 @@ std::string Printable(std::string text) {
 }
 
 Json PartyJson(const AuditParty& party) {
-  return {{"vm", party.vm}, {"tid", party.tid}, {"cpu", party.cpu.value()}, {"kind", AuditKindName(party.kind)}};
+  return {{"vm", party.vm},
+          {"tid", party.tid},
+          {"cpu", party.cpu.value()},
+          {"kind", AuditKindName(party.kind)}};
 }
 
 Json OnsetJson(const std::optional<AuditOnset>& onset) {
   if (!onset) return nullptr;
-  return {{"time_ns", Ns(onset->time)}, {"newcomer", PartyJson(onset->newcomer)}, {"incumbent", PartyJson(onset->incumbent)}};
+  return {{"time_ns", Ns(onset->time)},
+          {"newcomer", PartyJson(onset->newcomer)},
+          {"incumbent", PartyJson(onset->incumbent)}};
 }
 
 Json SpanJson(const AuditSpan& span) {
-  return {{"ns", Ns(span.time)}, {"count", span.count}, {"longest_ns", Ns(span.longest)}, {"worst", OnsetJson(span.worst)}};
+  return {{"ns", Ns(span.time)},
+          {"count", span.count},
+          {"longest_ns", Ns(span.longest)},
+          {"worst", OnsetJson(span.worst)}};
 }
 
 Json FiguresJson(const AuditCore& core) {

@@ -22,7 +22,8 @@ std::string Human(Duration duration) {
 
 std::string Percent(Duration part, Duration whole) {
   if (whole.count() == 0 || part.count() == 0) return "0%";
-  const double percent = 100.0 * static_cast<double>(part.count()) / static_cast<double>(whole.count());
+  const double percent =
+      100.0 * static_cast<double>(part.count()) / static_cast<double>(whole.count());
   return percent < 0.01 ? "<0.01%" : absl::StrFormat("%.3g%%", percent);
 }
 
@@ -33,7 +34,8 @@ std::string CpuList(const std::vector<CpuId>& cpus) {
 }
 
 std::string Party(const AuditParty& party) {
-  return absl::StrFormat("VM %d %s %d (CPU %d)", party.vm, AuditKindName(party.kind), party.tid, party.cpu.value());
+  return absl::StrFormat("VM %d %s %d (CPU %d)", party.vm, AuditKindName(party.kind), party.tid,
+                         party.cpu.value());
 }
 
 std::string Verdict(const AuditReport& report) {
@@ -44,22 +46,24 @@ std::string Verdict(const AuditReport& report) {
   if (!smt) return "No core has more than one CPU online (SMT is off): nothing can overlap.\n";
   if (report.total[AUDIT_BUSY].time.count() == 0) return "No VM ran.\n";
   if (enforced.count > 0) return "BREACH: cores ran two VMs at once although both were enrolled.\n";
-  if (exposed.count > 0) return "EXPOSED: cores ran two VMs at once; they were not enrolled in Corral.\n";
+  if (exposed.count > 0)
+    return "EXPOSED: cores ran two VMs at once; they were not enrolled in Corral.\n";
   return "No core ran vCPUs of two VMs at once.\n";
 }
 
 std::string CoreRow(const std::string& name, const AuditCore& core) {
   const Duration busy = core[AUDIT_BUSY].time;
-  return absl::StrFormat("%-9.9s %9s %9s %8s %9s %8s %8s %8s\n", name, Human(busy), Human(core[AUDIT_VCPU_ENFORCED].time),
-                         Percent(core[AUDIT_VCPU_ENFORCED].time, busy), Human(core[AUDIT_VCPU_EXPOSED].time),
-                         Percent(core[AUDIT_VCPU_EXPOSED].time, busy), Percent(core[AUDIT_VCPU_HELPER].time, busy),
-                         Percent(core[AUDIT_BESIDE_HOST].time, busy));
+  return absl::StrFormat(
+      "%-9.9s %9s %9s %8s %9s %8s %8s %8s\n", name, Human(busy),
+      Human(core[AUDIT_VCPU_ENFORCED].time), Percent(core[AUDIT_VCPU_ENFORCED].time, busy),
+      Human(core[AUDIT_VCPU_EXPOSED].time), Percent(core[AUDIT_VCPU_EXPOSED].time, busy),
+      Percent(core[AUDIT_VCPU_HELPER].time, busy), Percent(core[AUDIT_BESIDE_HOST].time, busy));
 }
 
 // Only cores that ran a VM: on a large host most rows would say nothing.
 std::string CoreTable(const AuditReport& report) {
-  std::string out = absl::StrFormat("%-9s %9s %9s %8s %9s %8s %8s %8s\n", "CPUs", "VM time", "enforced", "", "exposed", "", "v-helper",
-                                    "v-host");
+  std::string out = absl::StrFormat("%-9s %9s %9s %8s %9s %8s %8s %8s\n", "CPUs", "VM time",
+                                    "enforced", "", "exposed", "", "v-helper", "v-host");
   for (const AuditCore& core : report.cores) {
     if (core[AUDIT_BUSY].time.count() > 0) absl::StrAppend(&out, CoreRow(CpuList(core.cpus), core));
   }
@@ -69,18 +73,20 @@ std::string CoreTable(const AuditReport& report) {
 
 std::string Worst(absl::string_view label, const AuditSpan& span) {
   if (!span.worst) return "";
-  return absl::StrFormat("%s: %d overlaps, longest %s:\n  %s beside\n  %s\n", label, span.count, Human(span.longest),
-                         Party(span.worst->newcomer), Party(span.worst->incumbent));
+  return absl::StrFormat("%s: %d overlaps, longest %s:\n  %s beside\n  %s\n", label, span.count,
+                         Human(span.longest), Party(span.worst->newcomer),
+                         Party(span.worst->incumbent));
 }
 
 std::string VmTable(const AuditReport& report) {
   if (report.vms.empty()) return "";
-  std::string out = absl::StrFormat("\n%-5s %-15s %-12s %11s %11s %11s\n", "VM", "name", "process", "vCPUs ran", "helpers", "unenrolled");
+  std::string out = absl::StrFormat("\n%-5s %-15s %-12s %11s %11s %11s\n", "VM", "name", "process",
+                                    "vCPUs ran", "helpers", "unenrolled");
   for (const AuditVm& vm : report.vms) {
     std::string processes = absl::StrCat(vm.tgids.front());
     if (vm.tgids.size() > 1) absl::StrAppend(&processes, " +", vm.tgids.size() - 1);
-    absl::StrAppendFormat(&out, "%-5d %-15.15s %-12s %11s %11s %11s\n", vm.id, vm.name, processes, Human(vm.vcpu_run),
-                          Human(vm.helper_run), Human(vm.exposure));
+    absl::StrAppendFormat(&out, "%-5d %-15.15s %-12s %11s %11s %11s\n", vm.id, vm.name, processes,
+                          Human(vm.vcpu_run), Human(vm.helper_run), Human(vm.exposure));
   }
   return out;
 }
@@ -96,7 +102,8 @@ std::string Warnings(const AuditGaps& gaps) {
   warn(gaps.lost_threads, "stints did not fit the thread table: threads are incomplete");
   warn(gaps.lost_processes, "VM processes did not fit the table and were not counted");
   warn(gaps.unseen_cpus.size(),
-       absl::StrCat("CPUs have not switched yet (", CpuList(gaps.unseen_cpus), "): what they run is unknown"));
+       absl::StrCat("CPUs have not switched yet (", CpuList(gaps.unseen_cpus),
+                    "): what they run is unknown"));
   return out;
 }
 
@@ -105,12 +112,14 @@ std::string Warnings(const AuditGaps& gaps) {
 std::string AuditText(const AuditReport& report) {
   std::string out = Verdict(report);
   absl::StrAppend(&out, Warnings(report.gaps), "\n", CoreTable(report), "\n");
-  absl::StrAppend(&out, Worst("Enforced", report.total[AUDIT_VCPU_ENFORCED]), Worst("Exposed", report.total[AUDIT_VCPU_EXPOSED]));
-  absl::StrAppendFormat(&out,
-                        "Observed %s on %d CPUs; %d switches of cores between VMs; a sibling idle\n"
-                        "for %s of the time that VMs ran.\n",
-                        Human(report.observed), report.total.cpus.size(), report.total.switches,
-                        Percent(report.total[AUDIT_FORCED_IDLE].time, report.total[AUDIT_BUSY].time));
+  absl::StrAppend(&out, Worst("Enforced", report.total[AUDIT_VCPU_ENFORCED]),
+                  Worst("Exposed", report.total[AUDIT_VCPU_EXPOSED]));
+  absl::StrAppendFormat(
+      &out,
+      "Observed %s on %d CPUs; %d switches of cores between VMs; a sibling idle\n"
+      "for %s of the time that VMs ran.\n",
+      Human(report.observed), report.total.cpus.size(), report.total.switches,
+      Percent(report.total[AUDIT_FORCED_IDLE].time, report.total[AUDIT_BUSY].time));
   return out + VmTable(report);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What all of corralctl's subcommands have in common: how they are hooked in, and what their exit status means.
+// What all of corralctl's subcommands have in common: how they are hooked in, and what their exit
+// status means.
 #ifndef CORRAL_AGENT_CTL_COMMAND_H_
 #define CORRAL_AGENT_CTL_COMMAND_H_
 
@@ -12,10 +13,11 @@ namespace corral::ctl {
 // Part of the interface: scripts depend on the numbers.
 enum ExitCode {
   kOk = 0,
-  kFailure = 1,     // it did not work; one line on stderr says why and what to do
-  kUsage = 2,       // the command line is wrong
-  kBreach = 3,      // it worked, and found what --fail-on-breach asks for
-  kIncomplete = 4,  // likewise no breach found, but something was not observed, so there may have been one
+  kFailure = 1,  // it did not work; one line on stderr says why and what to do
+  kUsage = 2,    // the command line is wrong
+  kBreach = 3,   // it worked, and found what --fail-on-breach asks for
+  kIncomplete =
+      4,  // likewise no breach found, but something was not observed, so there may have been one
 };
 
 // What the chosen subcommand does, once the command line has been read. Returns the exit status.

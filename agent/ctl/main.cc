@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// corralctl: the operator's command. Each subcommand lives in a file of its own and adds itself here.
+// corralctl: the operator's command. Each subcommand lives in a file of its own and adds itself
+// here.
 #include <CLI/CLI.hpp>
 
 #include "agent/ctl/audit_command.h"
@@ -11,7 +12,8 @@
 
 int main(int argc, char** argv) {
   using namespace corral::ctl;
-  CLI::App app("Controls and observes Corral, which keeps virtual machines off each other's cores.", "corralctl");
+  CLI::App app("Controls and observes Corral, which keeps virtual machines off each other's cores.",
+               "corralctl");
   app.require_subcommand(1);
   Action action;
   AddStatusCommand(app, action);

@@ -19,18 +19,20 @@
 namespace corral {
 namespace {
 
-// Long enough that the epoch is published before it begins, except when the caller is preempted; then it tries again.
+// Long enough that the epoch is published before it begins, except when the caller is preempted;
+// then it tries again.
 constexpr uint64_t kEpochLead = 200'000;
 
 absl::Status CheckNames(const std::vector<std::string>& names) {
   if (names.size() > AUDIT_MAX_NAMES) {
-    return absl::InvalidArgumentError(absl::StrCat(names.size(), " names of executables; at most ", AUDIT_MAX_NAMES, " are possible"));
+    return absl::InvalidArgumentError(absl::StrCat(names.size(), " names of executables; at most ",
+                                                   AUDIT_MAX_NAMES, " are possible"));
   }
   for (const std::string& name : names) {
     if (name.empty() || name.size() >= AUDIT_NAME_LEN || absl::StrContains(name, '/')) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("\"", name, "\" cannot be the beginning of an executable's file name; write 1 to ", AUDIT_NAME_LEN - 1,
-                       " characters without the directory, such as qemu-system-"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "\"", name, "\" cannot be the beginning of an executable's file name; write 1 to ",
+          AUDIT_NAME_LEN - 1, " characters without the directory, such as qemu-system-"));
     }
   }
   return absl::OkStatus();
@@ -44,7 +46,8 @@ std::optional<audit_process> FindProcess(int map, pid_t pid) {
 }
 
 absl::Status NoSuchVm(pid_t pid) {
-  return absl::NotFoundError(absl::StrCat("process ", pid, " is no VM; name the process id of a running QEMU, or declare it"));
+  return absl::NotFoundError(absl::StrCat(
+      "process ", pid, " is no VM; name the process id of a running QEMU, or declare it"));
 }
 
 }  // namespace
@@ -58,8 +61,9 @@ absl::StatusOr<Auditor> Auditor::Load(const AuditorOptions& options) {
     cores = *std::move(found);
   }
   if (absl::Status status = CheckCores(cores); !status.ok()) return status;
-  absl::StatusOr<AuditObjects> objects = AuditObjects::Load(cores, options.exec_names, std::max<size_t>(options.max_threads, 1),
-                                                            std::max<size_t>(options.max_processes, 1));
+  absl::StatusOr<AuditObjects> objects =
+      AuditObjects::Load(cores, options.exec_names, std::max<size_t>(options.max_threads, 1),
+                         std::max<size_t>(options.max_processes, 1));
   if (!objects.ok()) return objects.status();
 
   Auditor auditor(*std::move(objects));
@@ -85,16 +89,19 @@ absl::Status Auditor::Declare(const std::vector<pid_t>& pids) {
     const uint32_t tgid = pid;
     const uint32_t flags = AUDIT_DECLARED;
     if (bpf_map_update_elem(objects_[AuditObjects::kDeclared], &tgid, &flags, BPF_ANY)) {
-      return absl::ResourceExhaustedError("too many processes at once; declare fewer than 1024 in one call");
+      return absl::ResourceExhaustedError(
+          "too many processes at once; declare fewer than 1024 in one call");
     }
   }
   absl::Status status = pids.empty() ? absl::OkStatus() : Scan();
   for (pid_t pid : pids) {
     const uint32_t tgid = pid;
     bpf_map_delete_elem(objects_[AuditObjects::kDeclared], &tgid);
-    const std::optional<audit_process> process = FindProcess(objects_[AuditObjects::kProcesses], pid);
+    const std::optional<audit_process> process =
+        FindProcess(objects_[AuditObjects::kProcesses], pid);
     if (status.ok() && !(process && process->flags & AUDIT_DECLARED)) {
-      status = absl::NotFoundError(absl::StrCat("there is no process ", pid, "; name the id of a running process, not of a thread"));
+      status = absl::NotFoundError(absl::StrCat(
+          "there is no process ", pid, "; name the id of a running process, not of a thread"));
     }
   }
   if (!status.ok()) return status;
@@ -125,11 +132,13 @@ absl::Status Auditor::Reset() {
   while (AuditNow() < epoch) std::this_thread::sleep_for(std::chrono::microseconds(50));
 
   std::vector<audit_thread_key> gone;
-  ForEachEntry<audit_thread_key, audit_thread>(objects_[AuditObjects::kThreads], true,
-                                               [&](const audit_thread_key& key, const audit_thread& thread) {
-                                                 if (thread.exited && !thread.running) gone.push_back(key);
-                                               });
-  for (const audit_thread_key& key : gone) bpf_map_delete_elem(objects_[AuditObjects::kThreads], &key);
+  ForEachEntry<audit_thread_key, audit_thread>(
+      objects_[AuditObjects::kThreads], true,
+      [&](const audit_thread_key& key, const audit_thread& thread) {
+        if (thread.exited && !thread.running) gone.push_back(key);
+      });
+  for (const audit_thread_key& key : gone)
+    bpf_map_delete_elem(objects_[AuditObjects::kThreads], &key);
   return absl::OkStatus();
 }
 
@@ -139,32 +148,37 @@ absl::StatusOr<AuditReport> Auditor::Read() const { return ReadAuditReport(objec
 absl::Status Auditor::Scan() const {
   const Fd link(bpf_link_create(objects_[AuditObjects::kScan], 0, BPF_TRACE_ITER, nullptr));
   const Fd scan(link ? bpf_iter_create(link.get()) : -1);
-  if (!scan) return absl::InternalError(absl::StrCat("cannot scan the tasks: ", std::strerror(errno)));
+  if (!scan)
+    return absl::InternalError(absl::StrCat("cannot scan the tasks: ", std::strerror(errno)));
   char nothing[256];
   ssize_t got;
   do {
     got = read(scan.get(), nothing, sizeof(nothing));
   } while (got > 0 || (got < 0 && (errno == EINTR || errno == EAGAIN)));
-  if (got < 0) return absl::InternalError(absl::StrCat("cannot scan the tasks: ", std::strerror(errno)));
+  if (got < 0)
+    return absl::InternalError(absl::StrCat("cannot scan the tasks: ", std::strerror(errno)));
   return absl::OkStatus();
 }
 
-// Makes every audited CPU switch tasks once: a probe tells what runs there only when that begins, and a vCPU alone on its CPU may go
-// on for ever. As a real-time thread, because an ordinary one might wait for ever behind another real-time thread.
+// Makes every audited CPU switch tasks once: a probe tells what runs there only when that begins,
+// and a vCPU alone on its CPU may go on for ever. As a real-time thread, because an ordinary one
+// might wait for ever behind another real-time thread.
 absl::Status Auditor::VisitCpus() const {
   bpf_map_info info = {};
   uint32_t size = sizeof(info);
   if (bpf_map_get_info_by_fd(objects_[AuditObjects::kCores], &info, &size)) {
-    return absl::InternalError(absl::StrCat("cannot read the auditor's cores: ", std::strerror(errno)));
+    return absl::InternalError(
+        absl::StrCat("cannot read the auditor's cores: ", std::strerror(errno)));
   }
   std::vector<uint32_t> cpus;
   const auto core = std::make_unique<audit_core>();
   for (uint32_t i = 0; i < info.max_entries; ++i) {
-    if (bpf_map_lookup_elem_flags(objects_[AuditObjects::kCores], &i, core.get(), BPF_F_LOCK)) continue;
+    if (bpf_map_lookup_elem_flags(objects_[AuditObjects::kCores], &i, core.get(), BPF_F_LOCK))
+      continue;
     cpus.insert(cpus.end(), core->cpu, core->cpu + core->siblings);
   }
-  // In a thread of its own, so that the caller keeps its affinity and policy. What cannot be visited (a cpuset forbids it) is
-  // reported as unseen until it switches by itself.
+  // In a thread of its own, so that the caller keeps its affinity and policy. What cannot be
+  // visited (a cpuset forbids it) is reported as unseen until it switches by itself.
   std::thread([&cpus] {
     const sched_param highest = {.sched_priority = sched_get_priority_max(SCHED_FIFO)};
     sched_setscheduler(0, SCHED_FIFO, &highest);

@@ -28,7 +28,8 @@ absl::StatusOr<std::vector<CpuSet>> ReadCores(const std::string& sysfs) {
   CpuSet placed;
   for (CpuId cpu : online->ToVector()) {
     if (placed.Contains(cpu)) continue;
-    absl::StatusOr<CpuSet> core = ReadCpuList(absl::StrCat(root, "/cpu", cpu.value(), "/topology/thread_siblings_list"));
+    absl::StatusOr<CpuSet> core =
+        ReadCpuList(absl::StrCat(root, "/cpu", cpu.value(), "/topology/thread_siblings_list"));
     if (!core.ok()) return core.status();
     *core = *core & *online;
     core->Insert(cpu);
@@ -39,16 +40,18 @@ absl::StatusOr<std::vector<CpuSet>> ReadCores(const std::string& sysfs) {
 }
 
 absl::Status CheckCores(const std::vector<CpuSet>& cores) {
-  if (cores.empty()) return absl::InvalidArgumentError("there is no core to audit; name at least one");
+  if (cores.empty())
+    return absl::InvalidArgumentError("there is no core to audit; name at least one");
   CpuSet placed;
   for (const CpuSet& core : cores) {
     if (core.empty() || core.size() > AUDIT_MAX_SIBLINGS) {
-      return absl::InvalidArgumentError(absl::StrCat("a core of ", core.size(), " CPUs (\"", core.Format(), "\"); 1 to ",
+      return absl::InvalidArgumentError(absl::StrCat("a core of ", core.size(), " CPUs (\"",
+                                                     core.Format(), "\"); 1 to ",
                                                      AUDIT_MAX_SIBLINGS, " are possible"));
     }
     if (placed.Intersects(core)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("CPU ", (placed & core).Format(), " is in two cores; put each CPU into one"));
+      return absl::InvalidArgumentError(absl::StrCat("CPU ", (placed & core).Format(),
+                                                     " is in two cores; put each CPU into one"));
     }
     placed = placed | core;
   }

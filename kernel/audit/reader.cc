@@ -16,15 +16,19 @@
 namespace corral {
 namespace {
 
-std::string CommOf(const char (&comm)[AUDIT_COMM_LEN]) { return std::string(comm, strnlen(comm, sizeof(comm))); }
+std::string CommOf(const char (&comm)[AUDIT_COMM_LEN]) {
+  return std::string(comm, strnlen(comm, sizeof(comm)));
+}
 
 Time TimeOf(uint64_t ns) { return Time(Duration(ns)); }
 
 absl::Status MapError(absl::string_view map) {
   if (errno == EPERM) {
-    return absl::PermissionDeniedError(absl::StrCat("not allowed to read the auditor's ", map, "; run as root or with CAP_SYS_ADMIN"));
+    return absl::PermissionDeniedError(absl::StrCat("not allowed to read the auditor's ", map,
+                                                    "; run as root or with CAP_SYS_ADMIN"));
   }
-  return absl::InternalError(absl::StrCat("cannot read the auditor's ", map, ": ", std::strerror(errno)));
+  return absl::InternalError(
+      absl::StrCat("cannot read the auditor's ", map, ": ", std::strerror(errno)));
 }
 
 AuditParty PartyOf(const audit_party& party) {
@@ -35,14 +39,17 @@ AuditParty PartyOf(const audit_party& party) {
 }
 
 AuditSpan SpanOf(const audit_span& span) {
-  AuditSpan out{.time = Duration(span.ns), .count = span.count, .longest = Duration(span.longest_ns)};
+  AuditSpan out{
+      .time = Duration(span.ns), .count = span.count, .longest = Duration(span.longest_ns)};
   if (span.longest_ns > 0) {
-    out.worst = AuditOnset{TimeOf(span.longest.time), PartyOf(span.longest.newcomer), PartyOf(span.longest.incumbent)};
+    out.worst = AuditOnset{TimeOf(span.longest.time), PartyOf(span.longest.newcomer),
+                           PartyOf(span.longest.incumbent)};
   }
   return out;
 }
 
-absl::StatusOr<std::vector<AuditCore>> ReadAllCores(int map, uint64_t epoch, uint64_t now, AuditGaps& gaps) {
+absl::StatusOr<std::vector<AuditCore>> ReadAllCores(int map, uint64_t epoch, uint64_t now,
+                                                    AuditGaps& gaps) {
   bpf_map_info info = {};
   uint32_t size = sizeof(info);
   if (bpf_map_get_info_by_fd(map, &info, &size)) return MapError("cores");
@@ -68,27 +75,29 @@ absl::StatusOr<std::vector<AuditCore>> ReadAllCores(int map, uint64_t epoch, uin
 
 std::vector<AuditThread> ReadThreads(int map, uint64_t epoch, uint64_t now) {
   std::vector<AuditThread> threads;
-  ForEachEntry<audit_thread_key, audit_thread>(map, true, [&](const audit_thread_key& key, audit_thread& thread) {
-    audit_thread_read(&thread, epoch, now);
-    if (thread.exited && thread.stints == 0) return;
-    AuditThread& out = threads.emplace_back();
-    out.tid = key.tid;
-    out.tgid = thread.tgid;
-    out.vm = thread.vm;
-    out.kind = static_cast<audit_kind>(thread.kind);
-    out.enrolled = thread.enrolled;
-    out.exited = thread.exited;
-    out.comm = CommOf(thread.comm);
-    out.cpu = CpuId(static_cast<int>(thread.cpu));
-    out.stints = thread.stints;
-    out.run = Duration(thread.run_ns);
-    out.exposure = Duration(thread.exposure_ns);
-    out.early_exposure = Duration(thread.early_ns);
-    out.first_seen = TimeOf(thread.first_seen);
-    if (thread.first_enrolled) out.first_enrolled = TimeOf(thread.first_enrolled);
+  ForEachEntry<audit_thread_key, audit_thread>(
+      map, true, [&](const audit_thread_key& key, audit_thread& thread) {
+        audit_thread_read(&thread, epoch, now);
+        if (thread.exited && thread.stints == 0) return;
+        AuditThread& out = threads.emplace_back();
+        out.tid = key.tid;
+        out.tgid = thread.tgid;
+        out.vm = thread.vm;
+        out.kind = static_cast<audit_kind>(thread.kind);
+        out.enrolled = thread.enrolled;
+        out.exited = thread.exited;
+        out.comm = CommOf(thread.comm);
+        out.cpu = CpuId(static_cast<int>(thread.cpu));
+        out.stints = thread.stints;
+        out.run = Duration(thread.run_ns);
+        out.exposure = Duration(thread.exposure_ns);
+        out.early_exposure = Duration(thread.early_ns);
+        out.first_seen = TimeOf(thread.first_seen);
+        if (thread.first_enrolled) out.first_enrolled = TimeOf(thread.first_enrolled);
+      });
+  std::sort(threads.begin(), threads.end(), [](const AuditThread& a, const AuditThread& b) {
+    return std::tie(a.vm, a.tid) < std::tie(b.vm, b.tid);
   });
-  std::sort(threads.begin(), threads.end(),
-            [](const AuditThread& a, const AuditThread& b) { return std::tie(a.vm, a.tid) < std::tie(b.vm, b.tid); });
   return threads;
 }
 
@@ -99,12 +108,14 @@ std::vector<AuditVm> CollectVms(int processes, const std::vector<AuditThread>& t
     AuditVm& vm = vms[id];
     vm.id = id;
     if (vm.name.empty()) vm.name = name;
-    if (std::find(vm.tgids.begin(), vm.tgids.end(), tgid) == vm.tgids.end()) vm.tgids.push_back(tgid);
+    if (std::find(vm.tgids.begin(), vm.tgids.end(), tgid) == vm.tgids.end())
+      vm.tgids.push_back(tgid);
     return vm;
   };
-  ForEachEntry<uint32_t, audit_process>(processes, false, [&](uint32_t tgid, const audit_process& process) {
-    add(process.vm, tgid, CommOf(process.name));
-  });
+  ForEachEntry<uint32_t, audit_process>(processes, false,
+                                        [&](uint32_t tgid, const audit_process& process) {
+                                          add(process.vm, tgid, CommOf(process.name));
+                                        });
   for (const AuditThread& thread : threads) {
     AuditVm& vm = add(thread.vm, thread.tgid, thread.comm);
     (thread.kind == AUDIT_VCPU ? vm.vcpu_run : vm.helper_run) += thread.run;
@@ -132,14 +143,16 @@ absl::StatusOr<uint64_t> MissedByProgramOf(int link) {
 absl::Status ReadFaults(const AuditObjects& objects, AuditGaps& gaps) {
   std::vector<audit_faults> per_cpu(std::max(libbpf_num_possible_cpus(), 1));
   const uint32_t zero = 0;
-  if (bpf_map_lookup_elem(objects[AuditObjects::kFaults], &zero, per_cpu.data())) return MapError("faults");
+  if (bpf_map_lookup_elem(objects[AuditObjects::kFaults], &zero, per_cpu.data()))
+    return MapError("faults");
   for (const audit_faults& faults : per_cpu) {
     gaps.unmapped_switches += faults.unmapped_switches;
     gaps.lost_threads += faults.lost_threads;
     gaps.lost_processes += faults.lost_processes;
   }
   for (int link = AuditObjects::kFirstLink; link < AuditObjects::kCount; ++link) {
-    absl::StatusOr<uint64_t> missed = MissedByProgramOf(objects[static_cast<AuditObjects::Id>(link)]);
+    absl::StatusOr<uint64_t> missed =
+        MissedByProgramOf(objects[static_cast<AuditObjects::Id>(link)]);
     if (!missed.ok()) return missed.status();
     gaps.missed_probes += *missed;
   }
@@ -153,12 +166,13 @@ absl::StatusOr<AuditReport> ReadAuditReport(const AuditObjects& objects) {
   uint64_t epoch = 0;
   const uint32_t zero = 0;
   if (bpf_map_lookup_elem(objects[AuditObjects::kEpoch], &zero, &epoch)) return MapError("epoch");
-  // One time for all, before any copy is taken: what a copy holds is then true at that time, or it has been brought up to a later
-  // switch of its own.
+  // One time for all, before any copy is taken: what a copy holds is then true at that time, or it
+  // has been brought up to a later switch of its own.
   const uint64_t now = AuditNow();
   report.epoch = TimeOf(epoch);
   report.observed = Duration(now > epoch ? now - epoch : 0);
-  absl::StatusOr<std::vector<AuditCore>> cores = ReadAllCores(objects[AuditObjects::kCores], epoch, now, report.gaps);
+  absl::StatusOr<std::vector<AuditCore>> cores =
+      ReadAllCores(objects[AuditObjects::kCores], epoch, now, report.gaps);
   if (!cores.ok()) return cores.status();
   report.cores = *std::move(cores);
   for (const AuditCore& core : report.cores) report.total += core;

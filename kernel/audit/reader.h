@@ -21,8 +21,8 @@ inline uint64_t AuditNow() {
   return now.tv_sec * UINT64_C(1'000'000'000) + now.tv_nsec;
 }
 
-// Calls f(key, value) for each entry of a hash map that has a spin lock if `locked`. The entry is a consistent copy; entries that
-// come or go meanwhile may or may not be seen.
+// Calls f(key, value) for each entry of a hash map that has a spin lock if `locked`. The entry is a
+// consistent copy; entries that come or go meanwhile may or may not be seen.
 template <typename Key, typename Value, typename F>
 void ForEachEntry(int map, bool locked, F&& f) {
   Key key;

@@ -25,12 +25,18 @@ AuditCore& AuditCore::operator+=(const AuditCore& other) {
 
 absl::string_view AuditKindName(audit_kind kind) {
   switch (kind) {
-    case AUDIT_UNKNOWN: return "unknown";
-    case AUDIT_IDLE: return "idle";
-    case AUDIT_KTHREAD: return "kthread";
-    case AUDIT_HOST: return "host";
-    case AUDIT_HELPER: return "helper";
-    case AUDIT_VCPU: return "vcpu";
+    case AUDIT_UNKNOWN:
+      return "unknown";
+    case AUDIT_IDLE:
+      return "idle";
+    case AUDIT_KTHREAD:
+      return "kthread";
+    case AUDIT_HOST:
+      return "host";
+    case AUDIT_HELPER:
+      return "helper";
+    case AUDIT_VCPU:
+      return "vcpu";
   }
   return "unknown";
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the auditor measured, as plain values. Times are ns of CLOCK_MONOTONIC; all figures are of one measuring epoch, unless
-// said otherwise. Values may be copied and used from any thread.
+// What the auditor measured, as plain values. Times are ns of CLOCK_MONOTONIC; all figures are of
+// one measuring epoch, unless said otherwise. Values may be copied and used from any thread.
 #ifndef CORRAL_KERNEL_AUDIT_REPORT_H_
 #define CORRAL_KERNEL_AUDIT_REPORT_H_
 
@@ -41,12 +41,14 @@ struct AuditSpan {
   AuditSpan& operator+=(const AuditSpan& other);
 };
 
-// One core, or the sum of several. With n siblings, a ns in which several pairs fulfil a condition counts once.
+// One core, or the sum of several. With n siblings, a ns in which several pairs fulfil a condition
+// counts once.
 struct AuditCore {
   std::vector<CpuId> cpus;
   std::array<AuditSpan, AUDIT_STATES> spans;
   uint64_t switches = 0;  // vCPU stints that began after another VM's vCPU on the same core
-  // Events that a sibling overtook between reading its clock and taking the core's lock: expected, rare and some 100 ns each.
+  // Events that a sibling overtook between reading its clock and taking the core's lock: expected,
+  // rare and some 100 ns each.
   uint64_t negative_intervals = 0;
   Duration negative_time{};
   uint64_t missed_switches = 0;  // see AuditGaps
@@ -82,18 +84,20 @@ struct AuditVm {
   Duration exposure{};
 };
 
-// What would make the figures wrong. All must be 0 or empty. But for missed_switches, which are of the epoch, counted since the
-// auditor was loaded.
+// What would make the figures wrong. All must be 0 or empty. But for missed_switches, which are of
+// the epoch, counted since the auditor was loaded.
 struct AuditGaps {
-  uint64_t missed_probes = 0;      // events for which the kernel did not run the program
-  uint64_t missed_switches = 0;    // switches that the kernel did not report at all, as the next one on that CPU shows
+  uint64_t missed_probes = 0;  // events for which the kernel did not run the program
+  uint64_t missed_switches =
+      0;  // switches that the kernel did not report at all, as the next one on that CPU shows
   uint64_t unmapped_switches = 0;  // on CPUs that came online after the auditor
   uint64_t lost_threads = 0;       // stints missing from `threads`; cores have them
   uint64_t lost_processes = 0;     // VM processes that were not taken for one
   std::vector<CpuId> unseen_cpus;  // no task switch yet, so what they run is unknown
 
   bool Any() const {
-    return missed_probes || missed_switches || unmapped_switches || lost_threads || lost_processes || !unseen_cpus.empty();
+    return missed_probes || missed_switches || unmapped_switches || lost_threads ||
+           lost_processes || !unseen_cpus.empty();
   }
 };
 

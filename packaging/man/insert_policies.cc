@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A filter: copies stdin to stdout, and for the line "@POLICIES@" the policies and their options in mdoc, from their own tables.
+// A filter: copies stdin to stdout, and for the line "@POLICIES@" the policies and their options in
+// mdoc, from their own tables.
 #include <iostream>
 #include <string>
 
@@ -33,10 +34,13 @@ std::string Kind(const OptionSpec& option) {
 }
 
 void Print(const OptionSpec& option) {
-  const std::string bounds = absl::StrCat(option.min.empty() ? "" : " from ", option.min, option.max.empty() ? "" : " to ", option.max);
+  const std::string bounds = absl::StrCat(option.min.empty() ? "" : " from ", option.min,
+                                          option.max.empty() ? "" : " to ", option.max);
   std::cout << ".It Cm " << Escaped(option.name) << "\n"
             << Escaped(option.help) << "\n"
-            << Escaped(absl::StrCat("It is ", Kind(option), bounds, "; the default is ", option.default_value, ".")) << "\n";
+            << Escaped(absl::StrCat("It is ", Kind(option), bounds, "; the default is ",
+                                    option.default_value, "."))
+            << "\n";
 }
 
 void Print(const PolicyInfo& policy) {

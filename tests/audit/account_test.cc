@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The auditor's arithmetic against a brute-force timeline: random stints on 1 to 8 siblings, one tick at a time.
+// The auditor's arithmetic against a brute-force timeline: random stints on 1 to 8 siblings, one
+// tick at a time.
 #include "kernel/audit/account.h"
 
 #include <gtest/gtest.h>
@@ -23,15 +24,21 @@ audit_slot Slot(audit_kind kind, uint32_t vm = 0, bool enrolled = false) {
 
 audit_slot RandomSlot(std::mt19937& random) {
   switch (random() % 6) {
-    case 0: return Slot(AUDIT_IDLE);
-    case 1: return Slot(AUDIT_KTHREAD);
-    case 2: return Slot(AUDIT_HOST);
-    case 3: return Slot(AUDIT_HELPER, 1 + random() % 3, random() % 2);
-    default: return Slot(AUDIT_VCPU, 1 + random() % 3, random() % 2);
+    case 0:
+      return Slot(AUDIT_IDLE);
+    case 1:
+      return Slot(AUDIT_KTHREAD);
+    case 2:
+      return Slot(AUDIT_HOST);
+    case 3:
+      return Slot(AUDIT_HELPER, 1 + random() % 3, random() % 2);
+    default:
+      return Slot(AUDIT_VCPU, 1 + random() % 3, random() % 2);
   }
 }
 
-// The conditions, written down once more in another way: by asking for each whether any two siblings are so.
+// The conditions, written down once more in another way: by asking for each whether any two
+// siblings are so.
 std::array<bool, AUDIT_STATES> Conditions(const std::vector<audit_slot>& slots) {
   std::array<bool, AUDIT_STATES> holds = {};
   for (size_t i = 0; i < slots.size(); ++i) {
@@ -113,7 +120,8 @@ TEST_P(AccountTest, AgreesWithTimeline) {
       truth_.Restart();
       epoch = announced;
     }
-    // Not at the very instant of a reset: whether what ends just then counts as once for 0 ns is of no interest.
+    // Not at the very instant of a reset: whether what ends just then counts as once for 0 ns is of
+    // no interest.
     if (random_() % 11 == 0 && announced < now) ExpectRead(announced, now);
     if (random_() % 7 == 0 && announced != now) Switch(announced, now);
     truth_.Tick(Conditions(slots_));
@@ -132,7 +140,8 @@ std::unique_ptr<audit_core> TwoSiblings() {
 
 TEST(Account, NamesThePairOfTheLongestOverlap) {
   const auto core = TwoSiblings();
-  const audit_slot idle = Slot(AUDIT_IDLE), a = Slot(AUDIT_VCPU, 1, true), b = Slot(AUDIT_VCPU, 2, true), c = Slot(AUDIT_VCPU, 3, true);
+  const audit_slot idle = Slot(AUDIT_IDLE), a = Slot(AUDIT_VCPU, 1, true),
+                   b = Slot(AUDIT_VCPU, 2, true), c = Slot(AUDIT_VCPU, 3, true);
   audit_core_switch(core.get(), 0, 0, &a, 0, 100);
   audit_core_switch(core.get(), 1, 0, &b, 0, 200);
   audit_core_switch(core.get(), 1, 0, &idle, 0, 250);
@@ -154,7 +163,8 @@ TEST(Account, NamesThePairAmongManySiblings) {
   const auto core = std::make_unique<audit_core>();
   core->siblings = 8;
   for (uint32_t i = 0; i < 8; ++i) core->cpu[i] = i;
-  const audit_slot helper = Slot(AUDIT_HELPER, 3), a = Slot(AUDIT_VCPU, 1), b = Slot(AUDIT_VCPU, 2), idle = Slot(AUDIT_IDLE);
+  const audit_slot helper = Slot(AUDIT_HELPER, 3), a = Slot(AUDIT_VCPU, 1), b = Slot(AUDIT_VCPU, 2),
+                   idle = Slot(AUDIT_IDLE);
   audit_core_switch(core.get(), 6, 0, &helper, 0, 100);
   audit_core_switch(core.get(), 7, 0, &a, 0, 150);
   audit_core_switch(core.get(), 2, 0, &b, 0, 200);

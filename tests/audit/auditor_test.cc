@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The auditor against threads that overlap for a known time. The truth comes from the threads themselves (spinner.h), the
-// tolerance is 1%; where nothing overlaps, the figure is exactly 0.
+// The auditor against threads that overlap for a known time. The truth comes from the threads
+// themselves (spinner.h), the tolerance is 1%; where nothing overlaps, the figure is exactly 0.
 #include "kernel/audit/auditor.h"
 
 #include <gtest/gtest.h>
@@ -25,18 +25,21 @@ constexpr int kOther = 0;
 constexpr int kFifo = 1;
 constexpr int kExt = 7;
 
-// A kernel that does not report all its task switches is no measure of the auditor, which says so. The test host's must.
-#define CORRAL_NEEDS_ALL_SWITCHES(report)                                                                        \
-  ASSERT_TRUE((report).gaps.missed_switches == 0 || !machine_.is_test_host);                                     \
-  if ((report).gaps.missed_switches > 0) {                                                                       \
-    GTEST_SKIP() << "this kernel hid " << (report).gaps.missed_switches << " task switches during the test"; \
+// A kernel that does not report all its task switches is no measure of the auditor, which says so.
+// The test host's must.
+#define CORRAL_NEEDS_ALL_SWITCHES(report)                                    \
+  ASSERT_TRUE((report).gaps.missed_switches == 0 || !machine_.is_test_host); \
+  if ((report).gaps.missed_switches > 0) {                                   \
+    GTEST_SKIP() << "this kernel hid " << (report).gaps.missed_switches      \
+                 << " task switches during the test";                        \
   }
 
 class AuditorTest : public testing::Test {
  protected:
   void SetUp() override {
     if (!machine_.obstacle.empty()) GTEST_SKIP() << machine_.obstacle;
-    // Above the spinners, so that what the test does in between happens at its time. Spinners begin as ordinary tasks.
+    // Above the spinners, so that what the test does in between happens at its time. Spinners begin
+    // as ordinary tasks.
     const sched_param above = {.sched_priority = 60};
     ASSERT_EQ(sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &above), 0);
   }
@@ -47,7 +50,8 @@ class AuditorTest : public testing::Test {
 
   Auditor MustLoad(AuditorOptions options = {}) {
     if (options.cores.empty()) options.cores = machine_.cores;
-    // The machine may run real ones, the test host for instance; they are no concern of these tests.
+    // The machine may run real ones, the test host for instance; they are no concern of these
+    // tests.
     options.exec_names = {"qemu-system-test"};
     absl::StatusOr<Auditor> auditor = Auditor::Load(options);
     if (!auditor.ok()) throw std::runtime_error(std::string(auditor.status().message()));
@@ -67,7 +71,8 @@ class AuditorTest : public testing::Test {
   }
 
   // Spins on `cpu` from `from` to `to`, parts of the machine's spin time, from base_ on.
-  SpinPlan Plan(int cpu, double from, double to, const char* name = "spin", int policy = kFifo) const {
+  SpinPlan Plan(int cpu, double from, double to, const char* name = "spin",
+                int policy = kFifo) const {
     SpinPlan plan;
     std::snprintf(plan.name, sizeof(plan.name), "%s", name);
     plan.cpu = cpu;
@@ -76,7 +81,9 @@ class AuditorTest : public testing::Test {
     plan.end = At(to);
     return plan;
   }
-  int64_t At(double part) const { return base_ + static_cast<int64_t>(part * static_cast<double>(machine_.spin.count())); }
+  int64_t At(double part) const {
+    return base_ + static_cast<int64_t>(part * static_cast<double>(machine_.spin.count()));
+  }
   // Lets what was started go to sleep, begins an epoch, and waits for the end of the spinning.
   void Measure(Auditor& auditor) {
     SleepUntil(base_ - kLead / 2);
@@ -91,11 +98,13 @@ class AuditorTest : public testing::Test {
   int64_t base_ = 0;
 };
 
-void ExpectWithinOnePercent(Duration measured, Duration at_least, Duration at_most, const char* what) {
-  std::printf("%-24s truth %.6f to %.6f s, measured %.6f s\n", what, at_least.count() / 1e9, at_most.count() / 1e9,
-              measured.count() / 1e9);
+void ExpectWithinOnePercent(Duration measured, Duration at_least, Duration at_most,
+                            const char* what) {
+  std::printf("%-24s truth %.6f to %.6f s, measured %.6f s\n", what, at_least.count() / 1e9,
+              at_most.count() / 1e9, measured.count() / 1e9);
   EXPECT_GT(at_least.count(), 0) << what;
-  EXPECT_LT(at_most, at_least * 11 / 10) << what << ": the machine is too disturbed to know the truth";
+  EXPECT_LT(at_most, at_least * 11 / 10)
+      << what << ": the machine is too disturbed to know the truth";
   EXPECT_GE(measured, at_least - at_least / 100) << what;
   EXPECT_LE(measured, at_most + at_most / 100) << what;
 }
@@ -110,8 +119,9 @@ Interval Observed(const AuditReport& report) {
 }
 
 const AuditThread* FindThread(const AuditReport& report, const std::string& comm, pid_t tgid) {
-  const auto found = std::find_if(report.threads.begin(), report.threads.end(),
-                                  [&](const AuditThread& thread) { return thread.comm == comm && thread.tgid == tgid; });
+  const auto found = std::find_if(
+      report.threads.begin(), report.threads.end(),
+      [&](const AuditThread& thread) { return thread.comm == comm && thread.tgid == tgid; });
   return found == report.threads.end() ? nullptr : &*found;
 }
 
@@ -194,7 +204,8 @@ TEST_F(AuditorTest, OneAfterTheOtherIsNoOverlap) {
   const AuditReport report = MustRead(auditor);
   CORRAL_NEEDS_ALL_SWITCHES(report);
   EXPECT_EQ(report.total[AUDIT_CROSS_VM].time.count(), 0);
-  // From one to the other, and perhaps before from whatever thread of the other's ran here last before the epoch.
+  // From one to the other, and perhaps before from whatever thread of the other's ran here last
+  // before the epoch.
   EXPECT_GE(report.total.switches, 1u);
   EXPECT_LE(report.total.switches, 2u);
 }
@@ -218,7 +229,8 @@ TEST_F(AuditorTest, OtherCoresDoNotMatter) {
   CORRAL_NEEDS_ALL_SWITCHES(report);
   EXPECT_EQ(report.total[AUDIT_CROSS_VM].time.count(), 0);
   const Presence ran_a = a.Finish()[0], ran_b = b.Finish()[0];
-  ExpectWithinOnePercent(report.total[AUDIT_BUSY].time, Length(ran_a.certain) + Length(ran_b.certain),
+  ExpectWithinOnePercent(report.total[AUDIT_BUSY].time,
+                         Length(ran_a.certain) + Length(ran_b.certain),
                          Length(ran_a.possible) + Length(ran_b.possible), "core time");
 }
 
@@ -227,14 +239,18 @@ TEST_F(AuditorTest, TellsHelpersFromVcpus) {
   Auditor auditor = MustLoad();
   Begin();
   a.Start({Plan(machine_.first, 0, 0.5, "CPU 0/KVM"), Plan(machine_.first, 0.55, 1, "worker")});
-  b.Start({Plan(machine_.sibling, 0, 0.25, "CPU 11/TCG"), Plan(machine_.sibling, 0.3, 1, "IO mon_iothread")});
+  b.Start({Plan(machine_.sibling, 0, 0.25, "CPU 11/TCG"),
+           Plan(machine_.sibling, 0.3, 1, "IO mon_iothread")});
   Measure(auditor);
   const AuditReport report = MustRead(auditor);
   CORRAL_NEEDS_ALL_SWITCHES(report);
   const std::vector<Presence> ran_a = a.Finish(), ran_b = b.Finish();
-  ExpectWithinOnePercent(report.total[AUDIT_VCPU_VCPU].time, Intersect(ran_a[0], ran_b[0]), "vCPU, vCPU");
-  ExpectWithinOnePercent(report.total[AUDIT_VCPU_HELPER].time, Intersect(ran_a[0], ran_b[1]), "vCPU, helper");
-  ExpectWithinOnePercent(report.total[AUDIT_HELPER_HELPER].time, Intersect(ran_a[1], ran_b[1]), "helper, helper");
+  ExpectWithinOnePercent(report.total[AUDIT_VCPU_VCPU].time, Intersect(ran_a[0], ran_b[0]),
+                         "vCPU, vCPU");
+  ExpectWithinOnePercent(report.total[AUDIT_VCPU_HELPER].time, Intersect(ran_a[0], ran_b[1]),
+                         "vCPU, helper");
+  ExpectWithinOnePercent(report.total[AUDIT_HELPER_HELPER].time, Intersect(ran_a[1], ran_b[1]),
+                         "helper, helper");
 }
 
 TEST_F(AuditorTest, CountsAVcpuBesideTheHost) {
@@ -249,7 +265,8 @@ TEST_F(AuditorTest, CountsAVcpuBesideTheHost) {
   CORRAL_NEEDS_ALL_SWITCHES(report);
   const Duration truth = Length(Intersect(a.Finish()[0], host.Finish()[0]).certain);
   EXPECT_EQ(report.total[AUDIT_CROSS_VM].time.count(), 0);
-  // Other host tasks may run on the sibling as well, while nothing else does: so at least the truth.
+  // Other host tasks may run on the sibling as well, while nothing else does: so at least the
+  // truth.
   EXPECT_GE(report.total[AUDIT_BESIDE_HOST].time, truth * 99 / 100);
   const Duration idle = report.total[AUDIT_FORCED_IDLE].time;
   EXPECT_LE(report.total[AUDIT_BESIDE_HOST].time + idle, report.total[AUDIT_BUSY].time);
@@ -268,7 +285,8 @@ TEST_F(AuditorTest, ResetBeginsInTheMiddleOfAnOverlap) {
   const AuditReport report = MustRead(auditor);
   CORRAL_NEEDS_ALL_SWITCHES(report);
   const Presence both = Intersect(a.Finish()[0], b.Finish()[0]);
-  ExpectWithinOnePercent(report.total[AUDIT_VCPU_VCPU].time, Intersect(both, Observed(report)), "since the reset");
+  ExpectWithinOnePercent(report.total[AUDIT_VCPU_VCPU].time, Intersect(both, Observed(report)),
+                         "since the reset");
 }
 
 TEST_F(AuditorTest, ReadingDisturbsNothing) {
@@ -291,7 +309,8 @@ TEST_F(AuditorTest, ReadingDisturbsNothing) {
   SleepUntil(At(1) + kLead / 10);
   const AuditReport report = MustRead(auditor);
   CORRAL_NEEDS_ALL_SWITCHES(report);
-  ExpectWithinOnePercent(report.total[AUDIT_VCPU_VCPU].time, Intersect(a.Finish()[0], b.Finish()[0]), "read meanwhile");
+  ExpectWithinOnePercent(report.total[AUDIT_VCPU_VCPU].time,
+                         Intersect(a.Finish()[0], b.Finish()[0]), "read meanwhile");
 }
 
 TEST_F(AuditorTest, AnOverlapEndsWithTheProcess) {
@@ -309,8 +328,8 @@ TEST_F(AuditorTest, AnOverlapEndsWithTheProcess) {
   CORRAL_NEEDS_ALL_SWITCHES(report);
   // How long the exit itself takes, the process cannot tell any more.
   const Presence both = Intersect(a.Finish()[0], b.Finish()[0]);
-  ExpectWithinOnePercent(report.total[AUDIT_VCPU_VCPU].time, Length(both.certain), Length(both.possible) + machine_.spin / 50,
-                         "until exit");
+  ExpectWithinOnePercent(report.total[AUDIT_VCPU_VCPU].time, Length(both.certain),
+                         Length(both.possible) + machine_.spin / 50, "until exit");
   const AuditThread* thread = FindThread(report, "spin", pid);
   ASSERT_NE(thread, nullptr);
   EXPECT_TRUE(thread->exited);
@@ -322,7 +341,8 @@ TEST_F(AuditorTest, RecognisesQemuFromItsFirstInstruction) {
   MustDeclare(auditor, {a.pid()});
   Begin();
   a.Start({Plan(machine_.first, 0, 1)});
-  // It sleeps until 0.25, executes, and spins at once: nothing makes a switch between exec and the first instruction.
+  // It sleeps until 0.25, executes, and spins at once: nothing makes a switch between exec and the
+  // first instruction.
   b.Start({Plan(machine_.sibling, 0.25, 1)});
   Measure(auditor);
   const AuditReport report = MustRead(auditor);
@@ -330,8 +350,10 @@ TEST_F(AuditorTest, RecognisesQemuFromItsFirstInstruction) {
   const Presence ran_a = a.Finish()[0], ran_b = b.Finish()[0];
   const Presence both = Intersect(ran_a, ran_b);
   const Duration overlap = report.total[AUDIT_VCPU_HELPER].time;
-  std::printf("from the first reading of the clock %.6f s, from exec %.6f s, from before it %.6f s\n",
-              Length(both.certain).count() / 1e9, overlap.count() / 1e9, Length(both.possible).count() / 1e9);
+  std::printf(
+      "from the first reading of the clock %.6f s, from exec %.6f s, from before it %.6f s\n",
+      Length(both.certain).count() / 1e9, overlap.count() / 1e9,
+      Length(both.possible).count() / 1e9);
   EXPECT_GT(Length(both.certain), machine_.spin / 4);
   EXPECT_GE(overlap, Length(both.certain));
   EXPECT_LE(overlap, Length(both.possible) + machine_.spin / 100);
@@ -344,8 +366,8 @@ TEST_F(AuditorTest, RecognisesQemuFromItsFirstInstruction) {
 TEST_F(AuditorTest, FindsMachinesThatRanBefore) {
   Spinner a(How::kExec), b(How::kExec);
   Begin();
-  // Real-time threads, which never switch: only a visit to their CPUs can reveal them. With them on all CPUs, though, the
-  // kernel would not get around to attaching the probes.
+  // Real-time threads, which never switch: only a visit to their CPUs can reveal them. With them on
+  // all CPUs, though, the kernel would not get around to attaching the probes.
   const int policy = machine_.elsewhere >= 0 ? kFifo : kOther;
   a.Start({Plan(machine_.first, 0, 30, "CPU 0/KVM", policy)});
   b.Start({Plan(machine_.sibling, 0, 30, "CPU 0/KVM", policy)});
@@ -357,7 +379,8 @@ TEST_F(AuditorTest, FindsMachinesThatRanBefore) {
   const Presence both = Intersect(a.Finish()[0], b.Finish()[0]);
   // A hidden switch shows at the next one on that CPU, so here only now.
   CORRAL_NEEDS_ALL_SWITCHES(MustRead(auditor));
-  ExpectWithinOnePercent(report.total[AUDIT_VCPU_VCPU].time, Intersect(both, Observed(report)), "found by the scan");
+  ExpectWithinOnePercent(report.total[AUDIT_VCPU_VCPU].time, Intersect(both, Observed(report)),
+                         "found by the scan");
 }
 
 TEST_F(AuditorTest, ADaemonizedMachineIsStillOne) {
@@ -369,7 +392,8 @@ TEST_F(AuditorTest, ADaemonizedMachineIsStillOne) {
   Measure(auditor);
   const AuditReport report = MustRead(auditor);
   CORRAL_NEEDS_ALL_SWITCHES(report);
-  ExpectWithinOnePercent(report.total[AUDIT_VCPU_VCPU].time, Intersect(a.Finish()[0], b.Finish()[0]), "daemonized");
+  ExpectWithinOnePercent(report.total[AUDIT_VCPU_VCPU].time,
+                         Intersect(a.Finish()[0], b.Finish()[0]), "daemonized");
 }
 
 TEST_F(AuditorTest, MergedMachinesAreOne) {
@@ -395,14 +419,17 @@ TEST_F(AuditorTest, EnrolledOverlapsAreABreach) {
   MustDeclare(auditor, {a.pid(), b.pid()});
   Begin();
   a.Start({Plan(machine_.first, 0, 1, "spin", kExt)});
-  b.Start({Plan(machine_.sibling, 0, 0.5, "enrolled", kExt), Plan(machine_.sibling, 0.55, 1, "plain", kFifo)});
+  b.Start({Plan(machine_.sibling, 0, 0.5, "enrolled", kExt),
+           Plan(machine_.sibling, 0.55, 1, "plain", kFifo)});
   Measure(auditor);
   const AuditReport report = MustRead(auditor);
   CORRAL_NEEDS_ALL_SWITCHES(report);
   const Presence ran_a = a.Finish()[0];
   const std::vector<Presence> ran_b = b.Finish();
-  ExpectWithinOnePercent(report.total[AUDIT_VCPU_ENFORCED].time, Intersect(ran_a, ran_b[0]), "enforced");
-  ExpectWithinOnePercent(report.total[AUDIT_VCPU_EXPOSED].time, Intersect(ran_a, ran_b[1]), "exposed");
+  ExpectWithinOnePercent(report.total[AUDIT_VCPU_ENFORCED].time, Intersect(ran_a, ran_b[0]),
+                         "enforced");
+  ExpectWithinOnePercent(report.total[AUDIT_VCPU_EXPOSED].time, Intersect(ran_a, ran_b[1]),
+                         "exposed");
   const AuditThread* enrolled = FindThread(report, "enrolled", b.pid());
   const AuditThread* plain = FindThread(report, "plain", b.pid());
   ASSERT_TRUE(enrolled && plain);
@@ -411,11 +438,13 @@ TEST_F(AuditorTest, EnrolledOverlapsAreABreach) {
   EXPECT_EQ(plain->exposure, plain->run);
 }
 
-// A BPF file system of our own, so that nothing stays behind however the test ends, and no operator's auditor is in the way.
+// A BPF file system of our own, so that nothing stays behind however the test ends, and no
+// operator's auditor is in the way.
 class PrivateBpffs {
  public:
   PrivateBpffs() {
-    if (!mkdtemp(root_) || mount("bpf", root_, "bpf", 0, nullptr)) throw std::runtime_error("cannot mount a BPF file system");
+    if (!mkdtemp(root_) || mount("bpf", root_, "bpf", 0, nullptr))
+      throw std::runtime_error("cannot mount a BPF file system");
   }
   ~PrivateBpffs() {
     umount2(root_, MNT_DETACH);
@@ -469,13 +498,15 @@ TEST_F(AuditorTest, AFullThreadTableIsReportedAndCoresStillCount) {
   const absl::StatusOr<AuditReport> report = auditor.Read();
   ASSERT_TRUE(report.ok());
   EXPECT_GT(report->gaps.lost_threads, 0u);
-  ExpectWithinOnePercent(report->total[AUDIT_VCPU_VCPU].time, Intersect(a.Finish()[0], b.Finish()[0]), "table full");
+  ExpectWithinOnePercent(report->total[AUDIT_VCPU_VCPU].time,
+                         Intersect(a.Finish()[0], b.Finish()[0]), "table full");
 }
 
 TEST_F(AuditorTest, RefusesWhatMakesNoSense) {
   EXPECT_TRUE(absl::IsInvalidArgument(Auditor::Load({.exec_names = {"/usr/bin/qemu"}}).status()));
   EXPECT_TRUE(absl::IsInvalidArgument(Auditor::Load({.cores = {CpuSet{0}, CpuSet{0}}}).status()));
-  EXPECT_TRUE(absl::IsNotFound(Auditor::Load({.pids = {4194303}, .cores = machine_.cores}).status()));
+  EXPECT_TRUE(
+      absl::IsNotFound(Auditor::Load({.pids = {4194303}, .cores = machine_.cores}).status()));
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the machine's own scheduler does with two VMs that want all CPUs: the figure that Corral has to beat, and the proof that the
-// auditor does not simply always say 0.
+// What the machine's own scheduler does with two VMs that want all CPUs: the figure that Corral has
+// to beat, and the proof that the auditor does not simply always say 0.
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -35,12 +35,14 @@ TEST(LoadTest, TheDefaultSchedulerMixesMachines) {
   const AuditSpan& overlap = report->total[AUDIT_VCPU_VCPU];
   const double core_time = static_cast<double>(report->total[AUDIT_BUSY].time.count());
   const double percent = 100.0 * static_cast<double>(overlap.time.count()) / core_time;
-  std::printf("default scheduler: %.1f%% of %.2f s of core time, %llu overlaps, longest %.2f ms, %llu core switches, "
-              "%llu overtaken events (%lld ns)\n",
-              percent, core_time / 1e9, static_cast<unsigned long long>(overlap.count), overlap.longest.count() / 1e6,
-              static_cast<unsigned long long>(report->total.switches),
-              static_cast<unsigned long long>(report->total.negative_intervals),
-              static_cast<long long>(report->total.negative_time.count()));
+  std::printf(
+      "default scheduler: %.1f%% of %.2f s of core time, %llu overlaps, longest %.2f ms, %llu core "
+      "switches, "
+      "%llu overtaken events (%lld ns)\n",
+      percent, core_time / 1e9, static_cast<unsigned long long>(overlap.count),
+      overlap.longest.count() / 1e6, static_cast<unsigned long long>(report->total.switches),
+      static_cast<unsigned long long>(report->total.negative_intervals),
+      static_cast<long long>(report->total.negative_time.count()));
   EXPECT_GT(percent, 5.0);
   EXPECT_FALSE(report->gaps.Any());
 }

@@ -18,17 +18,22 @@ AuditReport SomeReport() {
   const AuditOnset onset{Time(milliseconds(7)),
                          {.vm = 4000, .tid = 4194303, .cpu = CpuId(126), .kind = AUDIT_VCPU},
                          {.vm = 4001, .tid = 4194302, .cpu = CpuId(127), .kind = AUDIT_VCPU}};
-  core.spans[AUDIT_BUSY] = {.time = milliseconds(987654), .count = 3, .longest = milliseconds(5000)};
-  core.spans[AUDIT_VCPU_ENFORCED] = {.time = milliseconds(123456), .count = 70000, .longest = milliseconds(31), .worst = onset};
-  core.spans[AUDIT_VCPU_EXPOSED] = {.time = milliseconds(2), .count = 1, .longest = milliseconds(2), .worst = onset};
-  core.spans[AUDIT_VCPU_VCPU] = {.time = milliseconds(123458), .count = 70001, .longest = milliseconds(31), .worst = onset};
+  core.spans[AUDIT_BUSY] = {
+      .time = milliseconds(987654), .count = 3, .longest = milliseconds(5000)};
+  core.spans[AUDIT_VCPU_ENFORCED] = {
+      .time = milliseconds(123456), .count = 70000, .longest = milliseconds(31), .worst = onset};
+  core.spans[AUDIT_VCPU_EXPOSED] = {
+      .time = milliseconds(2), .count = 1, .longest = milliseconds(2), .worst = onset};
+  core.spans[AUDIT_VCPU_VCPU] = {
+      .time = milliseconds(123458), .count = 70001, .longest = milliseconds(31), .worst = onset};
   core.switches = 12;
   AuditReport report;
   report.observed = milliseconds(1'000'000);
   report.cores = {core, core};
   report.total += core;
   report.total += core;
-  report.threads.push_back({.tid = 4194303, .tgid = 4194000, .vm = 4000, .kind = AUDIT_VCPU, .comm = "CPU 0/\xff"});
+  report.threads.push_back(
+      {.tid = 4194303, .tgid = 4194000, .vm = 4000, .kind = AUDIT_VCPU, .comm = "CPU 0/\xff"});
   report.vms.push_back({.id = 4000, .tgids = {4194000, 4194001}, .name = "qemu-system-x86"});
   return report;
 }
@@ -47,7 +52,8 @@ TEST(AuditJson, HoldsWhatItsSchemaSays) {
   EXPECT_EQ(totals["vcpu_vcpu"]["worst"]["newcomer"]["tid"], 4194303);
   EXPECT_EQ(totals["core_switches"], 24);
   EXPECT_EQ(totals["missed_probes"], 5);
-  for (const char* key : {"vcpu_helper_ns", "helper_helper_ns", "host_ns", "forced_idle_ns", "negative_intervals"}) {
+  for (const char* key :
+       {"vcpu_helper_ns", "helper_helper_ns", "host_ns", "forced_idle_ns", "negative_intervals"}) {
     EXPECT_TRUE(totals.contains(key)) << key;
   }
   EXPECT_EQ(json["observed_ns"], INT64_C(1000000000000));
@@ -60,7 +66,11 @@ TEST(AuditJson, HoldsWhatItsSchemaSays) {
 
 TEST(AuditText, FitsATerminalAndBeginsWithTheVerdict) {
   AuditReport report = SomeReport();
-  report.gaps = {.missed_probes = 1000000000000, .unmapped_switches = 1, .lost_threads = 2, .lost_processes = 3, .unseen_cpus = {CpuId(1)}};
+  report.gaps = {.missed_probes = 1000000000000,
+                 .unmapped_switches = 1,
+                 .lost_threads = 2,
+                 .lost_processes = 3,
+                 .unseen_cpus = {CpuId(1)}};
   const std::string text = AuditText(report);
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80u) << line;

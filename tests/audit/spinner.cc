@@ -29,7 +29,8 @@ namespace corral {
 
 constexpr size_t kMaxThreads = 8;
 constexpr size_t kMaxIntervals = 8192;
-// A jump of the clock that is worth asking about. Shorter absences go unnoticed; a test has few of them.
+// A jump of the clock that is worth asking about. Shorter absences go unnoticed; a test has few of
+// them.
 constexpr int64_t kJump = 20'000;
 constexpr char kProgram[] = "qemu-system-test";
 
@@ -120,7 +121,8 @@ void Place(const SpinPlan& plan) {
     if (sched_setaffinity(0, sizeof(set), &set)) Die("sched_setaffinity");
   }
   const sched_param param = {.sched_priority = plan.policy == SCHED_FIFO ? 50 : 0};
-  if (plan.policy != SCHED_OTHER && sched_setscheduler(0, plan.policy, &param)) Die("sched_setscheduler");
+  if (plan.policy != SCHED_OTHER && sched_setscheduler(0, plan.policy, &param))
+    Die("sched_setscheduler");
 }
 
 void RunThread(const SpinPlan& plan, std::atomic<uint32_t>& stop, RecordedRun& out) {
@@ -150,7 +152,8 @@ Results* Map(int memory) {
   const std::vector<SpinPlan> plans = ReceivePlans(socket);
   std::vector<std::thread> threads;
   for (size_t i = 0; i < plans.size(); ++i) {
-    threads.emplace_back(RunThread, plans[i], std::ref(results->stop), std::ref(results->thread[i]));
+    threads.emplace_back(RunThread, plans[i], std::ref(results->stop),
+                         std::ref(results->thread[i]));
   }
   char done;
   recv(socket, &done, 1, 0);  // the test has read the auditor's figures; now a wake-up does no harm
@@ -158,7 +161,8 @@ Results* Map(int memory) {
   _exit(0);
 }
 
-// The test program under a name that makes it a machine; the copy is small enough to be made each time.
+// The test program under a name that makes it a machine; the copy is small enough to be made each
+// time.
 std::string CopyOfThisProgram() {
   char dir[] = "/tmp/corral-spinner.XXXXXX";
   if (!mkdtemp(dir)) Die("mkdtemp");
@@ -213,7 +217,9 @@ Duration Length(const Intervals& intervals) {
   return Duration(sum);
 }
 
-Presence Intersect(const Presence& a, const Presence& b) { return {Intersect(a.certain, b.certain), Intersect(a.possible, b.possible)}; }
+Presence Intersect(const Presence& a, const Presence& b) {
+  return {Intersect(a.certain, b.certain), Intersect(a.possible, b.possible)};
+}
 
 Presence Intersect(const Presence& a, Interval b) { return Intersect(a, Presence{{b}, {b}}); }
 

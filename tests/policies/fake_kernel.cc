@@ -26,10 +26,7 @@ class FakeQueue final : public MessageQueue {
 };
 
 FakeKernel::FakeKernel(const Topology& topology, const Options& options)
-    : options_(options),
-      words_(options.slots),
-      affinities_(options.slots),
-      tasks_(options.slots) {
+    : options_(options), words_(options.slots), affinities_(options.slots), tasks_(options.slots) {
   info_.abi_version = GHOST_ABI_VERSION;
   info_.nr_slots = options.slots;
   info_.nr_cores = static_cast<uint32_t>(topology.nr_cores());
