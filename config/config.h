@@ -23,6 +23,13 @@ enum class Mode {
   kEnforce,
 };
 
+// What happens when the kernel puts the class out of charge; agent/daemon/class_recovery.h.
+enum class ClassLoss {
+  kRecover,
+  kPause,
+  kRelease,
+};
+
 struct EnclaveConfig {
   std::string name;
   std::optional<CpuSet> cpus;  // none: all that no other enclave has
@@ -36,6 +43,7 @@ struct EnclaveConfig {
 struct Config {
   std::string file;  // for messages
   Mode mode = Mode::kObserve;
+  ClassLoss class_loss = ClassLoss::kRecover;
   std::string libvirt_uri = "qemu:///system";
   std::string housekeeping;  // cpulist for the agents' threads; empty: each on its own core
   int housekeeping_line = 0;

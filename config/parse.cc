@@ -36,9 +36,10 @@ class Reader {
       Error(root, "this is not a corral.yaml; it begins with \"version: 1\"");
       return config;
     }
-    CheckKeys(root, {"version", "mode", "libvirt", "housekeeping", "enclaves"});
+    CheckKeys(root, {"version", "mode", "class_loss", "libvirt", "housekeeping", "enclaves"});
     ReadVersion(root);
     if (const YAML::Node node = root["mode"]) config.mode = ReadMode(node);
+    if (const YAML::Node node = root["class_loss"]) config.class_loss = ReadClassLoss(node);
     if (const YAML::Node node = root["libvirt"]) ReadLibvirt(node, config);
     if (const YAML::Node node = root["housekeeping"]) {
       if (const std::optional<CpuSet> cpus = ReadCpus(node, "housekeeping")) {
@@ -102,6 +103,16 @@ class Reader {
       Error(node, absl::StrCat("mode ", Quoted(*mode), " is not observe or enforce"));
     }
     return Mode::kObserve;
+  }
+
+  ClassLoss ReadClassLoss(const YAML::Node& node) {
+    const std::optional<std::string> loss = Text(node, "class_loss", "recover");
+    if (loss == "pause") return ClassLoss::kPause;
+    if (loss == "release") return ClassLoss::kRelease;
+    if (loss && *loss != "recover") {
+      Error(node, absl::StrCat("class_loss ", Quoted(*loss), " is not recover, pause or release"));
+    }
+    return ClassLoss::kRecover;
   }
 
   void ReadLibvirt(const YAML::Node& node, Config& config) {

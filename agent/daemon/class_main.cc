@@ -8,8 +8,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include "agent/runtime/topology.h"
-#include "kernel/bpf/class_loader.h"
+#include "agent/daemon/load_class.h"
 
 namespace {
 
@@ -19,12 +18,7 @@ int Fail(const absl::Status& status) {
 }
 
 int Start(const corral::ClassSizes& sizes) {
-  const absl::StatusOr<corral::Topology> topology = corral::Topology::FromHost();
-  if (!topology.ok()) return Fail(topology.status());
-  std::vector<corral::ClassCore> cores;
-  for (const corral::Core& core : topology->cores())
-    cores.push_back({.siblings = core.siblings, .node = core.node});
-  const absl::Status status = corral::LoadClass(cores, sizes);
+  const absl::Status status = corral::LoadClassHere(sizes);
   return status.ok() ? 0 : Fail(status);
 }
 

@@ -15,9 +15,12 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "agent/daemon/class_recovery.h"
 #include "agent/daemon/enclaves.h"
 #include "agent/daemon/vm_keeper.h"
 #include "agent/runtime/topology.h"
+#include "kernel/bpf/ring_queue.h"
 #include "policies/registry.h"
 #include "vmm-integration/libvirt_source.h"
 
@@ -27,6 +30,9 @@ namespace {
 constexpr Duration kPoll = std::chrono::milliseconds(100);
 // How long the first agents may take until the daemon says that it is ready without them.
 constexpr Duration kAgentsPatience = std::chrono::seconds(15);
+
+// How long a process that was stopped waits for its threads to be attached again.
+constexpr Duration kAttachPatience = std::chrono::seconds(20);
 
 int Milliseconds(Duration duration) {
   return static_cast<int>(duration / std::chrono::milliseconds(1));
@@ -187,10 +193,32 @@ void Daemon::Supervise() {
   }
 }
 
-void Daemon::Run(int signal_fd) {
+void Daemon::TakeOver(PausedVms paused) {
+  paused_ = std::move(paused);
+  give_up_at_ = MonotonicNow() + kAttachPatience;
+}
+
+// Whoever cannot be attached goes on as well, but not in silence.
+void Daemon::ResumePaused() {
+  if (paused_.empty()) return;
+  if (const size_t resumed = paused_.ResumeProtected().size(); resumed > 0)
+    log_(absl::StrCat("resumed ", resumed, " processes whose threads are in the class again"));
+  if (paused_.empty() || MonotonicNow() < give_up_at_ || config_.class_loss == ClassLoss::kPause)
+    return;
+  log_(absl::StrCat("UNPROTECTED: processes ", absl::StrJoin(paused_.ResumeAll(), ", "),
+                    " go on, though not all of their threads could be attached again"));
+}
+
+Daemon::End Daemon::Run(int signal_fd) {
   log_("ready");
   sd_notify(0, "READY=1");
   for (;;) {
+    if (kernel_ != nullptr && !kernel_->info().enabled) {
+      if (source_ != nullptr) source_->Stop();
+      const bool back = ClassRecovery(*kernel_, config_, log_).Run(paused_);
+      return back ? End::kBeginAnew : End::kClassLost;
+    }
+    ResumePaused();
     pollfd fds[] = {{.fd = signal_fd, .events = POLLIN},
                     {.fd = server_ != nullptr ? server_->fd() : -1, .events = POLLIN}};
     const int ready = poll(fds, 2, Milliseconds(kPoll));
@@ -212,6 +240,7 @@ void Daemon::Run(int signal_fd) {
   sd_notify(0, "STOPPING=1");
   if (source_ != nullptr) source_->Stop();
   log_("stopped; class, agents and VMs go on as they are");
+  return End::kSignal;
 }
 
 // Policies and their options are taken up; what would need another enclave or another mode is

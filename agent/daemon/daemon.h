@@ -17,6 +17,7 @@
 #include "agent/daemon/cgroup_keeper.h"
 #include "agent/daemon/control_socket.h"
 #include "agent/daemon/logger.h"
+#include "agent/daemon/paused_vms.h"
 #include "config/config.h"
 #include "kernel/bpf/bpf_control_kernel.h"
 #include "vmm-integration/vm_source.h"
@@ -37,8 +38,16 @@ class Daemon {
   // Reads the configuration, then makes it true. On an error nothing has been changed that was
   // there before.
   absl::Status Start();
+  enum class End {
+    kSignal,
+    kBeginAnew,  // the class was loaded again and knows nothing: exec, with paused() handed over
+    kClassLost,  // and could not be loaded again; what is to be done was logged
+  };
   // Until a signal that ends it comes through `signal_fd`, a signalfd; SIGHUP reloads.
-  void Run(int signal_fd);
+  End Run(int signal_fd);
+  // Processes that wait for their threads to be in the class again.
+  const PausedVms& paused() const { return paused_; }
+  void TakeOver(PausedVms paused);
 
  private:
   // One enclave of the configuration, at work.
@@ -57,6 +66,7 @@ class Daemon {
   absl::Status StartSource();
   void AwaitAgents();
   void Supervise();
+  void ResumePaused();
 
   absl::Status Reload();
   absl::Status SwitchPolicy(Enclave& enclave, const EnclaveConfig& wanted);
@@ -73,6 +83,8 @@ class Daemon {
   std::unique_ptr<ControlServer> server_;
   std::unique_ptr<BpfControlKernel> kernel_;
   std::vector<Enclave> enclaves_;
+  PausedVms paused_;
+  Time give_up_at_{};  // on attaching the threads of paused_
   std::unique_ptr<VmSink> sink_;
   std::unique_ptr<VmSource> source_;  // last: it calls the sink until it is gone
 };

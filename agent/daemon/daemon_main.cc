@@ -7,15 +7,21 @@
 // Stays in the foreground and logs to stderr. Stopping it leaves class, agents and VMs as they are;
 // starting it again finds them. SIGHUP reloads the configuration. Exit codes: 0 stopped by a
 // signal; 1 refused or failed, having changed nothing, with a line that says why and what to do; 2
-// wrong usage.
+// wrong usage; 3 the class was lost and could not be loaded again (corral.yaml's class_loss).
 #include <signal.h>
 #include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <cstdlib>
 
 #include <CLI/CLI.hpp>
 
 #include "agent/daemon/daemon.h"
 
 namespace {
+
+// Hands the processes that wait over to the daemon that begins anew.
+constexpr char kPaused[] = "CORRALD_PAUSED";
 
 // The signals are taken by the daemon's loop, in no other thread.
 int SignalFd() {
@@ -44,10 +50,25 @@ int main(int argc, char** argv) {
   const int signal_fd = SignalFd();
   corral::Logger log;
   corral::Daemon daemon(options, log);
+  if (const char* const paused = getenv(kPaused)) {
+    daemon.TakeOver(corral::PausedVms::Parse(paused));
+    unsetenv(kPaused);
+  }
   if (const absl::Status status = daemon.Start(); !status.ok()) {
     log(std::string(status.message()));
     return 1;
   }
-  daemon.Run(signal_fd);
-  return 0;
+  switch (daemon.Run(signal_fd)) {
+    case corral::Daemon::End::kSignal:
+      return 0;
+    case corral::Daemon::End::kClassLost:
+      return 3;
+    case corral::Daemon::End::kBeginAnew:
+      break;
+  }
+  // The same process, so that its supervisor sees no restart, with nothing of what it knew.
+  setenv(kPaused, daemon.paused().Text().c_str(), 1);
+  execv("/proc/self/exe", argv);
+  log("cannot begin anew; start corrald again, and SIGCONT what it stopped");
+  return 1;
 }

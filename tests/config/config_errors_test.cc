@@ -58,10 +58,13 @@ TEST(ConfigErrors, ThatIsNoConfiguration) {
 
 TEST(ConfigErrors, KeysFarFromAnyListAll) {
   EXPECT_EQ(Errors("version: 1\ntelemetry: on"),
-            "f:2:1: there is no key \"telemetry\" here; there are: version, mode, libvirt, "
-            "housekeeping, enclaves");
+            "f:2:1: there is no key \"telemetry\" here; there are: version, mode, class_loss, "
+            "libvirt, housekeeping, enclaves");
+  EXPECT_EQ(Errors("version: 1\nclass_loss: ignore"),
+            "f:2:13: class_loss \"ignore\" is not recover, pause or release");
   EXPECT_EQ(Errors("version: 1\n[a]: b"),
-            "f:2:1: a key must be a single word; there are: version, mode, libvirt, housekeeping, "
+            "f:2:1: a key must be a single word; there are: version, mode, class_loss, libvirt, "
+            "housekeeping, "
             "enclaves");
   EXPECT_EQ(Errors("version: 1\nmode: observe\nmode: enforce"),
             "f:3:1: \"mode\" is given twice; take one out");

@@ -34,11 +34,13 @@ TEST(Config, TheShippedFileIsValidAndTouchesNothing) {
 
 TEST(Config, ReadsWhatIsThere) {
   const absl::StatusOr<Config> config = Parse(
-      "version: 1\nmode: enforce\nlibvirt: {uri: qemu:///session}\nhousekeeping: 0-1\n"
+      "version: 1\nmode: enforce\nclass_loss: pause\nlibvirt: {uri: "
+      "qemu:///session}\nhousekeeping: 0-1\n"
       "enclaves:\n- {name: vms, cpus: \"2-5,8\", policy: secure_vm, vms: libvirt, options: "
       "{tenure: 20ms}}\n");
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->mode, Mode::kEnforce);
+  EXPECT_EQ(config->class_loss, ClassLoss::kPause);
   EXPECT_EQ(config->libvirt_uri, "qemu:///session");
   EXPECT_EQ(config->housekeeping, "0-1");
   EXPECT_EQ(config->enclaves[0].cpus->Format(), "2-5,8");
