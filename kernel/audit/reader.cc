@@ -155,6 +155,7 @@ absl::Status ReadFaults(const AuditObjects& objects, AuditGaps& gaps) {
         MissedByProgramOf(objects[static_cast<AuditObjects::Id>(link)]);
     if (!missed.ok()) return missed.status();
     gaps.missed_probes += *missed;
+    if (link == AuditObjects::kSwitchLink) gaps.missed_switch_probes = *missed;
   }
   return absl::OkStatus();
 }

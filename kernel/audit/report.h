@@ -88,6 +88,9 @@ struct AuditVm {
 // the epoch, counted since the auditor was loaded.
 struct AuditGaps {
   uint64_t missed_probes = 0;  // events for which the kernel did not run the program
+  // The part of these that were switches. The others are of processes that begin or end: since
+  // Linux 7 such a probe can be preempted, and the next one on that CPU is skipped meanwhile.
+  uint64_t missed_switch_probes = 0;
   uint64_t missed_switches =
       0;  // switches that the kernel did not report at all, as the next one on that CPU shows
   uint64_t unmapped_switches = 0;  // on CPUs that came online after the auditor

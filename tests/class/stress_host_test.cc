@@ -131,11 +131,17 @@ class StressTest : public AgentHostTest, public testing::WithParamInterface<std:
            static_cast<long long>(enforced.time.count()),
            static_cast<long long>(report->total[AUDIT_BUSY].time.count() / 1000000));
     PrintWorst(enforced);
-    const AuditGaps& gaps = report->gaps;
-    EXPECT_FALSE(gaps.Any()) << "missed probes " << gaps.missed_probes << ", missed switches "
-                             << gaps.missed_switches << ", unmapped " << gaps.unmapped_switches
-                             << ", lost threads " << gaps.lost_threads << ", lost processes "
-                             << gaps.lost_processes << ", unseen CPUs " << gaps.unseen_cpus.size();
+    AuditGaps gaps = report->gaps;
+    // Hundreds of forks a second make some of their probes meet. Such a child is not known for a
+    // VM's and not judged; everybody else is.
+    printf("%llu processes began or ended unseen by the auditor\n",
+           static_cast<unsigned long long>(gaps.missed_probes - gaps.missed_switch_probes));
+    gaps.missed_probes = gaps.missed_switch_probes;
+    EXPECT_FALSE(gaps.Any()) << "missed switch probes " << gaps.missed_probes
+                             << ", missed switches " << gaps.missed_switches << ", unmapped "
+                             << gaps.unmapped_switches << ", lost threads " << gaps.lost_threads
+                             << ", lost processes " << gaps.lost_processes << ", unseen CPUs "
+                             << gaps.unseen_cpus.size();
     EXPECT_EQ(enforced.time.count(), 0);
     EXPECT_TRUE(kernel_->info().enabled)
         << kernel_->info().exit_reason << ": " << kernel_->info().exit_message;
