@@ -71,6 +71,12 @@ bool HasEnclaves(const ControlKernel& kernel) {
   return false;
 }
 
+// Put out of charge by the kernel. Whoever stops corral-class knows what he does.
+bool ClassWasLost(const ControlKernel& kernel) {
+  const ghost_class_info& info = kernel.info();
+  return !info.enabled && info.exit_kind != 0 && info.exit_kind != GHOST_EXIT_UNREGISTERED;
+}
+
 // In observe mode: what would be attached.
 class Observer final : public VmSink {
  public:
@@ -213,7 +219,7 @@ Daemon::End Daemon::Run(int signal_fd) {
   log_("ready");
   sd_notify(0, "READY=1");
   for (;;) {
-    if (kernel_ != nullptr && !kernel_->info().enabled) {
+    if (kernel_ != nullptr && ClassWasLost(*kernel_)) {
       if (source_ != nullptr) source_->Stop();
       const bool back = ClassRecovery(*kernel_, config_, log_).Run(paused_);
       return back ? End::kBeginAnew : End::kClassLost;

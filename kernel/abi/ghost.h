@@ -229,6 +229,9 @@ struct ghost_class_info {
 	char exit_message[128];
 };
 
+/* ghost_class_info.exit_kind when user space took the class out, in order: SCX_EXIT_UNREG. */
+#define GHOST_EXIT_UNREGISTERED 64
+
 /* ---- calls: arguments of the SYSCALL programs ---- */
 
 /* Results of calls: 0 or a negative errno, in `result`. */
