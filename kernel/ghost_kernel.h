@@ -92,7 +92,6 @@ class AgentKernel {
 struct EnclaveSpec {
   std::string name;
   CpuSet cpus;  // whole cores only
-  bool isolating = true;
   bool deliver_ticks = false;         // CPU_TICK
   bool deliver_availability = false;  // CPU_AVAILABLE, CPU_BUSY
   Duration tenure = std::chrono::milliseconds(10);

@@ -10,13 +10,13 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "kernel/bpf/threads_by_policy.h"
 
 namespace corral {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kSchedExt = 7;
 constexpr int kDefaultWeight = 100;
 constexpr char kCgroupRoot[] = "/sys/fs/cgroup/";
 
@@ -57,7 +57,7 @@ std::string CgroupKeeper::Scan() {
   if (cgroup_.empty()) return "";
   std::string problems;
   for (const pid_t tid : ThreadsBelow(cgroup_)) {
-    if (sched_getscheduler(tid) == kSchedExt || refused_.count(tid) != 0) continue;
+    if (sched_getscheduler(tid) == kSchedExtPolicy || refused_.count(tid) != 0) continue;
     const absl::Status status = Attach(tid);
     if (status.ok() || absl::IsNotFound(status)) continue;
     refused_.insert(tid);

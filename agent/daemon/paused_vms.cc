@@ -15,10 +15,6 @@
 namespace corral {
 namespace {
 
-bool IsThreadOf(pid_t tid, pid_t process) {
-  return access(absl::StrCat("/proc/", process, "/task/", tid).c_str(), F_OK) == 0;
-}
-
 bool Protected(pid_t process, pid_t tid) {
   return !IsThreadOf(tid, process) || PolicyOf(tid) == kSchedExtPolicy;
 }

@@ -180,10 +180,9 @@ struct ghost_core_state {
 	__s32 cpus[GHOST_MAX_SIBLINGS];
 };
 
-#define GHOST_ENCLAVE_ISOLATING (1u << 0) /* I1 holds on its cores */
-#define GHOST_ENCLAVE_DELIVER_TICKS (1u << 1)
-#define GHOST_ENCLAVE_DELIVER_AVAILABILITY (1u << 2)
-#define GHOST_ENCLAVE_FLAGS (GHOST_ENCLAVE_ISOLATING | GHOST_ENCLAVE_DELIVER_TICKS | GHOST_ENCLAVE_DELIVER_AVAILABILITY)
+#define GHOST_ENCLAVE_DELIVER_TICKS (1u << 0)
+#define GHOST_ENCLAVE_DELIVER_AVAILABILITY (1u << 1)
+#define GHOST_ENCLAVE_FLAGS (GHOST_ENCLAVE_DELIVER_TICKS | GHOST_ENCLAVE_DELIVER_AVAILABILITY)
 
 struct ghost_enclave {
 	__u32 in_use;
@@ -193,7 +192,6 @@ struct ghost_enclave {
 	__u32 default_queue;
 	__u32 nr_cores;
 	char name[GHOST_NAME_LEN];
-	char policy[GHOST_NAME_LEN]; /* what its agent says it runs; for displays only */
 };
 
 struct ghost_domain {
@@ -289,7 +287,7 @@ struct ghost_core_txn {
 	__u64 cookie; /* the caller's, so that it knows its own outcome in the mapped array */
 	__u64 agent_barrier;
 	__u32 flags;
-	__u32 reserved;
+	__u32 stay; /* the class's own note: a bit per sibling whose target runs there already */
 	struct ghost_txn_sibling sibling[GHOST_MAX_SIBLINGS];
 };
 

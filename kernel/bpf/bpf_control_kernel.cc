@@ -10,11 +10,11 @@
 #include "absl/strings/str_cat.h"
 #include "kernel/bpf/program_call.h"
 #include "kernel/bpf/ring_queue.h"
+#include "kernel/bpf/threads_by_policy.h"
 
 namespace corral {
 namespace {
 
-constexpr int kSchedExt = 7;
 // 4,096 messages: more than all tasks of a core produce while its agent is away for a tick.
 constexpr uint32_t kQueueBytes = 256 * 1024;
 
@@ -55,8 +55,7 @@ std::string NameOf(const char (&name)[N]) {
 }
 
 uint32_t FlagsOf(const EnclaveSpec& spec) {
-  return (spec.isolating ? GHOST_ENCLAVE_ISOLATING : 0) |
-         (spec.deliver_ticks ? GHOST_ENCLAVE_DELIVER_TICKS : 0) |
+  return (spec.deliver_ticks ? GHOST_ENCLAVE_DELIVER_TICKS : 0) |
          (spec.deliver_availability ? GHOST_ENCLAVE_DELIVER_AVAILABILITY : 0);
 }
 
@@ -227,7 +226,7 @@ absl::StatusOr<Gtid> BpfControlKernel::AttachTask(pid_t tid, DomainId domain, in
       Call(task_attach_.get(), absl::StrCat("attaching thread ", tid), args);
   if (absl::IsAlreadyExists(status)) return Gtid(args.gtid);
   if (!status.ok()) return status;
-  if (const absl::Status entered = SetPolicy(tid, kSchedExt); !entered.ok()) {
+  if (const absl::Status entered = SetPolicy(tid, kSchedExtPolicy); !entered.ok()) {
     DetachTask(Gtid(args.gtid)).IgnoreError();  // the first error is the one to tell
     return entered;
   }
@@ -257,7 +256,7 @@ absl::Status BpfControlKernel::DetachTask(Gtid task) {
   const ghost_status_word sw = status_words_[slot];
   if (sw.gtid != task.value()) return absl::NotFoundError("the task has left the class already");
   const pid_t tid = static_cast<pid_t>(sw.tid);
-  if (sched_getscheduler(tid) == kSchedExt)
+  if (sched_getscheduler(tid) == kSchedExtPolicy)
     return SetPolicy(tid, static_cast<int>(sw.former_policy));
   ghost_task_detach args = {.gtid = task.value()};
   return Call(task_detach_.get(), absl::StrCat("detaching thread ", tid), args);

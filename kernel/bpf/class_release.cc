@@ -34,11 +34,6 @@ constexpr std::chrono::seconds kPatience(10);
 
 using FormerPolicies = std::map<pid_t, int>;
 
-// A dead class no longer hears of exits, so a thread id may be another thread's by now.
-bool IsThreadOf(pid_t tid, pid_t process) {
-  return access(absl::StrCat("/proc/", process, "/task/", tid).c_str(), F_OK) == 0;
-}
-
 // The kernel takes every thread out of a class that it ejects, which frees the slots but leaves the
 // threads in SCHED_EXT: so freed slots count as well, but less than one that is in use, and the
 // longer ago they were, the less.

@@ -104,6 +104,27 @@ static __always_inline void guard_claim(struct ghost_core_state *core, u32 k, u6
 		kf_reenqueue_local_of(core->cpus[k & 7]);
 }
 
+/* A sibling that is there has a task to rescue; what one that went offline had is forgotten. */
+static __noinline bool rescue_pending(struct ghost_core_state *core)
+{
+	bool pending = false;
+	u32 k;
+
+	if (!core)
+		return false;
+	bpf_for(k, 0, GHOST_MAX_SIBLINGS) {
+		struct ghost_cpu_state *cs = cpu_state_of(core->cpus[k & 7]);
+
+		if (k >= core->nr_cpus || !cs || !READ_ONCE(cs->rescue))
+			continue;
+		if (READ_ONCE(cs->offline))
+			WRITE_ONCE(cs->rescue, 0);
+		else
+			pending = true;
+	}
+	return pending;
+}
+
 static __noinline int guard_core(u32 index, u64 now)
 {
 	struct ghost_core_state *core = core_of(index);
@@ -116,9 +137,12 @@ static __noinline int guard_core(u32 index, u64 now)
 		if (k < core->nr_cpus)
 			guard_claim(core, k, now);
 	}
-	/* It has been waiting for a whole period of ours: who stands in the way is told again. */
-	if (READ_ONCE(core->rescue))
+	/* It has been waiting for a whole period of ours: who stands in the way is told again. If its CPU has gone, it tries elsewhere. */
+	if (READ_ONCE(core->rescue)) {
+		if (!rescue_pending(core))
+			WRITE_ONCE(core->rescue, 0);
 		kick_siblings(core, 0xff, SCX_KICK_PREEMPT);
+	}
 	queued = scx_bpf_dsq_nr_queued(UNATTACHED_DSQ(index));
 	if (!queued || now < core->unattached_time_ns + UNATTACHED_PERIOD_NS)
 		return 0;

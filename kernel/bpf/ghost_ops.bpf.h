@@ -118,7 +118,7 @@ void BPF_PROG(ghost_enqueue, struct task_struct *p, u64 enq_flags)
 	barrier = task_advance(slot, TASK_HELD, &old);
 	t->held_since = bpf_ktime_get_ns();
 	type = enqueue_message(t);
-	flags = (old == TASK_LATCHED ? GHOST_MSG_F_WAS_LATCHED : 0) | (t->rescued_until ? GHOST_MSG_F_RESCUED : 0);
+	flags = (old == TASK_LATCHED ? GHOST_MSG_F_WAS_LATCHED : 0) | (type == GHOST_MSG_TASK_PREEMPT && t->rescued_until ? GHOST_MSG_F_RESCUED : 0);
 	t->rescued_until = 0;
 	t->leaving = LEAVE_NOT;
 	if (type != GHOST_MSG_TASK_PREEMPT || !t->elide_preempt || !t->announced)

@@ -81,7 +81,7 @@ int BPF_PROG(ghost_sched_switch, bool preempt, struct task_struct *prev, struct 
 /* ---- CPU hotplug ---- */
 
 /*
- * From the moment that a CPU goes down the kernel queues tasks there past the gate (SCX_ENQ_... is not asked on an inactive run queue),
+ * From the moment that a CPU goes down the kernel queues tasks there past the gate (it asks no scheduler on an inactive run queue),
  * so its core is closed: the siblings stop running tasks until the CPU is gone.
  */
 static __always_inline void core_close(u32 cpu, bool close)

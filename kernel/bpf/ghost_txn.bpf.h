@@ -117,14 +117,14 @@ static __always_inline u32 target_state(struct ghost_task *t, u64 barrier)
 	return GHOST_TXN_TARGET_NOT_RUNNABLE;
 }
 
-/* Phase 1: one domain for the whole core, and every target there to be had. `x->reserved` gets a bit per target that stays where it is. */
+/* Phase 1: one domain for the whole core, and every target there to be had. `x->stay` gets a bit per target that stays where it is. */
 static __noinline u32 txn_validate(struct ghost_core_state *core, struct ghost_core_txn *x, u32 enclave)
 {
 	u32 k, domain = 0, bad = 0;
 
 	if (!core || !x)
 		return GHOST_TXN_INVALID_CPU;
-	x->reserved = 0;
+	x->stay = 0;
 	if (!txn_flags_valid(x))
 		return GHOST_TXN_INVALID_FLAGS;
 	if (!READ_ONCE(core->agent_tid))
@@ -152,7 +152,7 @@ static __noinline u32 txn_validate(struct ghost_core_state *core, struct ghost_c
 			t = task_by_gtid(s->target, enclave);
 			s->state = target_state(t, s->barrier);
 			if (s->state == GHOST_TXN_TARGET_ONCPU && target_stays(core, x, k, t)) {
-				x->reserved |= 1u << k;
+				x->stay |= 1u << k;
 				s->state = GHOST_TXN_COMPLETE;
 			}
 			if (s->state == GHOST_TXN_COMPLETE && sibling_offline(core, k))
@@ -205,7 +205,7 @@ static __noinline u32 txn_latch(struct ghost_core_state *core, struct ghost_core
 		struct ghost_task *t;
 
 		if (k >= core->nr_cpus || s->target == GHOST_TARGET_IDLE || s->target == GHOST_TARGET_KEEP ||
-		    (x->reserved & (1u << k)))
+		    (x->stay & (1u << k)))
 			continue;
 		t = task_of(GHOST_GTID_SLOT(s->target));
 		if (!t)
@@ -275,7 +275,7 @@ static __noinline int txn_deliver(struct ghost_core_state *core, struct ghost_co
 		cs = cpu_state_of(cpu);
 		if (!cs)
 			continue;
-		if (x->reserved & (1u << k)) {
+		if (x->stay & (1u << k)) {
 			latch_replace(cs, 0, cpu, s->run_flags & GHOST_RUN_F_ELIDE_PREEMPT);
 			txn_extend(s, slot);
 			continue;

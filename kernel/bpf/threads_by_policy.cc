@@ -2,6 +2,7 @@
 #include "kernel/bpf/threads_by_policy.h"
 
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -31,6 +32,10 @@ std::vector<pid_t> NumbersIn(const std::string& dir) {
 int PolicyOf(pid_t tid) {
   const int policy = sched_getscheduler(tid);
   return policy < 0 ? -1 : policy & ~SCHED_RESET_ON_FORK;
+}
+
+bool IsThreadOf(pid_t tid, pid_t process) {
+  return access(absl::StrCat("/proc/", process, "/task/", tid).c_str(), F_OK) == 0;
 }
 
 absl::StatusOr<std::vector<pid_t>> ThreadsWithPolicy(int policy) {

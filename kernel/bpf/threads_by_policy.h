@@ -22,6 +22,9 @@ inline constexpr int kSchedExtPolicy = 7;  // SCHED_EXT, which glibc does not na
 // Policy of a thread, without the reset-on-fork flag; -1 if it has ended.
 int PolicyOf(pid_t tid);
 
+// Whether that thread is of that process: a thread id may be another thread's by now.
+bool IsThreadOf(pid_t tid, pid_t process);
+
 // Ids of all threads with that policy, ascending. Internal: /proc cannot be read.
 absl::StatusOr<std::vector<pid_t>> ThreadsWithPolicy(int policy);
 

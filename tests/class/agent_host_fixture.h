@@ -34,6 +34,15 @@ class AgentHostTest : public ClassHostTest {
     supervisor_.emplace(*kernel_, SpecOf("secure_vm", options_json));
     AwaitAgent();
   }
+  // Four VMs under an agent, from now on audited.
+  void StartAgentAndVms(VmProcesses& vms) {
+    StartAgent("{\"tenure\":\"20ms\"}");
+    for (int i = 0; i < 4; ++i)
+      vms.push_back(std::make_unique<VmProcess>(/*spinners=*/2, /*sleepers=*/1));
+    AttachAll(vms);
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+    ASSERT_TRUE(auditor_->Reset().ok());
+  }
   void AwaitAgent() {
     for (int i = 0; i < 300; ++i) {
       Poll();

@@ -37,12 +37,8 @@ TEST_F(AgentHostTest, AgentsDecideAndIsolate) {
 }
 
 TEST_F(AgentHostTest, AKilledAgentIsReplacedAndNothingLeaks) {
-  StartAgent("{\"tenure\":\"20ms\"}");
   VmProcesses vms;
-  for (int i = 0; i < 4; ++i) vms.push_back(std::make_unique<VmProcess>(2, 1));
-  AttachAll(vms);
-  std::this_thread::sleep_for(seconds(1));
-  ASSERT_TRUE(auditor_->Reset().ok());
+  ASSERT_NO_FATAL_FAILURE(StartAgentAndVms(vms));
   for (int round = 0; round < 3; ++round) {
     const std::vector<Duration> before = CpuTimes(vms);
     ASSERT_GT(AgentProcess(), 0);
@@ -61,12 +57,8 @@ TEST_F(AgentHostTest, AKilledAgentIsReplacedAndNothingLeaks) {
 }
 
 TEST_F(AgentHostTest, WhileTheAgentHangsTheClassSchedules) {
-  StartAgent("{\"tenure\":\"20ms\"}");
   VmProcesses vms;
-  for (int i = 0; i < 4; ++i) vms.push_back(std::make_unique<VmProcess>(2, 1));
-  AttachAll(vms);
-  std::this_thread::sleep_for(seconds(1));
-  ASSERT_TRUE(auditor_->Reset().ok());
+  ASSERT_NO_FATAL_FAILURE(StartAgentAndVms(vms));
   const pid_t agent = AgentProcess();
   kill(agent, SIGSTOP);
   std::this_thread::sleep_for(seconds(4));  // the enclave's runnable_timeout is 2 s
@@ -110,12 +102,8 @@ Gaps WatchGaps(const ControlKernel& kernel, const std::atomic<bool>& stop) {
 }
 
 TEST_F(AgentHostTest, AnAgentHandsOverInPlace) {
-  StartAgent("{\"tenure\":\"20ms\"}");
   VmProcesses vms;
-  for (int i = 0; i < 4; ++i) vms.push_back(std::make_unique<VmProcess>(2, 1));
-  AttachAll(vms);
-  std::this_thread::sleep_for(seconds(1));
-  ASSERT_TRUE(auditor_->Reset().ok());
+  ASSERT_NO_FATAL_FAILURE(StartAgentAndVms(vms));
   const auto watch = [&](const std::function<void()>& act) {
     std::atomic<bool> stop = false;
     Gaps gaps;

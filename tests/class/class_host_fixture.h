@@ -14,15 +14,15 @@
 #include <thread>
 #include <vector>
 
+#include "agent/daemon/load_class.h"
 #include "agent/runtime/topology.h"
 #include "kernel/audit/auditor.h"
 #include "kernel/bpf/bpf_control_kernel.h"
 #include "kernel/bpf/class_loader.h"
+#include "kernel/bpf/threads_by_policy.h"
 #include "tests/class/vm_process.h"
 
 namespace corral {
-
-inline constexpr int kSchedExt = 7;
 
 using VmProcesses = std::vector<std::unique_ptr<VmProcess>>;
 
@@ -40,10 +40,7 @@ class ClassHostTest : public testing::Test {
     const absl::StatusOr<Topology> topology = Topology::FromHost();
     ASSERT_TRUE(topology.ok()) << topology.status();
     topology_ = *topology;
-    std::vector<ClassCore> cores;
-    for (const Core& core : topology_.cores())
-      cores.push_back({.siblings = core.siblings, .node = core.node});
-    const absl::Status loaded = LoadClass(cores, {});
+    const absl::Status loaded = LoadClassHere();
     ASSERT_TRUE(loaded.ok()) << loaded;
     absl::StatusOr<std::unique_ptr<BpfControlKernel>> kernel = BpfControlKernel::Open();
     ASSERT_TRUE(kernel.ok()) << kernel.status();
@@ -113,7 +110,8 @@ class ClassHostTest : public testing::Test {
         const Duration got = CpuTime(tid) - before[i++];
         printf("vm %d thread %d: %lld ms\n", vm->pid(), tid,
                static_cast<long long>(got.count() / 1000000));
-        EXPECT_EQ(sched_getscheduler(tid), kSchedExt) << "thread " << tid << " left the class";
+        EXPECT_EQ(sched_getscheduler(tid), kSchedExtPolicy)
+            << "thread " << tid << " left the class";
         EXPECT_GE(got, least) << "thread " << tid << " starved";
       }
     }

@@ -15,9 +15,8 @@
 #include <thread>
 #include <vector>
 
-#include "agent/runtime/topology.h"
+#include "agent/daemon/load_class.h"
 #include "ghost.skel.h"
-#include "kernel/bpf/class_loader.h"
 #include "kernel/fd.h"
 
 namespace corral {
@@ -84,13 +83,8 @@ TEST(ClassLoad, NoWarningInTheKernelsLog) {
   const Fd kmsg(open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   ASSERT_GE(kmsg.get(), 0);
   ASSERT_EQ(lseek(kmsg.get(), 0, SEEK_END), 0);
-  const absl::StatusOr<Topology> topology = Topology::FromHost();
-  ASSERT_TRUE(topology.ok()) << topology.status();
-  std::vector<ClassCore> cores;
-  for (const Core& core : topology->cores())
-    cores.push_back({.siblings = core.siblings, .node = core.node});
   for (int round = 0; round < 3; ++round) {
-    const absl::Status loaded = LoadClass(cores, {});
+    const absl::Status loaded = LoadClassHere();
     ASSERT_TRUE(loaded.ok()) << loaded;
     std::this_thread::sleep_for(std::chrono::milliseconds(300));
     const absl::Status unloaded = UnloadClass();

@@ -234,7 +234,8 @@ TEST_F(ReleaseHostTest, WithThePinsOutOfReach) {
 TEST_F(ReleaseHostTest, AThreadThatWentIntoSchedExtByItselfComesOutToo) {
   const VmProcess visitor(1, 1);
   const sched_param param = {};
-  ASSERT_EQ(sched_setscheduler(visitor.tids()[1], kSchedExt | SCHED_RESET_ON_FORK, &param), 0);
+  ASSERT_EQ(sched_setscheduler(visitor.tids()[1], kSchedExtPolicy | SCHED_RESET_ON_FORK, &param),
+            0);
   LetGo();
   EXPECT_EQ(ReleaseAll()["threads"].size(), 7u);
   ExpectReleased(SCHED_BATCH);

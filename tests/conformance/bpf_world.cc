@@ -20,16 +20,15 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
+#include "agent/daemon/load_class.h"
 #include "agent/runtime/topology.h"
 #include "kernel/bpf/bpf_agent_kernel.h"
 #include "kernel/bpf/bpf_control_kernel.h"
-#include "kernel/bpf/class_loader.h"
+#include "kernel/bpf/threads_by_policy.h"
 #include "tests/conformance/world.h"
 
 namespace corral::conformance {
 namespace {
-
-constexpr int kSchedExt = 7;
 
 absl::Status Errno(absl::string_view what) {
   return absl::InternalError(absl::StrCat(what, ": ", strerror(errno)));
@@ -88,7 +87,7 @@ class RealThread final : public Thread {
   }
   absl::Status SetExt(bool ext) override {
     const sched_param param = {};
-    if (sched_setscheduler(tid_, ext ? kSchedExt : SCHED_OTHER, &param) != 0)
+    if (sched_setscheduler(tid_, ext ? kSchedExtPolicy : SCHED_OTHER, &param) != 0)
       return Errno("sched_setscheduler");
     return absl::OkStatus();
   }
@@ -250,13 +249,10 @@ class ClassForAll : public testing::Environment {
   void SetUp() override {
     const absl::StatusOr<Topology> topology = Topology::FromHost();
     ASSERT_TRUE(topology.ok()) << topology.status();
-    std::vector<ClassCore> cores;
-    for (const Core& core : topology->cores())
-      cores.push_back({.siblings = core.siblings, .node = core.node});
-    const absl::Status loaded = LoadClass(cores, {});
+    const absl::Status loaded = LoadClassHere();
     ASSERT_TRUE(loaded.ok()) << loaded;
     // The test's own threads stay out of the way.
-    const cpu_set_t mask = MaskOf(cores[0].siblings);
+    const cpu_set_t mask = MaskOf(topology->core(0).siblings);
     ASSERT_EQ(sched_setaffinity(0, sizeof(mask), &mask), 0);
   }
   void TearDown() override {
