@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# corral_bpf_skeleton(NAME SOURCE [DEFINITIONS ...]): compiles SOURCE with clang for BPF and makes the interface library NAME,
-# whose include folder holds NAME.skel.h. CORRAL_VMLINUX_H names a vmlinux.h made by bpftool; CO-RE adjusts it to the kernel
+# corral_bpf_skeleton(NAME SOURCE [TARGET LIBRARY] [DEFINITIONS ...]): compiles SOURCE with clang for BPF and makes the interface
+# library LIBRARY (or NAME), whose include folder holds NAME.skel.h. CORRAL_VMLINUX_H names a vmlinux.h made by bpftool; CO-RE adjusts it to the kernel
 # that the program is loaded on, so any kernel that has sched_ext will do.
 find_program(CORRAL_BPF_CLANG NAMES clang-19 clang-20 clang-18 clang REQUIRED)
 find_program(CORRAL_BPFTOOL NAMES bpftool PATHS /usr/sbin /sbin REQUIRED)
@@ -11,7 +11,11 @@ if(NOT EXISTS "${CORRAL_VMLINUX_H}")
 endif()
 
 function(corral_bpf_skeleton name source)
-  cmake_parse_arguments(ARG "" "" "DEFINITIONS" ${ARGN})
+  cmake_parse_arguments(ARG "" "TARGET" "DEFINITIONS" ${ARGN})
+  set(library ${name})
+  if(ARG_TARGET)
+    set(library ${ARG_TARGET})
+  endif()
   set(object ${CMAKE_CURRENT_BINARY_DIR}/${name}.bpf.o)
   set(header ${CMAKE_CURRENT_BINARY_DIR}/${name}/${name}.skel.h)
   get_filename_component(vmlinux_dir ${CORRAL_VMLINUX_H} DIRECTORY)
@@ -36,9 +40,9 @@ function(corral_bpf_skeleton name source)
     COMMAND ${CMAKE_COMMAND} -E rename ${header}.tmp ${header}
     DEPENDS ${object}
     COMMENT "skeleton ${name}")
-  add_custom_target(${name}_skeleton DEPENDS ${header})
-  add_library(${name} INTERFACE)
-  add_dependencies(${name} ${name}_skeleton)
-  target_include_directories(${name} SYSTEM INTERFACE ${CMAKE_CURRENT_BINARY_DIR}/${name})
-  target_link_libraries(${name} INTERFACE PkgConfig::LIBBPF)
+  add_custom_target(${library}_skeleton DEPENDS ${header})
+  add_library(${library} INTERFACE)
+  add_dependencies(${library} ${library}_skeleton)
+  target_include_directories(${library} SYSTEM INTERFACE ${CMAKE_CURRENT_BINARY_DIR}/${name})
+  target_link_libraries(${library} INTERFACE PkgConfig::LIBBPF)
 endfunction()

@@ -19,6 +19,9 @@
 #include "kernel/bpf/class_files.h"
 #include "kernel/bpf/class_release.h"
 #include "kernel/bpf/sched_ext_state.h"
+#ifdef CORRAL_SEEDED_FAULTS
+#include "tests/faults/seed_fault.h"
+#endif
 
 namespace corral {
 namespace {
@@ -124,6 +127,7 @@ absl::Status FillMaps(const Skeleton& s, const std::vector<ClassCore>& cores,
 absl::Status FreezeMaps(const Skeleton& s) {
   bpf_map* map;
   bpf_object__for_each_map(map, s->obj) {
+    if (bpf_map__is_internal(map)) continue;
     if ((bpf_map__map_flags(map) & BPF_F_MMAPABLE) != 0 && bpf_map_freeze(bpf_map__fd(map)) != 0) {
       return absl::InternalError(
           absl::StrCat("cannot freeze map ", bpf_map__name(map), ": ", strerror(errno)));
@@ -227,6 +231,9 @@ absl::Status LoadAndAttach(const std::vector<ClassCore>& cores, const ClassSizes
   }
   if (const absl::Status status = Resize(skeleton, cores, sizes, nr_cpus); !status.ok())
     return status;
+#ifdef CORRAL_SEEDED_FAULTS
+  if (const absl::Status status = SeedFault(*skeleton); !status.ok()) return status;
+#endif
   if (const int error = ghost::load(skeleton.get()); error != 0) {
     return absl::FailedPreconditionError(absl::StrCat(
         "this kernel cannot load the class (", strerror(-error), "); what it said:\n", log.Tail()));

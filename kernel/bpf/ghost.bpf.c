@@ -32,16 +32,7 @@
 
 #include "kernel/abi/core_word.h"
 #include "kernel/abi/ghost.h"
-
-#ifndef CORRAL_FAULT_GATE_OFF
-#define CORRAL_FAULT_GATE_OFF 0
-#endif
-#ifndef CORRAL_FAULT_RELEASE_IN_STOPPING
-#define CORRAL_FAULT_RELEASE_IN_STOPPING 0
-#endif
-#ifndef CORRAL_FAULT_LOCAL_ON_INSERT
-#define CORRAL_FAULT_LOCAL_ON_INSERT 0
-#endif
+#include "kernel/bpf/seeded_fault.h"
 
 /* Macros and errno values that BTF does not carry. */
 #define SCHED_EXT 7

@@ -50,7 +50,7 @@ static __noinline bool core_acquire(struct ghost_core_state *core, u32 sibling, 
 		core_word_t w = READ_ONCE(core->word);
 		struct core_step s = core_word_acquire(w, sibling & 7, domain);
 
-		if (CORRAL_FAULT_GATE_OFF && !s.granted) {
+		if (FAULT(GATE_OFF) && !s.granted) {
 			s.next = w | 1ULL << (CORE_WORD_CLAIMS_SHIFT + (sibling & 7));
 			s.granted = 1;
 		}

@@ -197,7 +197,7 @@ void BPF_PROG(ghost_running, struct task_struct *p)
 	if (!t && READ_ONCE(cs->claim) == UNATTACHED_CLAIM_ANY)
 		WRITE_ONCE(cs->claim, claim);
 	held = READ_ONCE(cs->claim);
-	if (held != claim) {
+	if (held != claim && !FAULT(RUNNING_UNGATED)) {
 		/*
 		 * A claim of another's is that of a task in this CPU's local queue, which will be picked without being asked. And outside its
 		 * enclave a task has no business, but for a rescue, which has a claim.
@@ -288,13 +288,13 @@ void BPF_PROG(ghost_set_weight, struct task_struct *p, u32 weight)
 SEC("struct_ops/stopping")
 void BPF_PROG(ghost_stopping, struct task_struct *p, bool runnable)
 {
-#if CORRAL_FAULT_RELEASE_IN_STOPPING
+#ifdef CORRAL_SEEDED_FAULTS
 	struct ghost_cpu_config *cfg = cpu_config_of(scx_bpf_task_cpu(p));
 	struct ghost_core_state *core = cfg ? core_of(cfg->core) : NULL;
 	struct ghost_cpu_state *cs = cpu_state_of(scx_bpf_task_cpu(p));
 	u32 slot = 0;
 
-	if (core && core->enclave && cs && attached(p, &slot) && cs->claim == slot + 1) {
+	if (FAULT(RELEASE_IN_STOPPING) && core && core->enclave && cs && attached(p, &slot) && cs->claim == slot + 1) {
 		cs->claim = 0;
 		core_release(core, cfg->sibling);
 		core_switch(core, cfg->sibling, 0);

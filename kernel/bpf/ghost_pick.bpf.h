@@ -110,7 +110,7 @@ static __always_inline void latch_drop(struct pick *pk)
 		latch_fail(pk, latch);
 }
 
-#if CORRAL_FAULT_LOCAL_ON_INSERT
+#ifdef CORRAL_SEEDED_FAULTS
 extern int bpf_iter_scx_dsq_new(struct bpf_iter_scx_dsq *it, u64 dsq_id, u64 flags) __ksym __weak;
 extern struct task_struct *bpf_iter_scx_dsq_next(struct bpf_iter_scx_dsq *it) __ksym __weak;
 extern void bpf_iter_scx_dsq_destroy(struct bpf_iter_scx_dsq *it) __ksym __weak;
@@ -185,8 +185,9 @@ static __noinline int pick_latched(struct pick *pk)
 		}
 		result = run_task(pk, LATCH_SLOT1(latch) - 1, CAUSE_AGENT);
 		if (result == RUN_OK) {
-#if CORRAL_FAULT_LOCAL_ON_INSERT
-			fault_insert_for_siblings(pk);
+#ifdef CORRAL_SEEDED_FAULTS
+			if (FAULT(LOCAL_ON_INSERT))
+				fault_insert_for_siblings(pk);
 #endif
 			cs->latch_retries = 0;
 			latch_take(cs, latch); /* a newer one is seen in `running` */
@@ -436,7 +437,7 @@ static __noinline bool pick_unattached(struct pick *pk)
 	dsq = UNATTACHED_DSQ(pk->core_index);
 	if (!scx_bpf_dsq_nr_queued(dsq))
 		return false;
-	if (!core_acquire(pk->core, pk->sibling, GHOST_DOMAIN_UNATTACHED, CAUSE_CLASS))
+	if (!core_acquire(pk->core, pk->sibling, GHOST_DOMAIN_UNATTACHED, CAUSE_CLASS) && !FAULT(STRANGERS_UNGATED))
 		return false;
 	if (!move_to_local(pk->cs, dsq)) {
 		WRITE_ONCE(pk->cs->claim, 0);

@@ -40,7 +40,7 @@ class ClassHostTest : public testing::Test {
     const absl::StatusOr<Topology> topology = Topology::FromHost();
     ASSERT_TRUE(topology.ok()) << topology.status();
     topology_ = *topology;
-    const absl::Status loaded = LoadClassHere();
+    const absl::Status loaded = Load();
     ASSERT_TRUE(loaded.ok()) << loaded;
     absl::StatusOr<std::unique_ptr<BpfControlKernel>> kernel = BpfControlKernel::Open();
     ASSERT_TRUE(kernel.ok()) << kernel.status();
@@ -50,6 +50,7 @@ class ClassHostTest : public testing::Test {
     ASSERT_TRUE(enclave.ok()) << enclave.status();
     enclave_ = *enclave;
   }
+  virtual absl::Status Load() { return LoadClassHere(); }
   void TearDown() override {
     kernel_.reset();
     const absl::Status unloaded = UnloadClass();

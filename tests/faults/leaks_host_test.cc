@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+// The ways in which a task gets onto a CPU without passing the gate, each closed and each opened
+// again by a seeded fault: what the way is used by, the auditor must see when it is open, and must
+// not see when it is closed. So no fix can be taken out unnoticed. Runs as root in the test host.
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include <cstdlib>
+#include <functional>
+#include <string>
+#include <tuple>
+
+#include "tests/class/agent_host_fixture.h"
+
+namespace corral {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr Duration kLongestSearch = seconds(30);
+constexpr Duration kClosedFor = seconds(4);
+
+class LeakTest;
+
+struct Leak {
+  const char* fault;
+  bool with_agent;
+  int spinners, sleepers;  // of each VM
+  // Who uses the way; from now on again and again.
+  void (LeakTest::*provoke)(int turn);
+  bool (LeakTest::*seen)();
+};
+
+class LeakTest : public AgentHostTest, public testing::WithParamInterface<std::tuple<Leak, bool>> {
+ public:
+  void Nothing(int) {}
+  // Each change takes a running thread off its queue and puts it back in place.
+  void ChangeNice(int turn) {
+    for (const auto& vm : vms_) {
+      for (const pid_t tid : vm->tids())
+        setpriority(PRIO_PROCESS, static_cast<id_t>(tid), turn % 20);
+    }
+  }
+  // Threads of a process that was never attached.
+  void EnterAsStranger(int turn) {
+    if (turn > 0) return;
+    vms_.push_back(std::make_unique<VmProcess>(/*spinners=*/4, /*sleepers=*/0));
+    ASSERT_TRUE(auditor_->Declare({vms_.back()->pid()}).ok());
+    const sched_param param = {};
+    for (const pid_t tid : vms_.back()->tids())
+      ASSERT_EQ(sched_setscheduler(tid, kSchedExtPolicy, &param), 0);
+  }
+  // Much memory makes the end long enough to be preempted in.
+  void DieSlowly(int turn) {
+    if (turn > 0) return;
+    const pid_t pid = fork();
+    if (pid == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
+      for (;;) DieOnceMore();
+    }
+    slow_ = pid;
+    ASSERT_NO_FATAL_FAILURE(AttachProcess(pid));
+  }
+  bool Overlapped() {
+    const absl::StatusOr<AuditReport> report = auditor_->Read();
+    if (!report.ok()) return false;
+    overlap_ = report->total[AUDIT_VCPU_ENFORCED].time;
+    return overlap_ != Duration(0);
+  }
+  // On one core, where two VMs want both siblings.
+  void ShareOneCore(int turn) {
+    if (turn > 0) return;
+    cpu_set_t mask;
+    CPU_ZERO(&mask);
+    topology_.core(0).siblings.ForEach([&](CpuId cpu) { CPU_SET(cpu.value(), &mask); });
+    for (const auto& vm : vms_) {
+      for (const pid_t tid : vm->tids()) sched_setaffinity(tid, sizeof(mask), &mask);
+    }
+    times_ = CpuTimes(vms_);
+    since_ = kernel_->Now();
+  }
+  // Within 2 s, of which each has its share, somebody got nothing.
+  bool OneStarves() {
+    if (kernel_->Now() < since_ + seconds(2)) return false;
+    const std::vector<Duration> now = CpuTimes(vms_);
+    bool starves = false;
+    for (size_t i = 0; i < now.size(); ++i) starves |= now[i] - times_[i] < milliseconds(1);
+    times_ = now;
+    since_ = kernel_->Now();
+    return starves;
+  }
+
+ protected:
+  void SetUp() override {
+    std::tie(leak_, open_) = GetParam();
+    ASSERT_NO_FATAL_FAILURE(AgentHostTest::SetUp());
+  }
+  absl::Status Load() override {
+    const std::string fault =
+        open_ ? "CORRAL_SEEDED_FAULT=" + std::string(leak_.fault) + " " : std::string();
+    const int status = system((fault + CORRAL_CLASS_WITH_FAULTS + " start").c_str());
+    return status == 0 ? absl::OkStatus()
+                       : absl::InternalError("the class with faults cannot be loaded");
+  }
+  void TearDown() override {
+    if (slow_ > 0) kill(slow_, SIGKILL);
+    vms_.clear();
+    AgentHostTest::TearDown();
+  }
+  void AttachProcess(pid_t pid) {
+    ASSERT_TRUE(auditor_->Declare({pid}).ok());
+    DomainKey key = {};
+    memcpy(key.data(), &pid, sizeof(pid));
+    const absl::StatusOr<DomainId> domain = kernel_->CreateDomain(enclave_, key, "slow");
+    ASSERT_TRUE(domain.ok()) << domain.status();
+    ASSERT_TRUE(kernel_->AttachTask(pid, *domain, 0, 100).ok());
+  }
+  static void DieOnceMore() {
+    constexpr size_t kMemory = size_t{48} << 20;
+    const pid_t child = fork();
+    if (child == 0) {
+      void* const memory =
+          mmap(nullptr, kMemory, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      if (memory != MAP_FAILED) memset(memory, 1, kMemory);
+      _exit(0);
+    }
+    waitpid(child, nullptr, 0);
+  }
+
+  Leak leak_;
+  bool open_ = false;
+  VmProcesses vms_;
+  pid_t slow_ = -1;
+  Duration overlap_{};
+  std::vector<Duration> times_;
+  Time since_;
+};
+
+TEST_P(LeakTest, IsSeenWhenItIsOpenAndOnlyThen) {
+  if (leak_.with_agent) StartAgent("{\"tenure\":\"20ms\"}");
+  for (int i = 0; i < 3; ++i)
+    vms_.push_back(std::make_unique<VmProcess>(leak_.spinners, leak_.sleepers));
+  AttachAll(vms_);
+  ASSERT_TRUE(auditor_->Reset().ok());
+  const Time begin = kernel_->Now();
+  const Time end = begin + (open_ ? kLongestSearch : kClosedFor);
+  bool seen = false;
+  for (int turn = 0; !seen && kernel_->Now() < end; ++turn) {
+    ASSERT_NO_FATAL_FAILURE((this->*leak_.provoke)(turn));
+    std::this_thread::sleep_for(milliseconds(20));
+    seen = (this->*leak_.seen)();
+  }
+  printf("%s %s: %s after %lld ms, overlap %lld ns\n", leak_.fault, open_ ? "open" : "closed",
+         seen ? "seen" : "not seen",
+         static_cast<long long>((kernel_->Now() - begin).count() / 1000000),
+         static_cast<long long>(overlap_.count()));
+  EXPECT_EQ(seen, open_);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Ways, LeakTest,
+    testing::Combine(
+        testing::Values(
+            Leak{"gate_off", false, 2, 2, &LeakTest::Nothing, &LeakTest::Overlapped},
+            Leak{"release_in_stopping", false, 0, 6, &LeakTest::Nothing, &LeakTest::Overlapped},
+            Leak{"local_on_insert", true, 2, 2, &LeakTest::Nothing, &LeakTest::Overlapped},
+            Leak{"running_ungated", false, 2, 2, &LeakTest::ChangeNice, &LeakTest::Overlapped},
+            Leak{"strangers_ungated", false, 2, 2, &LeakTest::EnterAsStranger,
+                 &LeakTest::Overlapped},
+            Leak{"default_select_cpu", false, 2, 2, &LeakTest::Nothing, &LeakTest::Overlapped},
+            Leak{"no_enq_exiting", false, 2, 2, &LeakTest::DieSlowly, &LeakTest::Overlapped},
+            Leak{"no_enq_last", false, 2, 2, &LeakTest::ShareOneCore, &LeakTest::OneStarves}),
+        testing::Bool()),
+    [](const auto& info) {
+      return std::string(std::get<0>(info.param).fault) +
+             (std::get<1>(info.param) ? "_open" : "_closed");
+    });
+
+}  // namespace
+}  // namespace corral
