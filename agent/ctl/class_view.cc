@@ -5,6 +5,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "agent/daemon/running_agent.h"
 #include "kernel/abi/core_word.h"
 
 namespace corral::ctl {
@@ -76,6 +77,10 @@ ClassView ViewClass(const ControlKernel& kernel) {
     EnclaveView& enclave = view.enclaves[enclave_position[core.enclave]];
     ++enclave.cores;
     enclave.agents += core.agent_tid != 0;
+    if (core.agent_tid != 0 && enclave.policy.empty()) {
+      const absl::StatusOr<RunningAgent> agent = IdentifyAgent(static_cast<pid_t>(core.agent_tid));
+      if (agent.ok()) enclave.policy = agent->policy;
+    }
     enclave.stalled += core.agent_stalled;
     for (const SiblingView& sibling : core.siblings) enclave.cpus.Insert(CpuId(sibling.cpu));
   }
@@ -102,6 +107,7 @@ nlohmann::json ToJson(const ClassView& view) {
                                 {"cores", e.cores},
                                 {"agents", e.agents},
                                 {"stalled", e.stalled},
+                                {"policy", e.policy},
                                 {"tenure_ns", e.tenure.count()}});
   }
   for (const DomainView& d : view.domains) {

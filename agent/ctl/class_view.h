@@ -49,6 +49,7 @@ struct EnclaveView {
   uint32_t cores = 0;
   uint32_t agents = 0;  // cores that have one
   uint32_t stalled = 0;
+  std::string policy;  // of the agents; "" without one
   Duration tenure{};
 };
 

@@ -38,14 +38,15 @@ void PrintStatus(const ClassView& view) {
   for (const CoreView& core : view.cores) breaches += core.counters.breaches;
   std::cout << "class: loaded, in charge; switch-ins that isolation forbids: " << breaches
             << "\n\n";
-  std::cout << absl::StrFormat("%-15s %-16s %6s %-18s %s\n", "ENCLAVE", "CPUS", "CORES", "AGENTS",
-                               "TENURE");
+  std::cout << absl::StrFormat("%-15s %-16s %6s %-18s %-12s %s\n", "ENCLAVE", "CPUS", "CORES",
+                               "AGENTS", "POLICY", "TENURE");
   for (const EnclaveView& e : view.enclaves) {
     const std::string agents =
         e.agents == 0 ? "none: class alone"
                       : absl::StrCat(e.agents, " of ", e.cores, e.stalled ? ", stalled" : "");
     std::cout << absl::StrFormat(
-        "%-15s %-16s %6d %-18s %d ms\n", e.name, e.cpus.Format(), e.cores, agents,
+        "%-15s %-16s %6d %-18s %-12s %d ms\n", e.name, e.cpus.Format(), e.cores, agents,
+        e.policy.empty() ? "-" : e.policy,
         std::chrono::duration_cast<std::chrono::milliseconds>(e.tenure).count());
   }
   if (view.enclaves.empty()) std::cout << "(none: start corrald with mode: enforce)\n";
@@ -103,7 +104,7 @@ int RunCores(const CoresOptions& options) {
     if (i > 0) std::this_thread::sleep_for(std::chrono::milliseconds(options.interval_ms));
     const ClassView view = ViewClass(**kernel);
     if (options.json) {
-      std::cout << ToJson(view)["cores"].dump() << "\n";
+      std::cout << ToJson(view)["cores"].dump() << std::endl;
       continue;
     }
     if (options.watch && isatty(STDOUT_FILENO)) std::cout << "\033[H\033[2J";

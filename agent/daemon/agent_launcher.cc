@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "agent/daemon/running_agent.h"
 #include "kernel/bpf/bpf_agent_kernel.h"
 
 extern char** environ;
@@ -25,7 +26,7 @@ constexpr int kFirstPassedFd = 3;  // SD_LISTEN_FDS_START
 constexpr int kSafeFd = 512;       // above every number that a passed descriptor may need
 
 absl::StatusOr<Fd> SealedOptions(const std::string& json) {
-  Fd fd(memfd_create("corral-agent-options", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  Fd fd(memfd_create(kAgentOptionsFd, MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!fd || write(fd.get(), json.data(), json.size()) != static_cast<ssize_t>(json.size()) ||
       fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0) {
     return absl::InternalError(absl::StrCat("cannot make the agent's options: ", strerror(errno)));

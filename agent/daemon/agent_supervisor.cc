@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "agent/daemon/running_agent.h"
 #include "vmm-integration/qemu_process.h"
 
 namespace corral {
@@ -90,6 +91,20 @@ void AgentSupervisor::EndProcess(pid_t process, int signal) {
     waitpid(process, nullptr, 0);
     child_ = 0;
   }
+}
+
+absl::Status AgentSupervisor::MatchSpec() {
+  const pid_t serving = ServingThread();
+  const absl::StatusOr<RunningAgent> running = IdentifyAgent(serving);
+  // One that died just now will be replaced anyway.
+  if (serving == 0 || !running.ok()) return absl::OkStatus();
+  if (running->policy == spec_.policy &&
+      (running->options_json.empty() || running->options_json == spec_.options_json))
+    return absl::OkStatus();
+  const AgentSpec wanted = spec_;
+  spec_.policy = running->policy;
+  spec_.options_json = running->options_json;
+  return SwitchTo(wanted);
 }
 
 absl::Status AgentSupervisor::SwitchTo(const AgentSpec& spec) {

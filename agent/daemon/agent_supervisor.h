@@ -28,6 +28,10 @@ class AgentSupervisor {
   bool Serving() const;
   const AgentSpec& spec() const { return spec_; }
 
+  // An agent that an earlier daemon started may run another policy, or by other options, than the
+  // spec has: then it is replaced. If that fails, it goes on, and the status says why.
+  absl::Status MatchSpec();
+
   // Puts an agent made from `spec` in the place of the present one. The new one is up before the
   // old one leaves; if it dies, or does not take over within kTakeover, the old policy comes back
   // and the status says why. Blocks until the switch is done.

@@ -165,6 +165,10 @@ absl::Status Daemon::Enforce() {
     Enclave enclave{.config = config, .id = *id};
     enclave.supervisor = std::make_unique<AgentSupervisor>(
         *kernel_, AgentFor(*kernel_, config_, config, *id, agent_program_));
+    if (const absl::Status matched = enclave.supervisor->MatchSpec(); !matched.ok()) {
+      log_(absl::StrCat("enclave ", config.name, ": ", matched.message()));
+      enclave.config.policy = enclave.supervisor->spec().policy;
+    }
     enclave.threads = std::make_unique<CgroupKeeper>(*kernel_, *id, config.name, config.cgroup);
     if (config.libvirt_vms)
       sink_ = std::make_unique<VmKeeper>(*kernel_, *id,

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an agent that runs was started with, read from its process: true whoever started it, and
+// with corrald gone as well. The counterpart of agent_launcher.h.
+#ifndef CORRAL_AGENT_DAEMON_RUNNING_AGENT_H_
+#define CORRAL_AGENT_DAEMON_RUNNING_AGENT_H_
+
+#include <sys/types.h>
+
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace corral {
+
+// The memfd in which an agent gets its options.
+inline constexpr char kAgentOptionsFd[] = "corral-agent-options";
+
+struct RunningAgent {
+  std::string policy;
+  std::string options_json;  // "" if this caller may not read them
+};
+
+// Of the process that thread `tid` belongs to. NotFound: it is no agent, or has ended.
+absl::StatusOr<RunningAgent> IdentifyAgent(pid_t tid);
+
+}  // namespace corral
+
+#endif  // CORRAL_AGENT_DAEMON_RUNNING_AGENT_H_
