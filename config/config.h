@@ -30,14 +30,30 @@ enum class ClassLoss {
   kRelease,
 };
 
+// Which threads of a VM may not share a core with another VM's.
+enum class Isolate {
+  kVcpus,
+  kEmulator,  // all threads of its QEMU process
+  kFull,      // and those of the programs that libvirt started for it
+};
+
+// What becomes of an enclave's threads when no agent can be had for it.
+enum class WithoutAgent {
+  kSchedule,  // the class runs them by itself
+  kRelease,   // they go back to where they came from
+};
+
 struct EnclaveConfig {
   std::string name;
   std::optional<CpuSet> cpus;  // none: all that no other enclave has
   std::string policy = "secure_vm";
   OptionValues options;
   bool libvirt_vms = false;  // it holds all of libvirt's VMs
-  std::string cgroup;  // it holds the threads of this cgroup, a path below the cgroup file system
-  int line = 0;        // where it begins, for messages that need the machine
+  Isolate isolate = Isolate::kVcpus;
+  WithoutAgent without_agent = WithoutAgent::kSchedule;
+  bool strict = false;  // its threads leave a core while a user task of the host runs on it
+  std::string cgroup;   // it holds the threads of this cgroup, a path below the cgroup file system
+  int line = 0;         // where it begins, for messages that need the machine
 };
 
 struct Config {

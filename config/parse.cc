@@ -195,7 +195,8 @@ class Reader {
       Error(node, "an enclave must be a map that begins with \"name:\"");
       return enclave;
     }
-    CheckKeys(node, {"name", "cpus", "policy", "vms", "cgroup", "isolate", "options"});
+    CheckKeys(node, {"name", "cpus", "policy", "vms", "cgroup", "isolate", "strict",
+                     "without_agent", "options"});
     if (!node["name"]) Error(node, "this enclave has no name; write for example \"name: vms\"");
     if (const YAML::Node name = node["name"]) enclave.name = ReadName(name);
     if (const YAML::Node cpus = node["cpus"]) ReadEnclaveCpus(cpus, enclave);
@@ -204,7 +205,10 @@ class Reader {
     if (enclave.libvirt_vms && !enclave.cgroup.empty()) {
       Error(node, "an enclave holds libvirt's VMs or a cgroup, not both; make two enclaves");
     }
-    if (const YAML::Node isolate = node["isolate"]) CheckIsolate(isolate);
+    if (const YAML::Node isolate = node["isolate"]) enclave.isolate = ReadIsolate(isolate);
+    if (const YAML::Node strict = node["strict"]) enclave.strict = ReadBool(strict, "strict");
+    if (const YAML::Node without = node["without_agent"])
+      enclave.without_agent = ReadWithoutAgent(without, enclave.libvirt_vms);
     if (const YAML::Node policy = node["policy"]) {
       enclave.policy = Text(policy, "policy", "secure_vm").value_or(enclave.policy);
     }
@@ -249,13 +253,33 @@ class Reader {
     return std::string(path);
   }
 
-  void CheckIsolate(const YAML::Node& node) {
-    const std::optional<std::string> isolate = Text(node, "isolate", "vcpus");
-    if (isolate == "emulator" || isolate == "full") {
-      Error(node, absl::StrCat("isolate: ", *isolate, " is not there yet; write vcpus"));
-    } else if (isolate && *isolate != "vcpus") {
-      Error(node, absl::StrCat("isolate ", Quoted(*isolate), " is not vcpus"));
+  bool ReadBool(const YAML::Node& node, absl::string_view key) {
+    const std::optional<std::string> text = Text(node, key, "true");
+    if (text && *text != "true" && *text != "false")
+      Error(node, absl::StrCat(key, " ", Quoted(*text), " is not true or false"));
+    return text == "true";
+  }
+
+  WithoutAgent ReadWithoutAgent(const YAML::Node& node, bool holds_vms) {
+    const std::optional<std::string> text = Text(node, "without_agent", "schedule");
+    if (text && *text != "schedule" && *text != "release")
+      Error(node, absl::StrCat("without_agent ", Quoted(*text), " is not schedule or release"));
+    if (text == "release" && holds_vms) {
+      Error(node,
+            "without_agent: release would let VMs share cores; leave it out, and the class keeps "
+            "them apart");
     }
+    return text == "release" ? WithoutAgent::kRelease : WithoutAgent::kSchedule;
+  }
+
+  Isolate ReadIsolate(const YAML::Node& node) {
+    const std::optional<std::string> isolate = Text(node, "isolate", "vcpus");
+    if (isolate == "emulator") return Isolate::kEmulator;
+    if (isolate == "full") return Isolate::kFull;
+    if (isolate && *isolate != "vcpus") {
+      Error(node, absl::StrCat("isolate ", Quoted(*isolate), " is not vcpus, emulator or full"));
+    }
+    return Isolate::kVcpus;
   }
 
   void ReadOptions(const YAML::Node& node, EnclaveConfig& enclave) {

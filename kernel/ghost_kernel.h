@@ -91,11 +91,21 @@ class AgentKernel {
 
 struct EnclaveSpec {
   std::string name;
-  CpuSet cpus;  // whole cores only
+  CpuSet cpus;                        // whole cores only
   bool deliver_ticks = false;         // CPU_TICK
   bool deliver_availability = false;  // CPU_AVAILABLE, CPU_BUSY
   Duration tenure = std::chrono::milliseconds(10);
   Duration runnable_timeout = std::chrono::seconds(2);
+};
+
+// What an enclave's tasks are protected from, besides each other.
+struct EnclaveProtection {
+  // Their processes are stopped (SIGSTOP) when the kernel runs them past the class: because it
+  // ejected the class, or bypasses it for a while.
+  bool stop_on_loss = false;
+  // They leave a core while a user task of the host runs on one of its siblings. Kernel threads and
+  // agents do not count.
+  bool strict = false;
 };
 
 // What a task is promised. Budget and cap are CPU time per period; 0 is none.
@@ -124,6 +134,8 @@ class ControlKernel {
   virtual absl::Span<const ghost_affinity> affinities() const = 0;
 
   virtual absl::StatusOr<EnclaveId> CreateEnclave(const EnclaveSpec& spec) = 0;
+  // At any time. NotFound: no such enclave.
+  virtual absl::Status Protect(EnclaveId enclave, const EnclaveProtection& protection) = 0;
   // Its tasks must have been detached.
   virtual absl::Status DestroyEnclave(EnclaveId enclave) = 0;
   // Lets the threads of process `tgid` become agents of `enclave`.

@@ -135,6 +135,19 @@ void LibvirtSource::AddThread(KnownVm& vm, pid_t tid, int vcpu, Time entered) {
   sink_->OnVcpu(vm.vm, fresh);
 }
 
+void LibvirtSource::AddHelpers(KnownVm& vm) {
+  std::map<pid_t, uint64_t> there;
+  for (const HelperThread& helper : HelperThreadsOf(vm.vm.pid, which_, seams_.root)) {
+    // A vCPU that is not in its group yet.
+    if (vm.threads.contains(helper.tid)) continue;
+    const auto known = vm.helpers.find(helper.tid);
+    if (known == vm.helpers.end() || known->second != helper.start_time)
+      sink_->OnHelper(vm.vm, helper);
+    there[helper.tid] = helper.start_time;
+  }
+  vm.helpers = std::move(there);
+}
+
 void LibvirtSource::OnEntry(const VcpuCgroupEntry& entry) {
   KnownVm* vm = Find(entry.tgid);
   if (vm == nullptr) {
@@ -145,7 +158,9 @@ void LibvirtSource::OnEntry(const VcpuCgroupEntry& entry) {
     }
     vm = Add(*fresh);
   }
-  if (vm != nullptr) AddThread(*vm, entry.tid, entry.vcpu, entry.time);
+  if (vm == nullptr) return;
+  AddThread(*vm, entry.tid, entry.vcpu, entry.time);
+  AddHelpers(*vm);
 }
 
 void LibvirtSource::ForgetTheDead() {
@@ -183,6 +198,7 @@ void LibvirtSource::Rescan() {
     }
     if (vm == nullptr) continue;
     for (const ScannedVcpu& vcpu : vcpus) AddThread(*vm, vcpu.tid, vcpu.vcpu, Time{});
+    AddHelpers(*vm);
   }
   TellUnseen();
 }

@@ -38,8 +38,9 @@ class LibvirtSource final : public VmSource {
   // How long libvirt may call a VM running until the lack of vCPU threads is told.
   static constexpr std::chrono::seconds kUnseenPatience{5};
 
-  explicit LibvirtSource(std::string uri, LibvirtSourceSeams seams = {})
-      : uri_(std::move(uri)), seams_(std::move(seams)) {}
+  explicit LibvirtSource(std::string uri, VmThreads which = VmThreads::kVcpus,
+                         LibvirtSourceSeams seams = {})
+      : uri_(std::move(uri)), which_(which), seams_(std::move(seams)) {}
   ~LibvirtSource() override { Stop(); }
 
   absl::Status Start(VmSink& sink) override;
@@ -51,6 +52,7 @@ class LibvirtSource final : public VmSource {
     Vm vm;
     uint64_t start_time = 0;  // of the process
     std::map<pid_t, VcpuThread> threads;
+    std::map<pid_t, uint64_t> helpers;  // with their start times
   };
   // What the connection's thread leaves for ours.
   struct Inbox {
@@ -72,8 +74,10 @@ class LibvirtSource final : public VmSource {
   KnownVm* Add(const Vm& vm);
   void Remove(std::map<pid_t, KnownVm>::iterator vm);
   void AddThread(KnownVm& vm, pid_t tid, int vcpu, Time entered);
+  void AddHelpers(KnownVm& vm);
 
   const std::string uri_;
+  const VmThreads which_;
   const LibvirtSourceSeams seams_;
   VmSink* sink_ = nullptr;
   std::unique_ptr<CgroupWatcher> watcher_;

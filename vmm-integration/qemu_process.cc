@@ -48,9 +48,25 @@ std::optional<fs::path> CgroupOf(pid_t pid, const std::string& root) {
   return std::nullopt;
 }
 
-void ReadThreads(const fs::path& group, int vcpu, std::vector<ScannedVcpu>& found) {
+std::vector<pid_t> ThreadsIn(const fs::path& group) {
+  std::vector<pid_t> threads;
   std::ifstream file(group / "cgroup.threads");
-  for (pid_t tid; file >> tid;) found.push_back({.tid = tid, .vcpu = vcpu});
+  for (pid_t tid; file >> tid;) threads.push_back(tid);
+  return threads;
+}
+
+// The groups beside the one that the process's main thread is in, and that one: vcpuN, iothreadN,
+// emulator. None if libvirt did not make them.
+std::vector<fs::path> GroupsOf(pid_t pid, const std::string& root) {
+  std::vector<fs::path> groups;
+  const std::optional<fs::path> group = CgroupOf(pid, root);
+  if (!group || group->filename() != "emulator") return groups;
+  std::error_code error;  // groups come and go while we look
+  for (fs::directory_iterator it(group->parent_path(), error), end; !error && it != end;
+       it.increment(error)) {
+    groups.push_back(it->path());
+  }
+  return groups;
 }
 
 }  // namespace
@@ -121,13 +137,24 @@ std::optional<int> VcpuIndex(absl::string_view cgroup) {
 
 std::vector<ScannedVcpu> VcpuThreadsOf(pid_t pid, const std::string& root) {
   std::vector<ScannedVcpu> found;
-  const std::optional<fs::path> group = CgroupOf(pid, root);
-  if (!group || group->filename() != "emulator") return found;
-  std::error_code error;  // groups come and go while we look
-  for (fs::directory_iterator it(group->parent_path(), error), end; !error && it != end;
-       it.increment(error)) {
-    if (const std::optional<int> vcpu = VcpuIndex(it->path().filename().string())) {
-      ReadThreads(it->path(), *vcpu, found);
+  for (const fs::path& group : GroupsOf(pid, root)) {
+    const std::optional<int> vcpu = VcpuIndex(group.filename().string());
+    if (!vcpu) continue;
+    for (const pid_t tid : ThreadsIn(group)) found.push_back({.tid = tid, .vcpu = *vcpu});
+  }
+  return found;
+}
+
+std::vector<HelperThread> HelperThreadsOf(pid_t pid, VmThreads which, const std::string& root) {
+  std::vector<HelperThread> found;
+  if (which == VmThreads::kVcpus) return found;
+  for (const fs::path& group : GroupsOf(pid, root)) {
+    if (VcpuIndex(group.filename().string())) continue;
+    for (const pid_t tid : ThreadsIn(group)) {
+      const std::optional<pid_t> process = ProcessOf(tid, root);
+      if (!process || (which == VmThreads::kProcess && *process != pid)) continue;
+      const std::optional<uint64_t> start_time = StartTime(*process, tid, root);
+      if (start_time) found.push_back({.tid = tid, .process = *process, .start_time = *start_time});
     }
   }
   return found;

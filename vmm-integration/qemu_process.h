@@ -40,6 +40,9 @@ struct ScannedVcpu {
 // where libvirt puts them, whatever partition the VM is in.
 std::vector<ScannedVcpu> VcpuThreadsOf(pid_t pid, const std::string& root = "");
 
+// Every other thread in the VM's cgroups that `which` asks for.
+std::vector<HelperThread> HelperThreadsOf(pid_t pid, VmThreads which, const std::string& root = "");
+
 }  // namespace corral
 
 #endif  // CORRAL_VMM_INTEGRATION_QEMU_PROCESS_H_

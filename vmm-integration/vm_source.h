@@ -32,6 +32,20 @@ struct VcpuThread {
   Time entered{};  // its vCPU cgroup, as seen by the kernel; Time{} if a scan found it
 };
 
+// A thread that works for a VM and is no vCPU.
+struct HelperThread {
+  pid_t tid = 0;
+  pid_t process = 0;  // QEMU's, or a program's that works for it (swtpm, virtiofsd, ...)
+  uint64_t start_time = 0;
+};
+
+// Which threads of a VM a source tells.
+enum class VmThreads {
+  kVcpus,
+  kProcess,    // all of QEMU's: its main loop, I/O threads, vhost and block workers
+  kEverything  // and those of the programs that libvirt started for it
+};
+
 class VmSink {
  public:
   virtual ~VmSink() = default;
@@ -39,6 +53,8 @@ class VmSink {
   virtual void OnVcpu(const Vm& vm, const VcpuThread& thread) = 0;
   // A vCPU thread has ended while its VM lives on (unplugged).
   virtual void OnVcpuGone(const Vm& vm, const VcpuThread& thread) = 0;
+  // A helper that was not there before; never before the VM's first vCPU. Its end is not told.
+  virtual void OnHelper(const Vm&, const HelperThread&) {}
   // The VM's process has ended; its vCPUs are not reported one by one. Comes before the first vCPU
   // of a new process of the same VM.
   virtual void OnVmGone(const Vm& vm) = 0;

@@ -66,6 +66,17 @@ std::string CgroupKeeper::Scan() {
   return problems;
 }
 
+size_t CgroupKeeper::Release() {
+  size_t released = 0;
+  for (const ghost_status_word& word : kernel_.status_words()) {
+    // Whoever leaves or dies at this moment needs no help.
+    if (word.gtid != 0 && word.enclave == enclave_.value() &&
+        kernel_.DetachTask(Gtid(word.gtid)).ok())
+      ++released;
+  }
+  return released;
+}
+
 absl::Status CgroupKeeper::AttachProcess(pid_t pid) {
   std::error_code error;
   std::vector<pid_t> tids;

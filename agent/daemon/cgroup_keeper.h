@@ -23,6 +23,8 @@ class CgroupKeeper {
   // Attaches the threads of the cgroup that are not in the class. Returns a line for the log about
   // those that could not be; said once.
   std::string Scan();
+  // Gives all of the enclave's threads back to where they came from; returns how many they were.
+  size_t Release();
   // Attaches every thread of a process. NotFound: there is none.
   absl::Status AttachProcess(pid_t pid);
 

@@ -28,6 +28,8 @@ namespace corral {
 namespace {
 
 constexpr Duration kPoll = std::chrono::milliseconds(100);
+// An enclave without_agent: release waits so long for one.
+constexpr Duration kAbandoned = std::chrono::seconds(3);
 // How long the first agents may take until the daemon says that it is ready without them.
 constexpr Duration kAgentsPatience = std::chrono::seconds(15);
 
@@ -77,6 +79,18 @@ bool ClassWasLost(const ControlKernel& kernel) {
   return !info.enabled && info.exit_kind != 0 && info.exit_kind != GHOST_EXIT_UNREGISTERED;
 }
 
+VmThreads ThreadsToIsolate(Isolate isolate) {
+  switch (isolate) {
+    case Isolate::kVcpus:
+      return VmThreads::kVcpus;
+    case Isolate::kEmulator:
+      return VmThreads::kProcess;
+    case Isolate::kFull:
+      return VmThreads::kEverything;
+  }
+  return VmThreads::kVcpus;
+}
+
 // In observe mode: what would be attached.
 class Observer final : public VmSink {
  public:
@@ -116,7 +130,13 @@ absl::Status Daemon::Start() {
   if (!lock.ok()) return lock.status();
   lock_ = *std::move(lock);
   if (config_.mode == Mode::kObserve) return Observe();
-  absl::StatusOr<std::unique_ptr<BpfControlKernel>> kernel = BpfControlKernel::Open();
+  absl::StatusOr<std::unique_ptr<BpfControlKernel>> kernel = BpfControlKernel::OpenEvenIfLost();
+  if (kernel.ok() && ClassWasLost(**kernel)) {
+    // While no daemon was there. Its VMs may be stopped; Run() begins with that.
+    kernel_ = *std::move(kernel);
+    return absl::OkStatus();
+  }
+  if (kernel.ok()) kernel = BpfControlKernel::Open();
   if (!kernel.ok() || !HasEnclaves(**kernel)) {
     if (const absl::Status status = CheckLibvirt(); !status.ok()) return status;
   }
@@ -149,7 +169,13 @@ absl::Status Daemon::Observe() {
 }
 
 absl::Status Daemon::StartSource() {
-  source_ = std::make_unique<LibvirtSource>(config_.libvirt_uri);
+  VmThreads which = VmThreads::kVcpus;
+  for (const EnclaveConfig& enclave : config_.enclaves) {
+    if (!enclave.libvirt_vms) continue;
+    which =
+        config_.housekeeping.empty() ? ThreadsToIsolate(enclave.isolate) : VmThreads::kEverything;
+  }
+  source_ = std::make_unique<LibvirtSource>(config_.libvirt_uri, which);
   return source_->Start(*sink_);
 }
 
@@ -162,6 +188,7 @@ absl::Status Daemon::Enforce() {
   for (const EnclaveConfig& config : config_.enclaves) {
     const absl::StatusOr<EnclaveId> id = FindOrCreateEnclave(*kernel_, config);
     if (!id.ok()) return id.status();
+    if (const absl::Status status = Protect(*id, config); !status.ok()) return status;
     Enclave enclave{.config = config, .id = *id};
     enclave.supervisor = std::make_unique<AgentSupervisor>(
         *kernel_, AgentFor(*kernel_, config_, config, *id, agent_program_));
@@ -170,9 +197,11 @@ absl::Status Daemon::Enforce() {
       enclave.config.policy = enclave.supervisor->spec().policy;
     }
     enclave.threads = std::make_unique<CgroupKeeper>(*kernel_, *id, config.name, config.cgroup);
-    if (config.libvirt_vms)
-      sink_ = std::make_unique<VmKeeper>(*kernel_, *id,
-                                         [this](const std::string& text) { log_(text); });
+    if (config.libvirt_vms) {
+      absl::StatusOr<std::unique_ptr<VmSink>> keeper = MakeVmKeeper(*id, config);
+      if (!keeper.ok()) return keeper.status();
+      sink_ = *std::move(keeper);
+    }
     enclaves_.push_back(std::move(enclave));
   }
   absl::StatusOr<ControlServer> server =
@@ -182,6 +211,31 @@ absl::Status Daemon::Enforce() {
   server_ = std::make_unique<ControlServer>(*std::move(server));
   AwaitAgents();
   return sink_ == nullptr ? absl::OkStatus() : StartSource();
+}
+
+absl::StatusOr<std::unique_ptr<VmSink>> Daemon::MakeVmKeeper(EnclaveId enclave,
+                                                             const EnclaveConfig& config) {
+  VmKeeper::Place place{.enclave = enclave, .isolate = ThreadsToIsolate(config.isolate)};
+  const absl::StatusOr<CpuSet> housekeeping = CpuSet::Parse(config_.housekeeping);
+  if (housekeeping.ok() && !housekeeping->empty()) {
+    CpuSet online;
+    for (uint32_t cpu = 0; cpu < kernel_->info().nr_cpus; ++cpu) {
+      if (kernel_->cpu_states()[cpu].offline == 0 && kernel_->cpus()[cpu].present != 0)
+        online.Insert(CpuId(static_cast<int>(cpu)));
+    }
+    absl::StatusOr<ConfinedThreads> confinement = ConfinedThreads::Open(*housekeeping, online);
+    if (!confinement.ok()) return confinement.status();
+    place.confinement = *std::move(confinement);
+  } else {
+    UndoConfinement();
+  }
+  return std::make_unique<VmKeeper>(*kernel_, std::move(place),
+                                    [this](const std::string& text) { log_(text); });
+}
+
+absl::Status Daemon::Protect(EnclaveId enclave, const EnclaveConfig& config) {
+  return kernel_->Protect(enclave, {.stop_on_loss = config_.class_loss != ClassLoss::kRelease,
+                                    .strict = config.strict});
 }
 
 void Daemon::AwaitAgents() {
@@ -196,11 +250,31 @@ void Daemon::AwaitAgents() {
 }
 
 void Daemon::Supervise() {
-  for (const Enclave& enclave : enclaves_) {
+  for (Enclave& enclave : enclaves_) {
     if (const std::string event = enclave.supervisor->Poll(kernel_->Now()); !event.empty())
       log_(event);
+    if (enclave.config.without_agent == WithoutAgent::kRelease) ReleaseIfAbandoned(enclave);
+    if (enclave.released) continue;
     if (const std::string problems = enclave.threads->Scan(); !problems.empty()) log_(problems);
   }
+}
+
+// What ghOSt does with every enclave: where isolation does not matter, the default scheduler is
+// better than round robin by the class.
+void Daemon::ReleaseIfAbandoned(Enclave& enclave) {
+  const Time now = kernel_->Now();
+  if (enclave.supervisor->Serving()) {
+    enclave.served = now;
+    enclave.released = false;
+  }
+  if (enclave.served == Time{}) enclave.served = now;
+  if (now - enclave.served < kAbandoned) return;
+  const size_t threads = enclave.threads->Release();
+  if (!enclave.released || threads > 0) {
+    log_(absl::StrCat("enclave ", enclave.config.name, " has no agent; ", threads,
+                      " threads went back to where they came from (without_agent: release)"));
+  }
+  enclave.released = true;
 }
 
 void Daemon::TakeOver(PausedVms paused) {
@@ -229,6 +303,14 @@ Daemon::End Daemon::Run(int signal_fd) {
       return back ? End::kBeginAnew : End::kClassLost;
     }
     ResumePaused();
+    if (kernel_ != nullptr) {
+      if (const size_t resumed = bypass_stops_.Resume(*kernel_); resumed > 0) {
+        log_(
+            absl::StrCat("the kernel ran threads past the class for a while (as it does around a "
+                         "suspend); ",
+                         resumed, " processes were stopped meanwhile and go on now"));
+      }
+    }
     pollfd fds[] = {{.fd = signal_fd, .events = POLLIN},
                     {.fd = server_ != nullptr ? server_->fd() : -1, .events = POLLIN}};
     const int ready = poll(fds, 2, Milliseconds(kPoll));
@@ -263,7 +345,8 @@ absl::Status Daemon::Reload() {
     const EnclaveConfig& now = config_.enclaves[i];
     const EnclaveConfig& wanted = config->enclaves[i];
     same = now.name == wanted.name && now.cpus == wanted.cpus &&
-           now.libvirt_vms == wanted.libvirt_vms && now.cgroup == wanted.cgroup;
+           now.libvirt_vms == wanted.libvirt_vms && now.cgroup == wanted.cgroup &&
+           now.isolate == wanted.isolate;
   }
   if (!same) {
     return absl::FailedPreconditionError(
@@ -273,6 +356,8 @@ absl::Status Daemon::Reload() {
   }
   config_ = *std::move(config);
   for (size_t i = 0; i < enclaves_.size(); ++i) {
+    if (const absl::Status status = Protect(enclaves_[i].id, config_.enclaves[i]); !status.ok())
+      return status;
     if (const absl::Status status = SwitchPolicy(enclaves_[i], config_.enclaves[i]); !status.ok())
       return status;
   }

@@ -14,6 +14,7 @@
 
 #include "absl/status/statusor.h"
 #include "agent/daemon/agent_supervisor.h"
+#include "agent/daemon/bypass_stops.h"
 #include "agent/daemon/cgroup_keeper.h"
 #include "agent/daemon/control_socket.h"
 #include "agent/daemon/logger.h"
@@ -56,6 +57,8 @@ class Daemon {
     EnclaveId id;
     std::unique_ptr<AgentSupervisor> supervisor;
     std::unique_ptr<CgroupKeeper> threads;
+    Time served{};          // when it last had an agent
+    bool released = false;  // its threads were given back, because no agent came
   };
 
   absl::StatusOr<Config> ReadConfig() const;
@@ -64,8 +67,12 @@ class Daemon {
   absl::Status Observe();
   absl::Status Enforce();
   absl::Status StartSource();
+  absl::StatusOr<std::unique_ptr<VmSink>> MakeVmKeeper(EnclaveId enclave,
+                                                       const EnclaveConfig& config);
+  absl::Status Protect(EnclaveId enclave, const EnclaveConfig& config);
   void AwaitAgents();
   void Supervise();
+  void ReleaseIfAbandoned(Enclave& enclave);
   void ResumePaused();
 
   absl::Status Reload();
@@ -83,6 +90,7 @@ class Daemon {
   std::unique_ptr<ControlServer> server_;
   std::unique_ptr<BpfControlKernel> kernel_;
   std::vector<Enclave> enclaves_;
+  BypassStops bypass_stops_;
   PausedVms paused_;
   Time give_up_at_{};  // on attaching the threads of paused_
   std::unique_ptr<VmSink> sink_;

@@ -7,6 +7,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "kernel/bpf/threads_by_policy.h"
 
 namespace corral {
 namespace {
@@ -35,7 +36,7 @@ absl::StatusOr<DomainId> VmKeeper::DomainOf(const Vm& vm) {
   if (known != domains_.end()) return known->second;
   const absl::StatusOr<DomainKey> key = KeyOfUuid(vm.uuid);
   if (!key.ok()) return key.status();
-  const absl::StatusOr<DomainId> domain = kernel_.CreateDomain(enclave_, *key, vm.name);
+  const absl::StatusOr<DomainId> domain = kernel_.CreateDomain(place_.enclave, *key, vm.name);
   if (!domain.ok()) return domain.status();
   domains_[vm.uuid] = *domain;
   leftovers_.erase(*domain);  // the VM was started again
@@ -48,6 +49,7 @@ void VmKeeper::OnVcpu(const Vm& vm, const VcpuThread& thread) {
   absl::Status status = domain.status();
   if (status.ok())
     status = kernel_.AttachTask(thread.tid, *domain, thread.vcpu, kDefaultWeight).status();
+  if (status.ok() && place_.confinement) status = place_.confinement->Free(thread.tid);
   if (absl::IsNotFound(status)) return;  // it ended before we came; the source will say so
   if (!status.ok()) {
     log_(absl::StrCat("UNPROTECTED: ", Describe(vm, thread), ": ", status.message()));
@@ -59,6 +61,43 @@ void VmKeeper::OnVcpu(const Vm& vm, const VcpuThread& thread) {
           : absl::StrCat((kernel_.Now() - thread.entered) / std::chrono::microseconds(1),
                          " us after it became one");
   log_(absl::StrCat("attached ", Describe(vm, thread), ", ", delay));
+}
+
+void VmKeeper::OnHelper(const Vm& vm, const HelperThread& helper) {
+  const bool isolated = place_.isolate == VmThreads::kEverything ||
+                        (place_.isolate == VmThreads::kProcess && helper.process == vm.pid);
+  if (isolated) {
+    AttachHelper(vm, helper);
+  } else if (place_.confinement) {
+    ConfineHelper(vm, helper);
+  }
+}
+
+void VmKeeper::ConfineHelper(const Vm& vm, const HelperThread& helper) {
+  const absl::StatusOr<bool> confined = place_.confinement->Confine(helper.process, helper.tid);
+  if (absl::IsNotFound(confined.status())) return;  // it ended before we came
+  const std::string what = absl::StrCat("thread ", helper.tid, " of ", vm.name);
+  if (!confined.ok()) {
+    log_(absl::StrCat(what, ", which is no vCPU: ", confined.status().message()));
+  } else if (*confined) {
+    log_(absl::StrCat("bound ", what, ", which is no vCPU, to the housekeeping CPUs"));
+  }
+}
+
+void VmKeeper::AttachHelper(const Vm& vm, const HelperThread& helper) {
+  // Made by a thread of the class, it belongs to its domain since its first instruction.
+  const bool born_inside = PolicyOf(helper.tid) == kSchedExtPolicy;
+  const absl::StatusOr<DomainId> domain = DomainOf(vm);
+  absl::Status status = domain.status();
+  if (status.ok())
+    status = kernel_.AttachTask(helper.tid, *domain, GHOST_NO_VCPU, kDefaultWeight).status();
+  if (absl::IsNotFound(status)) return;  // it ended before we came
+  const std::string what = absl::StrCat("thread ", helper.tid, " of ", vm.name);
+  if (!status.ok()) {
+    log_(absl::StrCat("UNPROTECTED: ", what, ", which is no vCPU: ", status.message()));
+  } else if (!born_inside) {
+    log_(absl::StrCat("attached ", what, ", which is no vCPU"));
+  }
 }
 
 void VmKeeper::OnVcpuGone(const Vm& vm, const VcpuThread& thread) {

@@ -10,9 +10,11 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 
+#include "kernel/bpf/confined_threads.h"
 #include "kernel/ghost_kernel.h"
 #include "vmm-integration/vm_source.h"
 
@@ -22,22 +24,31 @@ class VmKeeper final : public VmSink {
  public:
   using Log = std::function<void(const std::string&)>;
 
-  // `kernel` must outlive the keeper. VMs go to `enclave`.
-  VmKeeper(ControlKernel& kernel, EnclaveId enclave, Log log)
-      : kernel_(kernel), enclave_(enclave), log_(std::move(log)) {}
+  struct Place {
+    EnclaveId enclave;
+    VmThreads isolate = VmThreads::kVcpus;       // those that go into the class
+    std::optional<ConfinedThreads> confinement;  // of the others
+  };
+
+  // `kernel` must outlive the keeper.
+  VmKeeper(ControlKernel& kernel, Place place, Log log)
+      : kernel_(kernel), place_(std::move(place)), log_(std::move(log)) {}
 
   void OnVcpu(const Vm& vm, const VcpuThread& thread) override;
   void OnVcpuGone(const Vm& vm, const VcpuThread& thread) override;
+  void OnHelper(const Vm& vm, const HelperThread& helper) override;
   void OnVmGone(const Vm& vm) override;
   void OnNotice(const std::string& text) override { log_(text); }
 
  private:
+  void AttachHelper(const Vm& vm, const HelperThread& helper);
+  void ConfineHelper(const Vm& vm, const HelperThread& helper);
   absl::StatusOr<DomainId> DomainOf(const Vm& vm);
   // Domains whose VM has ended but that a core still names; tried again at the next report.
   void DestroyLeftovers();
 
   ControlKernel& kernel_;
-  const EnclaveId enclave_;
+  const Place place_;
   const Log log_;
   std::map<std::string, DomainId> domains_;  // by UUID
   std::set<DomainId> leftovers_;

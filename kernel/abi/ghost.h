@@ -110,12 +110,22 @@ struct ghost_status_word {
 	__u64 cap_ns; /* most per period; 0 is no cap */
 	__u32 vcpu;   /* index in its VM, or GHOST_NO_VCPU */
 	__u32 former_policy; /* what it goes back to when it is detached */
+	__u32 stops;	     /* how often its process was stopped while the class stayed: the kernel was in bypass for a while */
+	__u32 reserved;
 };
 
 /* The CPUs that a task may use, by slot, a bit per CPU. Changes are announced by TASK_AFFINITY_CHANGED. */
 #define GHOST_AFFINITY_WORDS 16
 struct ghost_affinity {
 	__u64 cpus[GHOST_AFFINITY_WORDS];
+};
+
+/* A thread that is not in the class but was bound to other CPUs because of it, by thread id. Written by the control plane. */
+struct ghost_confined {
+	__u32 tgid;
+	__u32 reserved;
+	struct ghost_affinity now;
+	struct ghost_affinity former;
 };
 
 #define GHOST_QUEUE_DEFAULT 0xffffffffu
@@ -175,14 +185,18 @@ struct ghost_core_state {
 	__u32 commit_lock;
 	__u32 rescue;		/* 1: a sibling has a task to rescue, the others make room */
 	__u32 closed;		/* a bit per sibling that is going down: nothing may start on the core */
-	__u32 reserved;
+	__u32 host;		/* with GHOST_ENCLAVE_STRICT, a bit per sibling that a user task of the host runs on */
 	__u32 nr_cpus;
 	__s32 cpus[GHOST_MAX_SIBLINGS];
 };
 
 #define GHOST_ENCLAVE_DELIVER_TICKS (1u << 0)
 #define GHOST_ENCLAVE_DELIVER_AVAILABILITY (1u << 1)
-#define GHOST_ENCLAVE_FLAGS (GHOST_ENCLAVE_DELIVER_TICKS | GHOST_ENCLAVE_DELIVER_AVAILABILITY)
+#define GHOST_ENCLAVE_STOP_ON_LOSS (1u << 2) /* where the kernel runs its threads past the class, their processes are stopped (SIGSTOP) */
+#define GHOST_ENCLAVE_STRICT (1u << 3)	     /* while a user task of the host runs on a sibling, the class's tasks leave the core */
+/* Those that the control plane may change at any time. */
+#define GHOST_ENCLAVE_PROTECTION (GHOST_ENCLAVE_STOP_ON_LOSS | GHOST_ENCLAVE_STRICT)
+#define GHOST_ENCLAVE_FLAGS (GHOST_ENCLAVE_DELIVER_TICKS | GHOST_ENCLAVE_DELIVER_AVAILABILITY | GHOST_ENCLAVE_PROTECTION)
 
 struct ghost_enclave {
 	__u32 in_use;
@@ -223,6 +237,8 @@ struct ghost_class_info {
 	__u32 enabled;	  /* the class is in charge */
 	__u32 exit_kind;  /* as in scx_exit_info, once it was ejected or unloaded */
 	__u64 guard_runs;	  /* of the class's own timer */
+	__u64 trips;	  /* threads of an enclave with GHOST_ENCLAVE_STOP_ON_LOSS that the kernel ran past the class */
+	__u64 stops;	  /* signals sent because of that; fewer, for threads of one process, or more */
 	char exit_reason[64];
 	char exit_message[128];
 };
@@ -348,6 +364,13 @@ struct ghost_core_assign {
 	__u32 enclave;
 	__u32 queue;
 	__s32 result; /* -EBUSY: another enclave has it, or an agent serves it */
+};
+
+struct ghost_enclave_update {
+	__u32 enclave;
+	__u32 flags; /* of GHOST_ENCLAVE_PROTECTION */
+	__s32 result;
+	__u32 reserved;
 };
 
 struct ghost_enclave_destroy {

@@ -70,6 +70,15 @@ absl::Status SetPolicy(pid_t tid, int policy) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<BpfControlKernel>> BpfControlKernel::Open() {
+  absl::StatusOr<std::unique_ptr<BpfControlKernel>> kernel = OpenEvenIfLost();
+  if (!kernel.ok() || (*kernel)->info().enabled) return kernel;
+  const ghost_class_info& info = (*kernel)->info();
+  return absl::FailedPreconditionError(
+      absl::StrCat("the kernel put the class out of charge (", NameOf(info.exit_reason), ": ",
+                   NameOf(info.exit_message), "); restart corral-class.service"));
+}
+
+absl::StatusOr<std::unique_ptr<BpfControlKernel>> BpfControlKernel::OpenEvenIfLost() {
   std::unique_ptr<BpfControlKernel> kernel(new BpfControlKernel);
   BpfControlKernel& k = *kernel;
   if (const absl::Status status = FirstError(
@@ -78,6 +87,7 @@ absl::StatusOr<std::unique_ptr<BpfControlKernel>> BpfControlKernel::Open() {
            MapPin("cpu_states", k.cpu_states_), MapPin("status_words", k.status_words_),
            MapPin("affinities", k.affinities_), OpenInto("task_update", k.task_update_),
            OpenInto("queues", k.queues_), OpenInto("enclave_create", k.enclave_create_),
+           OpenInto("enclave_update", k.enclave_update_),
            OpenInto("enclave_destroy", k.enclave_destroy_), OpenInto("core_assign", k.core_assign_),
            OpenInto("agent_bless", k.agent_bless_), OpenInto("domain_create", k.domain_create_),
            OpenInto("domain_destroy", k.domain_destroy_), OpenInto("task_attach", k.task_attach_),
@@ -89,11 +99,6 @@ absl::StatusOr<std::unique_ptr<BpfControlKernel>> BpfControlKernel::Open() {
     return absl::FailedPreconditionError(
         absl::StrCat("the loaded class speaks ABI version ", k.info().abi_version,
                      ", this program ", GHOST_ABI_VERSION, "; restart corral-class.service"));
-  }
-  if (!k.info().enabled) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the kernel put the class out of charge (", NameOf(k.info().exit_reason), ": ",
-                     NameOf(k.info().exit_message), "); restart corral-class.service"));
   }
   return kernel;
 }
@@ -169,6 +174,13 @@ absl::StatusOr<EnclaveId> BpfControlKernel::CreateEnclave(const EnclaveSpec& spe
     }
   }
   return EnclaveId(args.enclave);
+}
+
+absl::Status BpfControlKernel::Protect(EnclaveId enclave, const EnclaveProtection& protection) {
+  ghost_enclave_update args = {.enclave = enclave.value()};
+  if (protection.stop_on_loss) args.flags |= GHOST_ENCLAVE_STOP_ON_LOSS;
+  if (protection.strict) args.flags |= GHOST_ENCLAVE_STRICT;
+  return Call(enclave_update_.get(), absl::StrCat("changing enclave ", enclave.value()), args);
 }
 
 absl::Status BpfControlKernel::DestroyEnclave(EnclaveId enclave) {

@@ -16,6 +16,8 @@ class BpfControlKernel final : public ControlKernel {
   // FailedPrecondition: the class is not loaded, was ejected (with the kernel's reason), or is of
   // another version.
   static absl::StatusOr<std::unique_ptr<BpfControlKernel>> Open();
+  // One that was ejected will do as well: its memory tells who was in it.
+  static absl::StatusOr<std::unique_ptr<BpfControlKernel>> OpenEvenIfLost();
 
   Time Now() const override;
   const ghost_class_info& info() const override { return info_[0]; }
@@ -28,6 +30,7 @@ class BpfControlKernel final : public ControlKernel {
 
   absl::Span<const ghost_affinity> affinities() const override { return affinities_.span(); }
   absl::StatusOr<EnclaveId> CreateEnclave(const EnclaveSpec& spec) override;
+  absl::Status Protect(EnclaveId enclave, const EnclaveProtection& protection) override;
   absl::Status DestroyEnclave(EnclaveId enclave) override;
   absl::Status BlessAgent(pid_t tgid, EnclaveId enclave) override;
   absl::StatusOr<DomainId> CreateDomain(EnclaveId enclave, const DomainKey& key,
@@ -52,8 +55,8 @@ class BpfControlKernel final : public ControlKernel {
   MappedArray<ghost_status_word> status_words_;
   MappedArray<ghost_affinity> affinities_;
   Fd queues_;
-  Fd enclave_create_, enclave_destroy_, core_assign_, agent_bless_, domain_create_, domain_destroy_,
-      task_attach_, task_update_, task_detach_;
+  Fd enclave_create_, enclave_update_, enclave_destroy_, core_assign_, agent_bless_, domain_create_,
+      domain_destroy_, task_attach_, task_update_, task_detach_;
 };
 
 }  // namespace corral

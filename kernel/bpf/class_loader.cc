@@ -180,6 +180,7 @@ struct Tracepoint {
 absl::Status Attach(const Skeleton& s) {
   for (const Tracepoint& tracepoint : {Tracepoint{s->progs.ghost_sched_switch, "link_sched_switch"},
                                        Tracepoint{s->progs.ghost_process_exit, "link_process_exit"},
+                                       Tracepoint{s->progs.ghost_timer_entry, "link_timer_entry"},
                                        Tracepoint{s->progs.ghost_cpuhp_enter, "link_cpuhp_enter"},
                                        Tracepoint{s->progs.ghost_cpuhp_exit, "link_cpuhp_exit"}}) {
     if (const absl::Status status =

@@ -20,6 +20,7 @@
 #include "absl/strings/str_join.h"
 #include "kernel/abi/ghost.h"
 #include "kernel/bpf/class_files.h"
+#include "kernel/bpf/confined_threads.h"
 #include "kernel/bpf/mapped_array.h"
 #include "kernel/bpf/sched_ext_state.h"
 #include "kernel/bpf/threads_by_policy.h"
@@ -122,6 +123,7 @@ class Release {
     report_.pins = ListPins();
     if (options_.scope != ReleaseScope::kClassOnly) ReleaseThreads(before);
     if (!options_.dry_run) {
+      UndoConfinement();
       DetachClass();
       RemovePins();
       AwaitDisabled();

@@ -21,7 +21,7 @@
  * LOCKS. Callbacks run under the run-queue lock of the task's CPU. A CPU's claim (ghost_cpu_state.claim) changes under that CPU's lock only.
  * Everything shared beyond it is one word changed by compare-and-swap: core word, task word, latch.
  *
- * READING ORDER: ghost_maps (memory), ghost_core (the gate), ghost_task (words and messages), ghost_slot (who has a place), ghost_pick (what runs next), ghost_ops
+ * READING ORDER: ghost_maps (memory), ghost_core (the gate), ghost_task (words and messages), ghost_slot (who has a place), ghost_trip (when the kernel goes past us), ghost_pick (what runs next), ghost_ops
  * (callbacks), ghost_switch (what really runs), ghost_txn (agents' decisions), ghost_agent (agents' other calls), ghost_control (the control plane), ghost_guard (the class's own watch).
  */
 #include "vmlinux.h"
@@ -37,6 +37,7 @@
 /* Macros and errno values that BTF does not carry. */
 #define SCHED_EXT 7
 #define PF_EXITING 0x00000004
+#define PF_KTHREAD 0x00200000
 #define EPERM 1
 #define ENOENT 2
 #define ESRCH 3
@@ -58,6 +59,7 @@
 #include "ghost_core.bpf.h"
 #include "ghost_task.bpf.h"
 #include "ghost_slot.bpf.h"
+#include "ghost_trip.bpf.h"
 #include "ghost_pick.bpf.h"
 #include "ghost_ops.bpf.h"
 #include "ghost_switch.bpf.h"

@@ -67,6 +67,23 @@ int ghost_core_assign_prog(struct ghost_core_assign *ctx)
 }
 
 SEC("syscall")
+int ghost_enclave_update_prog(struct ghost_enclave_update *ctx)
+{
+	struct ghost_enclave *e = enclave_of(ctx->enclave);
+
+	ctx->result = -EINVAL;
+	if (ctx->flags & ~GHOST_ENCLAVE_PROTECTION)
+		return 0;
+	ctx->result = -ENOENT;
+	if (!e || !ctx->enclave || !e->in_use)
+		return 0;
+	/* The others never change. */
+	WRITE_ONCE(e->flags, (e->flags & ~GHOST_ENCLAVE_PROTECTION) | ctx->flags);
+	ctx->result = 0;
+	return 0;
+}
+
+SEC("syscall")
 int ghost_enclave_destroy_prog(struct ghost_enclave_destroy *ctx)
 {
 	struct ghost_class_info *info = info_of();

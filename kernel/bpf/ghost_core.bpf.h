@@ -17,6 +17,12 @@ static __always_inline void kick_siblings(struct ghost_core_state *core, u32 mas
 	}
 }
 
+/* A user task of the host runs beside this CPU (GHOST_ENCLAVE_STRICT). */
+static __always_inline bool host_beside(struct ghost_core_state *core, u32 sibling)
+{
+	return READ_ONCE(core->host) & ~(1u << (sibling & 7));
+}
+
 static __always_inline bool core_swap(struct ghost_core_state *core, core_word_t old, core_word_t next)
 {
 	return old == next || __sync_val_compare_and_swap(&core->word, old, next) == old;

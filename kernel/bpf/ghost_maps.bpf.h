@@ -93,6 +93,15 @@ struct {
 	__type(value, struct ghost_affinity);
 } affinities SEC(".maps");
 
+/* For the control plane alone: it lives as long as the class. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 16384);
+	__type(key, u32);
+	__type(value, struct ghost_confined);
+} confined SEC(".maps");
+
 struct queue_ring {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4096);
@@ -160,6 +169,7 @@ struct ghost_thread {
 	u32 agent_core;	     /* + 1, of the agent of a core */
 	u32 agent_enclave;   /* of an agent */
 	u32 blessed_enclave; /* in the leader of a process that may become agents */
+	u32 stop;	     /* 1: to be stopped, as soon as the kernel sends the signal */
 };
 
 struct {

@@ -32,7 +32,7 @@ static __noinline int wake_cpu_for(struct task_struct *p, u32 domain, u32 enclav
 		if (c >= nr)
 			c -= nr;
 		core = core_of(c);
-		if (!core || core->enclave != enclave || (core->agent_tid && !core->agent_stalled))
+		if (!core || core->enclave != enclave || (core->agent_tid && !core->agent_stalled) || READ_ONCE(core->host))
 			continue;
 		w = READ_ONCE(core->word);
 		if (core_word_claims(w) && (core_word_owner(w) != domain || core_word_handover(w)))
@@ -158,7 +158,12 @@ void BPF_PROG(ghost_dispatch, s32 cpu, struct task_struct *prev)
 	if (prev && (prev->scx.flags & SCX_TASK_QUEUED) && attached(prev, &slot) && READ_ONCE(pk.cs->claim) == slot + 1)
 		pk.prev_slot = slot + 1;
 
-	if (keep_rescued(&pk, prev) || pick_rescue(&pk) || pick_unattached_in_time(&pk))
+	if (keep_rescued(&pk, prev) || pick_rescue(&pk))
+		return;
+	/* Only a rescue is worth that: without it a host task that never ends would have the class ejected. */
+	if (host_beside(pk.core, pk.sibling))
+		return;
+	if (pick_unattached_in_time(&pk))
 		return;
 	if (READ_ONCE(pk.core->agent_tid) && !READ_ONCE(pk.core->agent_stalled)) {
 		if (pick_latched(&pk) != LATCH_NONE || keep_unending(&pk, prev))
@@ -204,6 +209,8 @@ void BPF_PROG(ghost_running, struct task_struct *p)
 		 */
 		if (held || (t && t->enclave != core->enclave) || !core_adopt(core, cfg->sibling, domain)) {
 			__sync_fetch_and_add(&core->evictions, 1);
+			if (t)
+				trip_in_bypass(p, thread_of(p), t, cs);
 			kf_set_slice(p, 0);
 			scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
 			return;
@@ -224,7 +231,7 @@ void BPF_PROG(ghost_running, struct task_struct *p)
 	if (sw)
 		sw->cpu = cpu;
 	/* A decision that came after the pick, or a reason to leave that came while it ran. */
-	if (READ_ONCE(cs->latch) || t->leaving == LEAVE_CHANGED)
+	if (READ_ONCE(cs->latch) || t->leaving == LEAVE_CHANGED || (host_beside(core, cfg->sibling) && !t->rescued_until))
 		scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
 }
 
@@ -356,6 +363,9 @@ void BPF_PROG(ghost_enable, struct task_struct *p)
 	if (!t)
 		return;
 	barrier = task_advance(slot, TASK_BLOCKED, &old);
+	/* It runs, and came there by another class. */
+	if (p->on_cpu)
+		t->on_cpu_since = bpf_ktime_get_ns();
 	/* Asleep: nothing else will announce it. Otherwise it is announced once it is off CPU, so that it can be decided upon. */
 	if (!p->on_rq)
 		task_tell(slot, t, GHOST_MSG_TASK_BLOCKED, 0, barrier, scx_bpf_task_cpu(p));
@@ -375,6 +385,7 @@ void BPF_PROG(ghost_disable, struct task_struct *p)
 	barrier = task_advance(slot, TASK_NONE, &old);
 	if (t->announced)
 		task_post(slot, p->flags & PF_EXITING ? GHOST_MSG_TASK_DEAD : GHOST_MSG_TASK_DEPARTED, 0, barrier, scx_bpf_task_cpu(p));
+	trip_at_ejection(p, th, t);
 	slot_leave(th);
 }
 

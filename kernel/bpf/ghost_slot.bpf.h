@@ -136,6 +136,7 @@ static __noinline int slot_fill(u32 slot, struct slot_owner *owner)
 	sw->cap_ns = 0;
 	sw->vcpu = owner->vcpu;
 	sw->former_policy = owner->policy;
+	sw->stops = 0;
 	WRITE_ONCE(sw->gtid, GHOST_GTID(slot, t->incarnation));
 	task_publish(slot);
 	return 0;

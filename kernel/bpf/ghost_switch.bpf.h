@@ -60,6 +60,27 @@ static __always_inline void switch_availability(struct ghost_cpu_config *cfg, st
 		core_post(cfg->core, busy ? GHOST_MSG_CPU_BUSY : GHOST_MSG_CPU_AVAILABLE, cpu, 0);
 }
 
+/* I2: a user task of the host comes or leaves. Agents are trusted, and kernel threads are part of the kernel. */
+static __always_inline void switch_host(struct ghost_cpu_config *cfg, struct ghost_core_state *core, struct task_struct *next)
+{
+	struct ghost_enclave *e = enclave_of(core->enclave);
+	u32 bit = 1u << (cfg->sibling & 7);
+	bool host = false;
+
+	if (e && (READ_ONCE(e->flags) & GHOST_ENCLAVE_STRICT) && next->pid && next->policy != SCHED_EXT && !(next->flags & PF_KTHREAD)) {
+		struct ghost_thread *th = thread_of(next);
+
+		host = !th || !th->agent_core;
+	}
+	if (host == !!(READ_ONCE(core->host) & bit))
+		return;
+	if (host)
+		__sync_fetch_and_or(&core->host, bit);
+	else
+		__sync_fetch_and_and(&core->host, ~bit);
+	kick_siblings(core, 0xff & ~bit, host ? SCX_KICK_PREEMPT : 0);
+}
+
 SEC("tp_btf/sched_switch")
 int BPF_PROG(ghost_sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
 {
@@ -75,6 +96,8 @@ int BPF_PROG(ghost_sched_switch, bool preempt, struct task_struct *prev, struct 
 	cs->running_domain = switch_enter(next, cpu, now);
 	core_switch(core, cfg->sibling, cs->running_domain);
 	switch_availability(cfg, core, cs, next, cpu, now);
+	switch_host(cfg, core, next);
+	trip_at_switch(prev, next);
 	return 0;
 }
 

@@ -13,14 +13,15 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+void SetOnline(CpuId cpu, bool online) {
+  std::ofstream file("/sys/devices/system/cpu/cpu" + std::to_string(cpu.value()) + "/online");
+  file << online << std::flush;
+  EXPECT_TRUE(file) << "CPU " << cpu.value() << (online ? " stays offline" : " stays online");
+}
+
 TEST_F(AgentHostTest, AgentsDecideAndIsolate) {
-  StartAgent("{\"tenure\":\"20ms\"}");
   VmProcesses vms;
-  for (int i = 0; i < 4; ++i)
-    vms.push_back(std::make_unique<VmProcess>(/*spinners=*/2, /*sleepers=*/1));
-  AttachAll(vms);
-  std::this_thread::sleep_for(seconds(1));
-  ASSERT_TRUE(auditor_->Reset().ok());
+  ASSERT_NO_FATAL_FAILURE(StartAgentAndVms(vms));
   const uint64_t agent_before = Sum(&ghost_core_state::switches_agent);
   const uint64_t class_before = Sum(&ghost_core_state::switches_class);
   const std::vector<Duration> before = CpuTimes(vms);
@@ -73,6 +74,32 @@ TEST_F(AgentHostTest, WhileTheAgentHangsTheClassSchedules) {
       << "the agent was not let back in";
   PrintCores();
   ExpectIsolated();
+}
+
+// An agent's thread is bound to its core: without it the thread runs elsewhere, its core's tasks go
+// to the others', and afterwards it decides again.
+TEST_F(AgentHostTest, ItsCpusGoAndComeBack) {
+  VmProcesses vms;
+  ASSERT_NO_FATAL_FAILURE(StartAgentAndVms(vms));
+  const CoreId last(topology_.nr_cores() - 1);
+  const std::vector<CpuId> cpus = topology_.core(last.value()).siblings.ToVector();
+  for (int round = 0; round < 2; ++round) {
+    for (const CpuId cpu : cpus) SetOnline(cpu, false);
+    const std::vector<Duration> before = CpuTimes(vms);
+    std::this_thread::sleep_for(seconds(4));
+    ExpectProgress(vms, before, milliseconds(1));
+    for (const CpuId cpu : cpus) SetOnline(cpu, true);
+    const uint64_t decided = kernel_->cores()[last.value()].switches_agent;
+    std::this_thread::sleep_for(seconds(4));
+    EXPECT_GT(kernel_->cores()[last.value()].switches_agent, decided)
+        << "nobody decides for the core that came back";
+  }
+  PrintCores();
+  const absl::StatusOr<AuditReport> report = auditor_->Read();
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->total[AUDIT_VCPU_ENFORCED].time.count(), 0);
+  EXPECT_TRUE(kernel_->info().enabled)
+      << kernel_->info().exit_reason << ": " << kernel_->info().exit_message;
 }
 
 // How long nobody decides, and how long nobody runs, while one agent process takes over from

@@ -25,7 +25,7 @@ enclaves:
   - name: VMs
     cpus: 0-
     policy: secure-vm
-    isolate: full
+    isolate: all
   - nam: b
     cpus: [1]
     vms: all
@@ -37,7 +37,7 @@ f:4:3: there is no key "url" here; did you mean "uri"?
 f:6:11: name "VMs" must begin with a letter and have up to 15 small letters, digits, - and _
 f:7:11: cpus: "0-" is not a list of CPUs from 0 to 1023; write for example "0-3,8"
 f:8:13: there is no policy "secure-vm"; did you mean "secure_vm"?
-f:9:14: isolate: full is not there yet; write vcpus
+f:9:14: isolate "all" is not vcpus, emulator or full
 f:10:5: there is no key "nam" here; did you mean "name"?
 f:10:5: this enclave has no name; write for example "name: vms"
 f:11:11: cpus must be a single value; write for example "0-3,8"
@@ -95,9 +95,14 @@ TEST(ConfigErrors, Enclaves) {
   EXPECT_EQ(
       EnclaveErrors("  cpus: 1024"),
       "f:4:9: cpus: \"1024\" is not a list of CPUs from 0 to 1023; write for example \"0-3,8\"");
-  EXPECT_EQ(EnclaveErrors("  isolate: emulator"),
-            "f:4:12: isolate: emulator is not there yet; write vcpus");
-  EXPECT_EQ(EnclaveErrors("  isolate: none"), "f:4:12: isolate \"none\" is not vcpus");
+  EXPECT_EQ(EnclaveErrors("  strict: maybe"), "f:4:11: strict \"maybe\" is not true or false");
+  EXPECT_EQ(EnclaveErrors("  without_agent: stop"),
+            "f:4:18: without_agent \"stop\" is not schedule or release");
+  EXPECT_EQ(EnclaveErrors("  vms: libvirt\n  without_agent: release"),
+            "f:5:18: without_agent: release would let VMs share cores; leave it out, and the class "
+            "keeps them apart");
+  EXPECT_EQ(EnclaveErrors("  isolate: none"),
+            "f:4:12: isolate \"none\" is not vcpus, emulator or full");
   EXPECT_EQ(EnclaveErrors("  policy: shinjuku"),
             "f:4:11: there is no policy \"shinjuku\"; there are: secure_vm, fifo");
   EXPECT_EQ(EnclaveErrors("  policy: fifo\n  options: {tenure: 1s}"),

@@ -80,7 +80,7 @@ TEST(Config, RefusesWhatContradictsItself) {
       std::string::npos);
   EXPECT_NE(ErrorOf("version: 1\nversion: 1\n").find("\"version\" is given twice"),
             std::string::npos);
-  EXPECT_NE(ErrorOf("version: 1\nenclaves: [{name: a, isolate: full}]\n").find("not there yet"),
+  EXPECT_NE(ErrorOf("version: 1\nenclaves: [{name: a, isolate: all}]\n").find("is not vcpus"),
             std::string::npos);
   EXPECT_NE(
       ErrorOf("version: 1\nenclaves: [{name: a, options: {tenure: 1h}}]\n").find("a time from"),

@@ -34,9 +34,10 @@ enclaves:
     cpus: 4-7,12
     policy: secure_vm
     vms: libvirt
-    isolate: vcpus
+    isolate: emulator
+    strict: true
     options: {tenure: 20ms, strict: true, slots: 2, place: far}
-  - {name: batch_2-x, policy: fifo}
+  - {name: batch_2-x, policy: fifo, without_agent: release}
 )",
                                                     "f", kTestPolicies);
   ASSERT_TRUE(config.ok()) << config.status();
@@ -50,6 +51,8 @@ enclaves:
   EXPECT_EQ(vms.line, 6);
   EXPECT_EQ(vms.cpus->Format(), "4-7,12");
   EXPECT_TRUE(vms.libvirt_vms);
+  EXPECT_EQ(vms.isolate, Isolate::kEmulator);
+  EXPECT_TRUE(vms.strict);
   EXPECT_EQ(vms.options.GetDuration("tenure"), std::chrono::milliseconds(20));
   EXPECT_TRUE(vms.options.GetBool("strict"));
   EXPECT_EQ(vms.options.GetInt("slots"), 2);
@@ -58,6 +61,9 @@ enclaves:
   EXPECT_FALSE(batch.cpus.has_value());
   EXPECT_EQ(batch.policy, "fifo");
   EXPECT_FALSE(batch.libvirt_vms);
+  EXPECT_EQ(batch.isolate, Isolate::kVcpus);
+  EXPECT_FALSE(batch.strict);
+  EXPECT_EQ(batch.without_agent, WithoutAgent::kRelease);
 }
 
 TEST(ParseConfig, VersionAloneIsAConfiguration) {

@@ -151,6 +151,7 @@ TEST_F(Enclaves, ThingsThatAreNotThere) {
   EXPECT_FALSE(control().AttachTask(NewThread().tid(), DomainId(500), 0, 100).ok());
   EXPECT_FALSE(control().CreateDomain(EnclaveId(15), {}, "nobody's").ok());
   EXPECT_FALSE(control().DestroyDomain(DomainId(400)).ok());
+  EXPECT_TRUE(absl::IsNotFound(control().Protect(EnclaveId(15), {})));
   EXPECT_TRUE(absl::IsNotFound(control().UpdateTask(Gtid(GHOST_GTID(1, 77777)), {})));
   EXPECT_FALSE(control().UpdateTask(Gtid(GHOST_GTID(1, 1)), {.weight = 0}).ok());
 }

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -59,6 +60,17 @@ class FakeHost : public testing::Test {
     WriteThread(pid, pid + 1 + vcpu, 1001 + vcpu);
     Write(absl::StrCat("/sys/fs/cgroup", group, "/vcpu", vcpu, "/cgroup.threads"),
           absl::StrCat(pid + 1 + vcpu, "\n"));
+  }
+  // Threads (thread, process) in a cgroup of the VM's.
+  void AddHelpers(const std::string& group, const std::string& leaf,
+                  const std::vector<std::pair<pid_t, pid_t>>& threads) {
+    std::string tids;
+    for (const auto& [tid, process] : threads) {
+      WriteThread(process, tid, 2000 + tid);
+      Write(absl::StrCat("/proc/", tid, "/status"), absl::StrCat("Name:\tx\nTgid:\t", process));
+      absl::StrAppend(&tids, tid, "\n");
+    }
+    Write(absl::StrCat("/sys/fs/cgroup", group, "/", leaf, "/cgroup.threads"), tids);
   }
   void WriteRecords(pid_t pid, const std::string& name, const std::string& uuid) {
     Write(absl::StrCat("/run/libvirt/qemu/", name, ".pid"), absl::StrCat(pid));

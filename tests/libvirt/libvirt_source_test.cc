@@ -29,7 +29,7 @@ class LibvirtSourceTest : public FakeHost {
 TEST_F(LibvirtSourceTest, StartTellsWhatRunsWithoutLibvirt) {
   AddVm(100, "a", kUuidA, 2, kGroupA);
   AddVm(200, "b", kUuidB, 1, "/machine/qemu-2-b.libvirt-qemu");
-  LibvirtSource source(kNobody, {.root = root_, .watch_cgroups = false});
+  LibvirtSource source(kNobody, VmThreads::kVcpus, {.root = root_, .watch_cgroups = false});
   ASSERT_TRUE(source.Start(sink_).ok());
   ASSERT_EQ(sink_.vcpus(), 3u) << "told before Start() returned";
   const std::vector<RecordingSink::Vcpu> a = sink_.VcpusOf("a");
@@ -50,7 +50,7 @@ TEST_F(LibvirtSourceTest, StartTellsWhatRunsWithoutLibvirt) {
 
 TEST_F(LibvirtSourceTest, AScanFindsWhatComesAndGoes) {
   AddVm(100, "a", kUuidA, 1, kGroupA);
-  LibvirtSource source(kNobody, {.root = root_, .watch_cgroups = false});
+  LibvirtSource source(kNobody, VmThreads::kVcpus, {.root = root_, .watch_cgroups = false});
   ASSERT_TRUE(source.Start(sink_).ok());
   AddVcpu(100, kGroupA, 1);  // plugged
   AddVm(200, "b", kUuidB, 1, "/machine/b");
@@ -61,9 +61,20 @@ TEST_F(LibvirtSourceTest, AScanFindsWhatComesAndGoes) {
   EXPECT_EQ(sink_.vms_gone()[0], "b");
 }
 
+TEST_F(LibvirtSourceTest, HelpersAreToldWhenAskedFor) {
+  AddVm(100, "a", kUuidA, 1, kGroupA);
+  AddHelpers(kGroupA, "emulator", {{100, 100}, {110, 100}, {300, 300}});
+  LibvirtSource source(kNobody, VmThreads::kProcess, {.root = root_, .watch_cgroups = false});
+  ASSERT_TRUE(source.Start(sink_).ok());
+  EXPECT_EQ(sink_.helpers(), (std::vector<pid_t>{100, 110}));
+  AddHelpers(kGroupA, "iothread1", {{120, 100}});
+  EXPECT_TRUE(sink_.Await([&] { return sink_.helpers().size() == 3; }));
+  EXPECT_EQ(sink_.helpers().back(), 120) << "and nothing is told twice";
+}
+
 TEST_F(LibvirtSourceTest, IdsThatWereUsedAgain) {
   AddVm(100, "a", kUuidA, 1, kGroupA);
-  LibvirtSource source(kNobody, {.root = root_, .watch_cgroups = false});
+  LibvirtSource source(kNobody, VmThreads::kVcpus, {.root = root_, .watch_cgroups = false});
   ASSERT_TRUE(source.Start(sink_).ok());
   WriteThread(100, 101, 5000);  // another thread with the same id
   EXPECT_TRUE(sink_.Await([&] { return sink_.vcpus() == 2; }));
@@ -79,7 +90,7 @@ TEST_F(LibvirtSourceTest, ARunningVmCannotBecomeAnother) {
   AddVm(100, "a", kUuidA, 1, kGroupA);
   AddVm(200, "b", kUuidB, 1, "/machine/b");
   WriteCommand(200, {"qemu-kvm", "-name", "guest=a", "-uuid", kUuidA});
-  LibvirtSource source(kNobody, {.root = root_, .watch_cgroups = false});
+  LibvirtSource source(kNobody, VmThreads::kVcpus, {.root = root_, .watch_cgroups = false});
   ASSERT_TRUE(source.Start(sink_).ok());
   ASSERT_EQ(sink_.VcpusOf("b").size(), 1u);
   EXPECT_EQ(sink_.VcpusOf("b")[0].vm.uuid, kUuidB);
@@ -88,7 +99,8 @@ TEST_F(LibvirtSourceTest, ARunningVmCannotBecomeAnother) {
 
 // test:///default runs a VM called "test", which has no process.
 TEST_F(LibvirtSourceTest, AVmWithoutThreadsIsToldOnce) {
-  LibvirtSource source("test:///default", {.root = root_, .watch_cgroups = false});
+  LibvirtSource source("test:///default", VmThreads::kVcpus,
+                       {.root = root_, .watch_cgroups = false});
   ASSERT_TRUE(source.Start(sink_).ok());
   EXPECT_TRUE(sink_.Await([&] { return sink_.HasNotice("UNPROTECTED: libvirt runs VM test"); }));
   std::this_thread::sleep_for(seconds(5));

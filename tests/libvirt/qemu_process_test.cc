@@ -76,6 +76,23 @@ TEST_F(QemuProcessTest, FindsVcpuCgroupsInAnyPartition) {
   }
 }
 
+TEST_F(QemuProcessTest, HelpersAreWhoeverElseIsThere) {
+  const char* const group = "/machine/qemu-2-b.libvirt-qemu";
+  AddVm(100, "a", kUuidA, 2, group);
+  AddHelpers(group, "emulator", {{100, 100}, {110, 100}, {300, 300}});
+  AddHelpers(group, "iothread1", {{120, 100}});
+  const auto helpers = [&](VmThreads which) {
+    std::vector<pid_t> tids;
+    for (const HelperThread& helper : HelperThreadsOf(100, which, root_))
+      tids.push_back(helper.tid);
+    std::sort(tids.begin(), tids.end());
+    return tids;
+  };
+  EXPECT_TRUE(helpers(VmThreads::kVcpus).empty());
+  EXPECT_EQ(helpers(VmThreads::kProcess), (std::vector<pid_t>{100, 110, 120}));
+  EXPECT_EQ(helpers(VmThreads::kEverything), (std::vector<pid_t>{100, 110, 120, 300}));
+}
+
 TEST_F(QemuProcessTest, AProcessElsewhereHasNoVcpus) {
   Write("/proc/100/cgroup", "0::/user.slice/vcpu0\n");
   Write("/sys/fs/cgroup/user.slice/vcpu0/cgroup.threads", "100\n");

@@ -30,6 +30,12 @@ void RecordingSink::OnVcpuGone(const Vm&, const VcpuThread& thread) {
   changed_.notify_all();
 }
 
+void RecordingSink::OnHelper(const Vm&, const HelperThread& helper) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  helpers_.push_back(helper.tid);
+  changed_.notify_all();
+}
+
 void RecordingSink::OnVmGone(const Vm& vm) {
   const std::lock_guard<std::mutex> lock(mutex_);
   vms_gone_.push_back(vm.name);
@@ -61,6 +67,11 @@ size_t RecordingSink::vcpus() const {
 size_t RecordingSink::vcpus_gone() const {
   const std::lock_guard<std::mutex> lock(mutex_);
   return vcpus_gone_.size();
+}
+
+std::vector<pid_t> RecordingSink::helpers() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return helpers_;
 }
 
 std::vector<std::string> RecordingSink::vms_gone() const {

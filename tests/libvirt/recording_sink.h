@@ -28,6 +28,7 @@ class RecordingSink final : public VmSink {
 
   void OnVcpu(const Vm& vm, const VcpuThread& thread) override;
   void OnVcpuGone(const Vm& vm, const VcpuThread& thread) override;
+  void OnHelper(const Vm& vm, const HelperThread& helper) override;
   void OnVmGone(const Vm& vm) override;
   void OnNotice(const std::string& text) override;
 
@@ -35,6 +36,7 @@ class RecordingSink final : public VmSink {
   std::vector<Vcpu> VcpusOf(const std::string& name) const;
   size_t vcpus() const;
   size_t vcpus_gone() const;
+  std::vector<pid_t> helpers() const;
   std::vector<std::string> vms_gone() const;
   std::vector<std::string> notices() const;
   bool HasNotice(const std::string& part) const;
@@ -56,6 +58,7 @@ class RecordingSink final : public VmSink {
   std::condition_variable changed_;
   std::vector<Vcpu> vcpus_;
   std::vector<VcpuThread> vcpus_gone_;
+  std::vector<pid_t> helpers_;
   std::vector<std::string> vms_gone_;  // names
   std::vector<std::string> notices_;
 };

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/bpf/confined_threads.h"
+
+#include <bpf/bpf.h>
+#include <sched.h>
+
+#include <cerrno>
+#include <cstring>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "kernel/abi/ghost.h"
+#include "kernel/bpf/class_files.h"
+#include "kernel/bpf/threads_by_policy.h"
+
+namespace corral {
+namespace {
+
+constexpr char kPin[] = "confined";
+
+absl::StatusOr<CpuSet> AffinityOf(pid_t tid) {
+  cpu_set_t mask;
+  CPU_ZERO(&mask);
+  if (sched_getaffinity(tid, sizeof(mask), &mask) != 0)
+    return absl::NotFoundError(absl::StrCat("thread ", tid, " has ended"));
+  CpuSet cpus;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (CPU_ISSET(cpu, &mask)) cpus.Insert(CpuId(cpu));
+  }
+  return cpus;
+}
+
+absl::Status SetAffinity(pid_t tid, const CpuSet& cpus) {
+  cpu_set_t mask;
+  CPU_ZERO(&mask);
+  cpus.ForEach([&](CpuId cpu) { CPU_SET(cpu.value(), &mask); });
+  if (sched_setaffinity(tid, sizeof(mask), &mask) == 0) return absl::OkStatus();
+  if (errno == ESRCH) return absl::NotFoundError(absl::StrCat("thread ", tid, " has ended"));
+  return absl::InternalError(
+      absl::StrCat("cannot bind thread ", tid, " to CPUs ", cpus.Format(), ": ", strerror(errno)));
+}
+
+ghost_affinity ToAbi(const CpuSet& cpus) {
+  ghost_affinity mask = {};
+  cpus.ForEach([&](CpuId cpu) { mask.cpus[cpu.value() / 64] |= 1ULL << (cpu.value() % 64); });
+  return mask;
+}
+
+CpuSet FromAbi(const ghost_affinity& mask) {
+  CpuSet cpus;
+  for (int cpu = 0; cpu < 64 * GHOST_AFFINITY_WORDS; ++cpu) {
+    if (mask.cpus[cpu / 64] >> (cpu % 64) & 1) cpus.Insert(CpuId(cpu));
+  }
+  return cpus;
+}
+
+std::vector<uint32_t> KeysOf(int map) {
+  std::vector<uint32_t> keys;
+  uint32_t key = 0;
+  for (const uint32_t* last = nullptr; bpf_map_get_next_key(map, last, &key) == 0; last = &key)
+    keys.push_back(key);
+  return keys;
+}
+
+}  // namespace
+
+absl::StatusOr<ConfinedThreads> ConfinedThreads::Open(CpuSet housekeeping, CpuSet unbound) {
+  absl::StatusOr<Fd> map = OpenPin(kPin);
+  if (!map.ok()) return map.status();
+  return ConfinedThreads(*std::move(map), housekeeping, unbound);
+}
+
+absl::StatusOr<bool> ConfinedThreads::Confine(pid_t process, pid_t tid) const {
+  const absl::StatusOr<CpuSet> now = AffinityOf(tid);
+  if (!now.ok()) return now.status();
+  if (!now->Contains(unbound_)) return false;
+  // Written down before the change: a line too much does no harm, one too few would.
+  const uint32_t key = static_cast<uint32_t>(tid);
+  const ghost_confined entry = {
+      .tgid = static_cast<uint32_t>(process), .now = ToAbi(housekeeping_), .former = ToAbi(*now)};
+  if (bpf_map_update_elem(map_.get(), &key, &entry, BPF_ANY) != 0) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("thread ", tid, " is not bound to the housekeeping CPUs, because it could ",
+                     "not be written down: ", strerror(errno)));
+  }
+  if (const absl::Status status = SetAffinity(tid, housekeeping_); !status.ok()) return status;
+  return true;
+}
+
+absl::Status ConfinedThreads::Free(pid_t tid) const {
+  const absl::StatusOr<CpuSet> now = AffinityOf(tid);
+  if (!now.ok()) return now.status();
+  return *now == housekeeping_ ? SetAffinity(tid, unbound_) : absl::OkStatus();
+}
+
+size_t UndoConfinement() {
+  const absl::StatusOr<Fd> map = OpenPin(kPin);
+  if (!map.ok()) return 0;
+  size_t undone = 0;
+  for (const uint32_t key : KeysOf(map->get())) {
+    ghost_confined entry = {};
+    if (bpf_map_lookup_elem(map->get(), &key, &entry) != 0) continue;
+    bpf_map_delete_elem(map->get(), &key);
+    const pid_t tid = static_cast<pid_t>(key);
+    if (!IsThreadOf(tid, static_cast<pid_t>(entry.tgid))) continue;
+    const absl::StatusOr<CpuSet> now = AffinityOf(tid);
+    if (now.ok() && *now == FromAbi(entry.now) && SetAffinity(tid, FromAbi(entry.former)).ok())
+      ++undone;
+  }
+  return undone;
+}
+
+}  // namespace corral

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// I2 on a real kernel: beside a user task of the host, tasks of a strict enclave leave the core,
+// with the same in an enclave that is not strict for comparison. Runs as root in the test host.
+#include "tests/class/class_host_fixture.h"
+
+namespace corral {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// Longer than sched_ext's watchdog would wait for a task.
+constexpr Duration kLongerThanTheWatchdog = seconds(23);
+
+class StrictHostTest : public ClassHostTest {
+ protected:
+  static void Pin(pid_t tid, const CpuSet& cpus) {
+    cpu_set_t mask;
+    CPU_ZERO(&mask);
+    cpus.ForEach([&](CpuId cpu) { CPU_SET(cpu.value(), &mask); });
+    ASSERT_EQ(sched_setaffinity(tid, sizeof(mask), &mask), 0);
+  }
+  // A VM that wants the whole of core 1 and may go nowhere else.
+  void StartVm(VmProcesses& vms) {
+    vms.push_back(std::make_unique<VmProcess>(/*spinners=*/2, /*sleepers=*/0));
+    AttachAll(vms);
+    for (const pid_t tid : vms[0]->tids()) Pin(tid, topology_.core(1).siblings);
+  }
+  // Of the host: no thread of it is known to the class.
+  std::unique_ptr<VmProcess> StartHostTask() {
+    auto host = std::make_unique<VmProcess>(/*spinners=*/1, /*sleepers=*/0);
+    CpuSet one;
+    one.Insert(topology_.core(1).siblings.ToVector()[0]);
+    Pin(host->tids()[0], one);
+    return host;
+  }
+  Duration BesideHostWithin(Duration time) {
+    EXPECT_TRUE(auditor_->Reset().ok());
+    std::this_thread::sleep_for(time);
+    const absl::StatusOr<AuditReport> report = auditor_->Read();
+    if (!report.ok()) return Duration(0);
+    return report->total[AUDIT_BESIDE_HOST].time;
+  }
+};
+
+TEST_F(StrictHostTest, TasksLeaveTheHostsCore) {
+  VmProcesses vms;
+  StartVm(vms);
+  std::unique_ptr<VmProcess> host = StartHostTask();
+  std::this_thread::sleep_for(milliseconds(500));
+  const Duration shared = BesideHostWithin(seconds(4));
+  ASSERT_TRUE(kernel_->Protect(enclave_, {.strict = true}).ok());
+  std::this_thread::sleep_for(milliseconds(500));
+  const Duration strict = BesideHostWithin(seconds(4));
+  printf("beside a host task, of 4 s: %lld ms; strict: %lld ms\n",
+         static_cast<long long>(shared.count() / 1000000),
+         static_cast<long long>(strict.count() / 1000000));
+  EXPECT_GT(shared, seconds(1));
+  EXPECT_LT(strict, shared / 10);
+
+  host.reset();
+  const std::vector<Duration> before = CpuTimes(vms);
+  std::this_thread::sleep_for(seconds(2));
+  ExpectProgress(vms, before, milliseconds(200));  // they have the core again
+}
+
+TEST_F(StrictHostTest, AHostTaskThatNeverEndsStarvesNobody) {
+  VmProcesses vms;
+  StartVm(vms);
+  ASSERT_TRUE(kernel_->Protect(enclave_, {.strict = true}).ok());
+  const std::unique_ptr<VmProcess> host = StartHostTask();
+  const std::vector<Duration> before = CpuTimes(vms);
+  std::this_thread::sleep_for(kLongerThanTheWatchdog);
+  ExpectProgress(vms, before, milliseconds(10));
+  EXPECT_TRUE(kernel_->info().enabled)
+      << kernel_->info().exit_reason << ": " << kernel_->info().exit_message;
+}
+
+}  // namespace
+}  // namespace corral
