@@ -55,10 +55,13 @@ static __always_inline void trip_in_bypass(struct task_struct *p, struct ghost_t
 		trip(p, th, t->enclave);
 }
 
-/* Taken out of the class, but neither dead nor by its own or anybody's wish: those change the policy. */
+/*
+ * Taken out of the class, but neither dead nor by anybody's wish: that is a system call of some user's, an ejection is the work of a kernel
+ * thread. (Whether the policy is the old or the new one at that moment differs between kernels.)
+ */
 static __always_inline void trip_at_ejection(struct task_struct *p, struct ghost_thread *th, struct ghost_task *t)
 {
-	if (p->policy == SCHED_EXT && !(p->flags & PF_EXITING))
+	if (p->policy == SCHED_EXT && !(p->flags & PF_EXITING) && (bpf_get_current_task_btf()->flags & PF_KTHREAD))
 		trip(p, th, t->enclave);
 }
 
