@@ -121,9 +121,10 @@ class Release {
     const SchedExtState before = ReadSchedExtState();
     report_.scheduler = report_.scheduler_after = before.scheduler;
     report_.pins = ListPins();
+    // While vCPUs can still be told from the others.
+    if (!options_.dry_run) UndoConfinement();
     if (options_.scope != ReleaseScope::kClassOnly) ReleaseThreads(before);
     if (!options_.dry_run) {
-      UndoConfinement();
       DetachClass();
       RemovePins();
       AwaitDisabled();

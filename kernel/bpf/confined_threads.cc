@@ -62,6 +62,18 @@ std::vector<uint32_t> KeysOf(int map) {
   return keys;
 }
 
+// A cpuset of its cgroup may hide what a thread was bound to. Then the wider mask shows no effect,
+// but will when the cpuset goes; if it shows one, somebody has bound the thread since.
+bool Undo(pid_t tid, const ghost_confined& entry) {
+  const absl::StatusOr<CpuSet> before = AffinityOf(tid);
+  // One in the class is a vCPU, whose CPUs are its own business.
+  if (!before.ok() || PolicyOf(tid) == kSchedExtPolicy) return false;
+  if (!SetAffinity(tid, FromAbi(entry.former)).ok()) return false;
+  if (*before == FromAbi(entry.now)) return true;
+  const absl::StatusOr<CpuSet> after = AffinityOf(tid);
+  return after.ok() && (*after == *before || !SetAffinity(tid, *before).ok());
+}
+
 }  // namespace
 
 absl::StatusOr<ConfinedThreads> ConfinedThreads::Open(CpuSet housekeeping, CpuSet unbound) {
@@ -73,16 +85,21 @@ absl::StatusOr<ConfinedThreads> ConfinedThreads::Open(CpuSet housekeeping, CpuSe
 absl::StatusOr<bool> ConfinedThreads::Confine(pid_t process, pid_t tid) const {
   const absl::StatusOr<CpuSet> now = AffinityOf(tid);
   if (!now.ok()) return now.status();
-  if (!now->Contains(unbound_)) return false;
+  // One that a confined thread made was born so.
+  const bool born_confined = *now == housekeeping_;
+  if (!born_confined && !now->Contains(unbound_)) return false;
   // Written down before the change: a line too much does no harm, one too few would.
   const uint32_t key = static_cast<uint32_t>(tid);
-  const ghost_confined entry = {
-      .tgid = static_cast<uint32_t>(process), .now = ToAbi(housekeeping_), .former = ToAbi(*now)};
-  if (bpf_map_update_elem(map_.get(), &key, &entry, BPF_ANY) != 0) {
+  const ghost_confined entry = {.tgid = static_cast<uint32_t>(process),
+                                .now = ToAbi(housekeeping_),
+                                .former = ToAbi(born_confined ? unbound_ : *now)};
+  if (bpf_map_update_elem(map_.get(), &key, &entry, born_confined ? BPF_NOEXIST : BPF_ANY) != 0 &&
+      !(born_confined && errno == EEXIST)) {
     return absl::ResourceExhaustedError(
         absl::StrCat("thread ", tid, " is not bound to the housekeeping CPUs, because it could ",
                      "not be written down: ", strerror(errno)));
   }
+  if (born_confined) return false;
   if (const absl::Status status = SetAffinity(tid, housekeeping_); !status.ok()) return status;
   return true;
 }
@@ -102,10 +119,7 @@ size_t UndoConfinement() {
     if (bpf_map_lookup_elem(map->get(), &key, &entry) != 0) continue;
     bpf_map_delete_elem(map->get(), &key);
     const pid_t tid = static_cast<pid_t>(key);
-    if (!IsThreadOf(tid, static_cast<pid_t>(entry.tgid))) continue;
-    const absl::StatusOr<CpuSet> now = AffinityOf(tid);
-    if (now.ok() && *now == FromAbi(entry.now) && SetAffinity(tid, FromAbi(entry.former)).ok())
-      ++undone;
+    if (IsThreadOf(tid, static_cast<pid_t>(entry.tgid)) && Undo(tid, entry)) ++undone;
   }
   return undone;
 }

@@ -40,8 +40,8 @@ class ConfinedThreads {
   CpuSet unbound_;
 };
 
-// Gives every thread its former CPUs back that nobody has bound since. Returns how many; none
-// without the class.
+// Gives every thread its former CPUs back, unless somebody has bound it since. Returns how many;
+// none without the class. To be called while vCPUs are still in the class.
 size_t UndoConfinement();
 
 }  // namespace corral
