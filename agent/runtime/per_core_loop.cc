@@ -170,7 +170,9 @@ void PerCoreLoop::Housekeeping(Time now) {
 
 void PerCoreLoop::Decide(Time now) {
   for (int round = 0; round < kRounds && status_.ok(); ++round) {
-    txn_.Reset(place_.id, place_.nr_cpus, UsableSiblings(now));
+    const uint32_t usable = UsableSiblings(now);
+    if (usable == 0) return ParkAll(now);
+    txn_.Reset(place_.id, place_.nr_cpus, usable);
     policy_.Schedule(now, txn_);
     const uint32_t deserted = occupants_.Deserted();
     for (int i = 0; i < place_.nr_cpus && deserted != 0; ++i) {

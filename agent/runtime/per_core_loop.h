@@ -82,6 +82,8 @@ class PerCoreLoop {
   void Settle(Time now);
   void SelfCheck(Time now);
   void NoteRefusal(Task& task, bool by_cpus, Time now);
+  void Park(Task& task, bool by_cpus, int tries, Time now);
+  void ParkAll(Time now);
   void Unpark(Time now);
 
   // commit_results.cc: what became of a transaction

@@ -160,14 +160,27 @@ void PerCoreLoop::NoteRefusal(Task& task, bool by_cpus, Time now) {
   ++task.latch_failures;
   const int refusals = std::max(kRefusals, place_.nr_cpus);
   if (task.latch_failures < refusals || task.state != TaskState::kQueued) return;
+  Park(task, by_cpus, task.latch_failures - refusals, now);
+}
+
+void PerCoreLoop::Park(Task& task, bool by_cpus, int tries, Time now) {
   const int rounds = by_cpus ? task.moves / state_.topology().nr_cores() : 0;
-  const int doublings = std::min(task.latch_failures - refusals + rounds, kParkingDoublings);
+  const int doublings = std::min(tries + rounds, kParkingDoublings);
   policy_.TaskBlocked(task, now);
   task.state = TaskState::kParked;
   task.refused_by_cpus = by_cpus;
   task.parked_until = now + kFirstParking * (1 << doublings);
   parked_.PushBack(task);
   ++counters_.parked;
+}
+
+// No CPU of the core is there.
+void PerCoreLoop::ParkAll(Time now) {
+  for (Task* next = owned_.front(); next != nullptr;) {
+    Task& task = *next;
+    next = owned_.Next(task);
+    if (task.state == TaskState::kQueued) Park(task, /*by_cpus=*/true, 0, now);
+  }
 }
 
 // What the CPUs of this core do not take may be pinned to another core: a status word does not tell

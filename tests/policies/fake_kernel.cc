@@ -102,6 +102,8 @@ uint32_t FakeKernel::Validate(ghost_core_txn& txn) {
         state = fail_states_.front();
         fail_states_.pop_front();
       }
+      if (state == GHOST_TXN_COMPLETE && offline_.Contains(CpuId(core.cpus[i])))
+        state = GHOST_TXN_CPU_OFFLINE;
       if (state != GHOST_TXN_COMPLETE) {
         s.state = state;
         bad = bad != 0 ? bad : state;
@@ -275,6 +277,13 @@ void FakeKernel::ChangeDomain(Gtid gtid, uint32_t domain) {
   ++t.barrier;
   Publish(gtid);
   Post(gtid, GHOST_MSG_TASK_ATTRIBUTES_CHANGED, 0);
+}
+
+void FakeKernel::SetOffline(CpuId cpu, bool offline) {
+  if (!offline) return offline_.Erase(cpu);
+  Replace(cpu.value(), 0);
+  HostTakes(cpu);
+  offline_.Insert(cpu);
 }
 
 void FakeKernel::HostTakes(CpuId cpu) {

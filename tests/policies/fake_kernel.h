@@ -60,6 +60,8 @@ class FakeKernel final : public AgentKernel {
   void ChangeDomain(Gtid task, uint32_t domain);
   // Something of the host takes the CPU for a moment.
   void HostTakes(CpuId cpu);
+  // The CPU goes away, or is back.
+  void SetOffline(CpuId cpu, bool offline);
   // The class runs a task by itself, without a message, as it does without an agent and when it
   // rescues. False if the task does not wait or the gate does not let it in.
   bool ClassRuns(Gtid task, CpuId cpu);
@@ -126,6 +128,7 @@ class FakeKernel final : public AgentKernel {
   Options options_;
   ghost_class_info info_{};
   ghost_enclave enclave_{};
+  CpuSet offline_;
   std::vector<ghost_core_state> cores_;
   std::vector<ghost_cpu_config> cpus_;
   std::vector<ghost_status_word> words_;

@@ -264,6 +264,24 @@ TEST(PerCoreLoop, APinnedTaskFindsItsCpu) {
   ExpectAllServed(world, seconds(3));
 }
 
+TEST(PerCoreLoop, TasksLeaveACoreThatIsOffline) {
+  World world({.machine = "numa:1 core:4 pu:2"});
+  for (uint32_t d = 2; d < 10; ++d) world.kernel().Attach(d, true);
+  world.RunFor(seconds(1));
+  for (const int cpu : {2, 3, 6, 7}) world.kernel().SetOffline(CpuId(cpu), true);
+  world.RunFor(seconds(1));
+  ExpectAllServed(world, seconds(1));
+  const uint64_t given = world.counters().given;
+  world.RunFor(seconds(5));
+  EXPECT_LT(world.counters().given - given, 100u) << "they go on wandering";
+  // Without any CPU they wander slowly, and come back with the first.
+  for (int cpu = 0; cpu < 8; ++cpu) world.kernel().SetOffline(CpuId(cpu), true);
+  world.RunFor(seconds(10));
+  for (const int cpu : {4, 5}) world.kernel().SetOffline(CpuId(cpu), false);
+  world.RunFor(seconds(2));
+  ExpectAllServed(world, seconds(2));
+}
+
 // A decision that vanishes, because its task is changed, must not leave the former domain's task on
 // the sibling.
 TEST(PerCoreLoop, ADecisionThatVanishesLeavesNobodyBehind) {
