@@ -104,7 +104,7 @@ int RunCores(const CoresOptions& options) {
     if (i > 0) std::this_thread::sleep_for(std::chrono::milliseconds(options.interval_ms));
     const ClassView view = ViewClass(**kernel);
     if (options.json) {
-      std::cout << ToJson(view)["cores"].dump() << std::endl;
+      std::cout << ToJson(view)["cores"].dump() << "\n" << std::flush;
       continue;
     }
     if (options.watch && isatty(STDOUT_FILENO)) std::cout << "\033[H\033[2J";

@@ -183,8 +183,9 @@ void PerCoreLoop::ParkAll(Time now) {
   }
 }
 
-// What the CPUs of this core do not take may be pinned to another core: a status word does not tell
-// affinity. So it moves on, slower with each round over all cores.
+// What the CPUs of this core do not take, because it is pinned elsewhere or they are offline, moves
+// on, slower with each round over all cores. Placing by AgentKernel::affinities() would spare most
+// of that.
 void PerCoreLoop::Unpark(Time now) {
   const int nr_cores = state_.topology().nr_cores();
   for (Task* next = parked_.front(); next != nullptr;) {

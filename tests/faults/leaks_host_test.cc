@@ -8,7 +8,6 @@
 #include <sys/wait.h>
 
 #include <cstdlib>
-#include <functional>
 #include <string>
 #include <tuple>
 
