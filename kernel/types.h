@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The words that every part of Corral shares: time, and ids that cannot be mixed up.
+// The words that every part of Corral shares: time, ids that cannot be mixed up, and the policy of
+// threads in the class.
 //
 // Units: all times are nanoseconds of CLOCK_MONOTONIC, the clock of bpf_ktime_get_ns(). Values are
 // plain data and may be used from any thread.
@@ -54,6 +55,8 @@ using DomainId = StrongId<struct DomainTag, uint32_t>;  // an index into the cla
 using QueueId = StrongId<struct QueueTag, uint32_t>;
 using Gtid = StrongId<struct GtidTag, uint64_t>;  // a task: slot in the low half, incarnation in
                                                   // the high half; 0 = none
+
+inline constexpr int kSchedExtPolicy = 7;  // SCHED_EXT, which glibc does not name yet
 
 }  // namespace corral
 

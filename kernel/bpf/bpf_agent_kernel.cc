@@ -6,7 +6,6 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -19,6 +18,7 @@ namespace {
 
 constexpr const char* kAgentMaps[] = {"class_info",  "enclaves",     "cores",      "txns",
                                       "cpu_configs", "status_words", "affinities", "queue_states"};
+// In the order of AgentCall.
 constexpr const char* kAgentPrograms[] = {"commit", "agent_enter", "associate", "timer_arm"};
 
 std::string QueueName(uint32_t queue) { return absl::StrCat("queue.", queue); }
@@ -107,94 +107,40 @@ absl::StatusOr<std::unique_ptr<BpfAgentKernel>> BpfAgentKernel::FromDescriptors(
     if (!status.ok()) return status;
   }
   for (const char* name : kAgentPrograms) {
-    if (kernel->fds_.count(name) == 0) {
+    const auto fd = kernel->fds_.find(name);
+    if (fd == kernel->fds_.end()) {
       return absl::FailedPreconditionError(
           absl::StrCat("no descriptor named ", name, " was passed to this agent"));
     }
+    kernel->programs_.push_back(fd->second.get());
   }
-  kernel->commit_fd_ = kernel->fds_["commit"].get();
-  kernel->next_cookie_ = static_cast<uint64_t>(getpid()) << 40;
-  if (kernel->info().abi_version != GHOST_ABI_VERSION) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the loaded class speaks ABI version ", kernel->info().abi_version,
-                     ", this agent ", GHOST_ABI_VERSION, "; restart corral-class.service"));
-  }
-  if (const absl::Status status = kernel->FindEnclave(enclave); !status.ok()) return status;
+  const Memory memory = {.class_info = &kernel->info_[0],
+                         .enclaves = kernel->enclaves_.span(),
+                         .cores = kernel->cores_.span(),
+                         .txns = kernel->txns_.span(),
+                         .cpu_configs = kernel->cpus_.span(),
+                         .status_words = kernel->status_words_.span(),
+                         .affinities = kernel->affinities_.span(),
+                         .queue_states = kernel->queue_states_.span()};
+  const uint64_t first_cookie = static_cast<uint64_t>(getpid()) << 40;
+  if (const absl::Status status = kernel->Bind(memory, enclave, first_cookie); !status.ok())
+    return status;
   return kernel;
-}
-
-absl::Status BpfAgentKernel::FindEnclave(absl::string_view name) {
-  for (uint32_t id = 1; id < enclaves_.span().size(); ++id) {
-    const ghost_enclave& e = enclaves_[id];
-    if (e.in_use && name == absl::string_view(e.name, strnlen(e.name, sizeof(e.name)))) {
-      enclave_id_ = EnclaveId(id);
-      return absl::OkStatus();
-    }
-  }
-  return absl::NotFoundError(
-      absl::StrCat("the class has no enclave named ", name, "; corralctl status lists them"));
 }
 
 Time BpfAgentKernel::Now() const { return MonotonicNow(); }
 
-absl::Status BpfAgentKernel::CallEnter(CoreId core, bool leave) {
-  ghost_agent_enter args = {.abi_version = GHOST_ABI_VERSION, .core = core.value(), .leave = leave};
-  return Call(fds_["agent_enter"].get(), leave ? "leaving a core" : "becoming the agent of a core",
-              args);
-}
-
-absl::Status BpfAgentKernel::EnterAgent(CoreId core) { return CallEnter(core, false); }
-absl::Status BpfAgentKernel::LeaveAgent(CoreId core) { return CallEnter(core, true); }
-
-absl::Status BpfAgentKernel::Commit(ghost_commit& commit) {
-  if (commit.nr > GHOST_COMMIT_MAX_CORES) {
-    return absl::InvalidArgumentError(absl::StrCat("a commit names ", commit.nr, " cores; at most ",
-                                                   GHOST_COMMIT_MAX_CORES, " fit"));
-  }
-  commit.abi_version = GHOST_ABI_VERSION;
-  for (uint32_t i = 0; i < commit.nr; ++i)
-    commit.txn[i].cookie = next_cookie_.fetch_add(1, std::memory_order_relaxed);
-  // Only what is in use crosses the boundary.
-  const size_t size = offsetof(ghost_commit, txn) + commit.nr * sizeof(ghost_core_txn);
-  const absl::Status status = CallProgram(commit_fd_, "commit", &commit, size);
-  if (!status.ok()) return status;
-  if (commit.result < 0) return StatusOfResult(commit.result, "commit");
-  for (uint32_t i = 0; i < commit.nr; ++i) {
-    ghost_core_txn& txn = commit.txn[i];
-    txn.state = commit.states[i];
-    // What the siblings came to is in the class's own memory, stamped with the caller's cookie.
-    if (txn.core >= txns_.span().size()) continue;
-    const ghost_core_txn& outcome = txns_[txn.core];
-    if (__atomic_load_n(&outcome.cookie, __ATOMIC_ACQUIRE) == txn.cookie) txn = outcome;
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<Association> BpfAgentKernel::Associate(Gtid task, uint64_t barrier, QueueId queue) {
-  ghost_associate args = {.gtid = task.value(), .barrier = barrier, .queue = queue.value()};
-  const absl::Status status =
-      Call(fds_["associate"].get(), "associating a task with a queue", args);
-  if (!status.ok()) return status;
-  return Association{.already = (args.status & GHOST_ASSOC_ALREADY) != 0,
-                     .brand_new = (args.status & GHOST_ASSOC_BRAND_NEW) != 0};
-}
-
-absl::Status BpfAgentKernel::ArmTimer(CpuId cpu, Time when, uint64_t cookie) {
-  if (cpu.value() < 0) return absl::InvalidArgumentError("there is no CPU below 0");
-  const auto ns = static_cast<uint64_t>(std::max<int64_t>(when.time_since_epoch().count(), 1));
-  ghost_timer_arm args = {.cpu = static_cast<uint32_t>(cpu.value()),
-                          .when_ns = when == Time::max() ? 0 : ns,
-                          .cookie = cookie};
-  return Call(fds_["timer_arm"].get(), "arming a timer", args);
+absl::Status BpfAgentKernel::CallClass(AgentCall call, void* args, size_t size) {
+  return CallProgram(programs_[static_cast<size_t>(call)], args, size);
 }
 
 absl::StatusOr<std::unique_ptr<MessageQueue>> BpfAgentKernel::OpenQueue(QueueId queue) {
   const auto fd = fds_.find(QueueName(queue.value()));
-  if (fd == fds_.end() || queue.value() >= queue_states_.span().size()) {
+  if (fd == fds_.end() || queue.value() >= memory().queue_states.size()) {
     return absl::PermissionDeniedError(
         absl::StrCat("queue ", queue.value(), " was not passed to this agent"));
   }
-  return RingQueue::Open(fd->second.get(), &queue_states_[queue.value()]);
+  return RingQueue::Open(fd->second.get(), &memory().queue_states[queue.value()]);
 }
 
 }  // namespace corral

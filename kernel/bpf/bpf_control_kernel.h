@@ -4,14 +4,15 @@
 #define CORRAL_KERNEL_BPF_BPF_CONTROL_KERNEL_H_
 
 #include <memory>
+#include <vector>
 
 #include "kernel/bpf/class_files.h"
 #include "kernel/bpf/mapped_array.h"
-#include "kernel/ghost_kernel.h"
+#include "kernel/control_view.h"
 
 namespace corral {
 
-class BpfControlKernel final : public ControlKernel {
+class BpfControlKernel final : public ControlView {
  public:
   // FailedPrecondition: the class is not loaded, was ejected (with the kernel's reason), or is of
   // another version.
@@ -20,31 +21,13 @@ class BpfControlKernel final : public ControlKernel {
   static absl::StatusOr<std::unique_ptr<BpfControlKernel>> OpenEvenIfLost();
 
   Time Now() const override;
-  const ghost_class_info& info() const override { return info_[0]; }
-  absl::Span<const ghost_enclave> enclaves() const override { return enclaves_.span(); }
-  absl::Span<const ghost_domain> domains() const override { return domains_.span(); }
-  absl::Span<const ghost_core_state> cores() const override { return cores_.span(); }
-  absl::Span<const ghost_cpu_config> cpus() const override { return cpus_.span(); }
-  absl::Span<const ghost_cpu_state> cpu_states() const override { return cpu_states_.span(); }
-  absl::Span<const ghost_status_word> status_words() const override { return status_words_.span(); }
-
-  absl::Span<const ghost_affinity> affinities() const override { return affinities_.span(); }
-  absl::StatusOr<EnclaveId> CreateEnclave(const EnclaveSpec& spec) override;
-  absl::Status Protect(EnclaveId enclave, const EnclaveProtection& protection) override;
-  absl::Status DestroyEnclave(EnclaveId enclave) override;
-  absl::Status BlessAgent(pid_t tgid, EnclaveId enclave) override;
-  absl::StatusOr<DomainId> CreateDomain(EnclaveId enclave, const DomainKey& key,
-                                        absl::string_view name) override;
-  absl::Status DestroyDomain(DomainId domain) override;
-  absl::StatusOr<Gtid> AttachTask(pid_t tid, DomainId domain, int vcpu, int weight) override;
-  absl::Status UpdateTask(Gtid task, const TaskAttributes& attributes) override;
-  absl::Status DetachTask(Gtid task) override;
 
  private:
   BpfControlKernel() = default;
-  // The cores that make up `cpus`, if they are whole and free.
-  absl::StatusOr<std::vector<CoreId>> WholeCores(const EnclaveSpec& spec) const;
-  absl::Status AssignCore(CoreId core, EnclaveId enclave);
+  absl::Status CallClass(ControlCall call, void* args, size_t size) override;
+  absl::Status MakeQueue(CoreId core) override;
+  int PolicyOf(pid_t tid) const override;
+  absl::Status SetPolicy(pid_t tid, int policy) override;
 
   MappedArray<ghost_class_info> info_;
   MappedArray<ghost_enclave> enclaves_;
@@ -55,8 +38,7 @@ class BpfControlKernel final : public ControlKernel {
   MappedArray<ghost_status_word> status_words_;
   MappedArray<ghost_affinity> affinities_;
   Fd queues_;
-  Fd enclave_create_, enclave_update_, enclave_destroy_, core_assign_, agent_bless_, domain_create_,
-      domain_destroy_, task_attach_, task_update_, task_detach_;
+  std::vector<Fd> programs_;  // by ControlCall
 };
 
 }  // namespace corral

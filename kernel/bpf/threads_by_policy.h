@@ -14,10 +14,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "kernel/types.h"
 
 namespace corral {
-
-inline constexpr int kSchedExtPolicy = 7;  // SCHED_EXT, which glibc does not name yet
 
 // Policy of a thread, without the reset-on-fork flag; -1 if it has ended.
 int PolicyOf(pid_t tid);
