@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
  * What a CPU runs next: the decision that its agent latched, or, where no agent decides, the class's own round robin.
  *
@@ -439,12 +439,13 @@ static __noinline bool pick_unattached(struct pick *pk)
 		return false;
 	if (!core_acquire(pk->core, pk->sibling, GHOST_DOMAIN_UNATTACHED, CAUSE_CLASS) && !FAULT(STRANGERS_UNGATED))
 		return false;
+	/* Before the move, as in run_task(): what becomes of the previous thread meanwhile must not give up this claim. */
+	WRITE_ONCE(pk->cs->claim, UNATTACHED_CLAIM_ANY);
 	if (!move_to_local(pk->cs, dsq)) {
 		WRITE_ONCE(pk->cs->claim, 0);
 		core_release(pk->core, pk->sibling);
 		return false;
 	}
-	WRITE_ONCE(pk->cs->claim, UNATTACHED_CLAIM_ANY);
 	pk->core->unattached_time_ns = pk->now;
 	return true;
 }
