@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
  * ghost.bpf.c: ghOSt's scheduling class on sched_ext, with a core as the unit of isolation.
  *

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /* What else agents may call: take and leave a core, direct a task's messages, arm a timer. Rights as in ghost_txn.bpf.h. */
 #pragma once
 

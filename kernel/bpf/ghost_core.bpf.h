@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /* Applying core_word.h's transitions to a core: claims, releases, switches, and the kicks that follow. */
 #pragma once
 

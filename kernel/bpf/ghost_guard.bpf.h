@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
  * The class's own watch (I5): a task that waited longer than its enclave allows is run by the class, wherever it may run, and threads of
  * no enclave get a little time, so that neither an agent nor a stranger can have the class ejected by sched_ext's watchdog.

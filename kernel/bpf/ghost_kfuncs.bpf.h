@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /* The kernel's functions that the class calls, each weak, and one way to call those whose form changed between kernels. */
 #pragma once
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
  * The class's memory. Sizes marked 1 are set from the machine before the load (kernel/bpf/class_loader.cc). Mapped arrays are for
  * agents and displays to read; nobody but the class writes them.

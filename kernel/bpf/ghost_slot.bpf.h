@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
  * Slots: a task's place in the class's tables. A domain owns whole blocks of 64 slots, so that its tasks are found without looking at
  * anybody else's. Taken when a thread is attached or forked, given back when it leaves the class.

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /* What really runs: each context switch, as the scheduler's tracepoint tells it. The only place where a core's on_cpu bits change. */
 #pragma once
 

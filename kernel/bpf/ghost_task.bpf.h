@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /* A task's life: its word, its claim, its status word, and the messages that tell its agent. */
 #pragma once
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
  * The trip wire (I4): threads that the kernel runs past the class are stopped, with their process, before they can share a core for long.
  *

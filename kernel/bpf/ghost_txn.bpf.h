@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
  * What agents may call. Who the caller is comes from its own task storage; whatever it passes is copied once (by the kernel, into the
  * program's context) and then validated. No call can put two domains on a core: the gate is asked at dispatch in any case.

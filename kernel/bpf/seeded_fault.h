@@ -24,6 +24,8 @@ const volatile __u32 seeded_fault;
 #define FAULT(name) (seeded_fault == CORRAL_FAULT_##name)
 #elif defined(__bpf__)
 #define FAULT(name) 0
+#elif defined(CORRAL_NATIVE_CLASS)
+#define FAULT(name) (sim_current->fault == CORRAL_FAULT_##name)
 #endif
 
 #endif /* CORRAL_KERNEL_BPF_SEEDED_FAULT_H_ */

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/sim/class_memory.h"
+
+#include <algorithm>
+#include <string_view>
+
+namespace corral::sim {
+namespace {
+
+// How many elements the loader gives a map (kernel/bpf/class_loader.cc).
+uint32_t EntriesOf(const sim_map& map, const ClassMemory::Sizes& sizes) {
+  const std::string_view name = map.name;
+  if (name == "domains") return sizes.domains;
+  if (name == "blocks") return sizes.tasks / GHOST_BLOCK_SLOTS;
+  if (name == "cores" || name == "txns" || name == "queue_states" || name == "queues")
+    return sizes.cores;
+  if (name == "cpu_configs" || name == "cpu_states" || name == "cpu_timers") return sizes.cpus;
+  if (name == "status_words" || name == "tasks" || name == "affinities") return sizes.tasks;
+  return map.entries;
+}
+
+}  // namespace
+
+ghost_msg* Ring::Reserve() {
+  if (count_ == slots_.size()) return nullptr;
+  return &slots_[(first_ + count_) % slots_.size()];
+}
+
+void Ring::Submit() {
+  ++count_;
+  if (on_message) on_message();
+}
+
+int Ring::Drain(absl::FunctionRef<void(const ghost_msg&)> handle) {
+  int drained = 0;
+  for (; count_ > 0; ++drained) {
+    const ghost_msg message = slots_[first_];
+    first_ = (first_ + 1) % slots_.size();
+    --count_;
+    handle(message);
+  }
+  return drained;
+}
+
+void ClassMemory::Allocate(const Sizes& sizes) {
+  const absl::Span<const sim_map> maps(sim_maps, sim_nr_maps);
+  const auto by_place = [](const sim_map& a, const sim_map& b) {
+    return a.declaration < b.declaration;
+  };
+  first_map_ =
+      static_cast<const char*>(std::min_element(maps.begin(), maps.end(), by_place)->declaration);
+  rings_.resize(sizes.cores);
+  ring_pointers_.assign(sizes.cores, nullptr);
+  storage_.resize(maps.size());
+  for (size_t i = 0; i < maps.size(); ++i) {
+    const size_t place =
+        (static_cast<const char*>(maps[i].declaration) - first_map_) / sizeof(void*);
+    if (place >= arrays_.size()) arrays_.resize(place + 1);
+    sim_array& array = arrays_[place];
+    array.value_size = maps[i].value_size;
+    array.entries = EntriesOf(maps[i], sizes);
+    index_[maps[i].name] = place;
+    if (array.value_size == 0) {
+      array.data = reinterpret_cast<char*>(ring_pointers_.data());
+      continue;
+    }
+    const size_t bytes = static_cast<size_t>(array.value_size) * array.entries;
+    storage_[i].assign((bytes + 7) / 8, 0);
+    array.data = reinterpret_cast<char*>(storage_[i].data());
+    bytes_ += bytes;
+  }
+}
+
+const sim_array& ClassMemory::ByName(const char* name) const { return arrays_[index_.at(name)]; }
+
+void ClassMemory::MakeRing(uint32_t queue, uint32_t room) {
+  rings_[queue] = std::make_unique<Ring>(room);
+  ring_pointers_[queue] = rings_[queue].get();
+}
+
+}  // namespace corral::sim

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// The memory of one loaded class: what kernel/bpf keeps in maps, as arrays, and its message rings.
+//
+// Belongs to a Machine; same thread rules.
+#ifndef CORRAL_KERNEL_SIM_CLASS_MEMORY_H_
+#define CORRAL_KERNEL_SIM_CLASS_MEMORY_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/function_ref.h"
+#include "absl/types/span.h"
+#include "kernel/sim/native/native_class.h"
+
+namespace corral::sim {
+
+// One queue of messages, with room for so many.
+class Ring {
+ public:
+  explicit Ring(uint32_t room) : slots_(room) {}
+  // Where the next message goes; nullptr when there is no room.
+  ghost_msg* Reserve();
+  void Submit();
+  int Drain(absl::FunctionRef<void(const ghost_msg&)> handle);
+  uint32_t length() const { return count_; }
+  // Called when a message comes, by whoever serves the queue.
+  std::function<void()> on_message;
+
+ private:
+  std::vector<ghost_msg> slots_;
+  uint32_t first_ = 0;
+  uint32_t count_ = 0;
+};
+
+class ClassMemory {
+ public:
+  struct Sizes {
+    uint32_t cpus = 0;
+    uint32_t cores = 0;
+    uint32_t tasks = 0;  // a multiple of 64
+    uint32_t domains = 0;
+  };
+  void Allocate(const Sizes& sizes);
+
+  // The map of that name, as it is declared in kernel/bpf/ghost_maps.bpf.h. T is its value.
+  template <typename T>
+  absl::Span<T> Array(const char* name) {
+    const sim_array& a = ByName(name);
+    return absl::MakeSpan(reinterpret_cast<T*>(a.data), a.entries);
+  }
+  // nullptr: no enclave has that core.
+  Ring* ring(uint32_t queue) { return queue < rings_.size() ? rings_[queue].get() : nullptr; }
+  void MakeRing(uint32_t queue, uint32_t room);
+
+  const sim_array* arrays() const { return arrays_.data(); }
+  const char* first_map() const { return first_map_; }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  const sim_array& ByName(const char* name) const;
+
+  const char* first_map_ = nullptr;
+  std::vector<sim_array> arrays_;  // by the place of the declaration, as sim_map_lookup() counts
+  absl::flat_hash_map<std::string, size_t> index_;
+  std::vector<std::vector<uint64_t>> storage_;
+  std::vector<std::unique_ptr<Ring>> rings_;
+  std::vector<Ring*> ring_pointers_;
+  size_t bytes_ = 0;
+};
+
+}  // namespace corral::sim
+
+#endif  // CORRAL_KERNEL_SIM_CLASS_MEMORY_H_
