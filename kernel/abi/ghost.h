@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Both sides refuse to talk to another version; the error names both. */
-#define GHOST_ABI_VERSION 2
+#define GHOST_ABI_VERSION 3
 
 #define GHOST_MAX_SIBLINGS 8
 #define GHOST_MAX_ENCLAVES 16
@@ -176,7 +176,7 @@ struct ghost_core_state {
 	__u64 last_commit_ns;
 	__u64 agent_barrier;	/* rises with each message about the core or its CPUs, each wake-up and each successful commit */
 	__u64 unattached_until_ns; /* threads of no enclave may use the core until then */
-	__u64 unattached_time_ns;  /* when they were last let in */
+	__u64 unattached_time_ns;  /* when that time began */
 	__u32 enclave;
 	__u32 agent_tid;	/* 0: no agent, the class schedules this core */
 	__u32 queue;		/* of its agent */
@@ -186,6 +186,8 @@ struct ghost_core_state {
 	__u32 rescue;		/* 1: a sibling has a task to rescue, the others make room */
 	__u32 closed;		/* a bit per sibling that is going down: nothing may start on the core */
 	__u32 host;		/* with GHOST_ENCLAVE_STRICT, a bit per sibling that a user task of the host runs on */
+	__u32 unattached_turn;	/* the sibling that they may use then */
+	__u32 reserved;
 	__u32 nr_cpus;
 	__s32 cpus[GHOST_MAX_SIBLINGS];
 };

@@ -125,6 +125,24 @@ static __noinline bool rescue_pending(struct ghost_core_state *core)
 	return pending;
 }
 
+/* The next sibling that is there, round about. */
+static __always_inline u32 next_turn(struct ghost_core_state *core)
+{
+	u32 i, k, turn = core->unattached_turn;
+
+	bpf_for(i, 0, GHOST_MAX_SIBLINGS) {
+		struct ghost_cpu_state *cs;
+
+		k = (turn + 1 + i) & 7;
+		if (k >= core->nr_cpus)
+			continue;
+		cs = cpu_state_of(core->cpus[k & 7]);
+		if (cs && !READ_ONCE(cs->offline))
+			return k;
+	}
+	return turn;
+}
+
 static __noinline int guard_core(u32 index, u64 now)
 {
 	struct ghost_core_state *core = core_of(index);
@@ -151,6 +169,8 @@ static __noinline int guard_core(u32 index, u64 now)
 		time = UNATTACHED_TIME_NS;
 	if (time > UNATTACHED_TIME_MAX_NS)
 		time = UNATTACHED_TIME_MAX_NS;
+	WRITE_ONCE(core->unattached_turn, next_turn(core));
+	core->unattached_time_ns = now;
 	WRITE_ONCE(core->unattached_until_ns, now + time);
 	kick_siblings(core, 0xff, SCX_KICK_PREEMPT);
 	return 0;

@@ -136,6 +136,22 @@ static __always_inline bool keep_unending(struct pick *pk, struct task_struct *p
 	return t && !t->slice_ns && t->leaving == LEAVE_NOT && keep_prev(pk, p, SCX_SLICE_INF);
 }
 
+/*
+ * This CPU's local queue is empty, or the kernel would not ask, so only the previous task can hold its claim. Another's has left without
+ * a word: it was preempted, and moved to another CPU by the kernel, which tells of a migration only at its end.
+ */
+static __always_inline void claim_drop_stale(struct pick *pk, struct task_struct *prev)
+{
+	u32 claim = READ_ONCE(pk->cs->claim), own = 0, slot = 0;
+
+	if (!claim)
+		return;
+	if (prev && (prev->scx.flags & SCX_TASK_QUEUED))
+		own = attached(prev, &slot) ? slot + 1 : UNATTACHED_CLAIM(prev->pid);
+	if (claim != own)
+		claim_release(pk->cpu, claim);
+}
+
 SEC("struct_ops/dispatch")
 void BPF_PROG(ghost_dispatch, s32 cpu, struct task_struct *prev)
 {
@@ -149,6 +165,7 @@ void BPF_PROG(ghost_dispatch, s32 cpu, struct task_struct *prev)
 		kf_move_to_local(ORPHAN_DSQ);
 		return;
 	}
+	claim_drop_stale(&pk, prev);
 	/* A sibling goes down, where the kernel queues tasks past the gate: the others stay idle until it is gone. */
 	if (READ_ONCE(pk.core->closed))
 		return;
