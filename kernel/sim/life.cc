@@ -130,7 +130,7 @@ void Machine::SetPolicy(SimThread& t, int policy) {
 void Machine::MoveAway(SimThread& t) {
   Dequeue(t, 0, /*migrating=*/true);
   const int cpu = IsExt(t) ? ChooseCpu(t, t.cpu_) : ChooseHostCpu(t);
-  if (!t.affinity_.Contains(CpuId(cpu))) SetMask(t, all_);
+  if (!t.affinity_.Contains(CpuId(cpu))) FreeOfAffinity(t);
   t.cpu_ = cpu;
   Enqueue(t, 0, /*stays=*/false);
 }
@@ -187,18 +187,16 @@ void Machine::TakeDown(Cpu& c) {
   });
 }
 
-// By the CPU's own stopper: whatever is left goes elsewhere, and the CPU is dead.
+// By the CPU's own stopper: whatever is left goes elsewhere, and then the CPU is dead.
 void Machine::PushOff(Cpu& c) {
-  const std::deque<SimThread*> local = c.local.threads;
-  for (SimThread* t : local) MoveAway(*t);
-  const std::deque<SimThread*> host = c.host;
-  for (SimThread* t : host) {
-    if (t != c.stopper.get()) MoveAway(*t);
+  bool empty = true;
+  for (const std::unique_ptr<SimThread>& t : threads_) {
+    if (t->on_rq == 0 || t->cpu_ != c.id) continue;
+    empty = false;
+    MoveAway(*t);
   }
-  At(now_ + kHotplugStep, [this, &c] {
-    if (!c.local.threads.empty() || c.host.size() > (c.stopper->on_rq != 0 ? 1u : 0u)) {
-      return Stop(c, [this, &c] { PushOff(c); });
-    }
+  At(now_ + kHotplugStep, [this, &c, empty] {
+    if (!empty) return Stop(c, [this, &c] { PushOff(c); });
     c.online = false;
     const ClassContext context(*this, executing_, cpus_[executing_].idle.get());
     ghost_cpuhp_exit(c.id, CPUHP_OFFLINE, CPUHP_TEARDOWN_CPU, 0);

@@ -135,6 +135,11 @@ Duration Machine::CpuTime(const SimThread& thread) const {
   return thread.cpu_time_ + (c.curr == &thread ? now_ - c.charged_at : Duration(0));
 }
 
+Duration Machine::LongestWait(const SimThread& thread) const {
+  const bool waits = thread.on_rq != 0 && thread.on_cpu == 0;
+  return std::max(thread.longest_wait_, waits ? now_ - thread.waits_since_ : Duration(0));
+}
+
 void Machine::OnCpu(int cpu, EventQueue::Action action, Time when) {
   events_.Add(when, [this, cpu, action = std::move(action)] {
     executing_ = cpu;

@@ -82,7 +82,8 @@ class Machine {
   // SCHED_EXT, or one of the classes above it.
   void SetPolicy(SimThread& thread, int policy);
   SimThread* Find(pid_t tid);
-  Duration CpuTime(const SimThread& thread) const;  // up to now
+  Duration CpuTime(const SimThread& thread) const;      // up to now
+  Duration LongestWait(const SimThread& thread) const;  // for a CPU, up to now
 
   // ---- CPUs ----
   // Begins at once and takes some time: Online() tells.
@@ -183,7 +184,8 @@ class Machine {
   void Dequeue(SimThread& thread, uint64_t flags, bool migrating);
   void LeaveDsq(SimThread& thread);
   void IntoLocal(Cpu& c, SimThread& thread, bool head);
-  int ChooseCpu(SimThread& thread, int wanted) const;
+  int ChooseCpu(const SimThread& thread, int wanted) const;
+  void FreeOfAffinity(SimThread& thread);
   int ChooseHostCpu(const SimThread& thread) const;
 
   // life.cc: threads come, change and go

@@ -14,6 +14,10 @@ void Machine::Wake(SimThread& t) {
     t.wake_pending_ = true;
     return;
   }
+  // Not before it has left its CPU for good.
+  if (t.on_cpu != 0)
+    return OnCpu(
+        executing_, [this, &t] { Wake(t); }, now_);
   t.waits_since_ = now_;
   const int waker = executing_;
   int cpu = t.cpu_;
@@ -23,6 +27,7 @@ void Machine::Wake(SimThread& t) {
   } else {
     cpu = ChooseHostCpu(t);
   }
+  if (!t.affinity_.Contains(CpuId(cpu))) FreeOfAffinity(t);
   t.cpu_ = cpu;
   Enqueue(t, SCX_ENQ_WAKEUP, /*stays=*/false);
 }
@@ -39,7 +44,7 @@ void Machine::Interrupt(SimThread& t) {
 
 // select_fallback_rq(): where the class's wish may not be had. A thread whose CPUs are all gone may
 // use any.
-int Machine::ChooseCpu(SimThread& t, int wanted) const {
+int Machine::ChooseCpu(const SimThread& t, int wanted) const {
   const auto fits = [&](int cpu) {
     return cpu >= 0 && cpu < static_cast<int>(cpus_.size()) && cpus_[cpu].present &&
            cpus_[cpu].active && t.affinity_.Contains(CpuId(cpu));
@@ -53,6 +58,13 @@ int Machine::ChooseCpu(SimThread& t, int wanted) const {
     if (c.present && c.active) return c.id;
   }
   return wanted;
+}
+
+void Machine::FreeOfAffinity(SimThread& t) {
+  SetMask(t, all_);
+  if (!IsExt(t)) return;
+  const ClassContext context(*this, executing_, cpus_[executing_].curr);
+  corral_ops.set_cpumask(&t, t.cpus_ptr);
 }
 
 int Machine::ChooseHostCpu(const SimThread& t) const {
@@ -69,7 +81,7 @@ int Machine::ChooseHostCpu(const SimThread& t) const {
     }
     if (rank == 0) break;
   }
-  return best >= 0 ? best : t.cpu_;
+  return best >= 0 ? best : ChooseCpu(t, t.cpu_);
 }
 
 void Machine::Enqueue(SimThread& t, uint64_t flags, bool stays) {

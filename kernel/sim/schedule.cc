@@ -71,22 +71,20 @@ void Machine::StepOver(Cpu& c, uint64_t arming) {
       t.has_step_ = true;
       t.remaining_ = step.time;
       return Arm(c);
-    case Step::Kind::kSleep: {
+    case Step::Kind::kSleep:
+    case Step::Kind::kBlock: {
       const uint64_t sleep = ++t.sleeps_;
+      if (std::exchange(t.wake_pending_, false)) return Arm(c);  // asks the program again
+      t.blocking_ = true;
+      if (step.kind == Step::Kind::kBlock) break;
       OnCpu(
           c.id,
           [this, &t, sleep] {
             if (t.sleeps_ == sleep) Wake(t);
           },
           now_ + step.time);
-      t.blocking_ = true;
       break;
     }
-    case Step::Kind::kBlock:
-      ++t.sleeps_;
-      if (std::exchange(t.wake_pending_, false)) return Arm(c);  // asks the program again
-      t.blocking_ = true;
-      break;
     case Step::Kind::kYield:
       if (IsExt(t)) {
         const ClassContext context(*this, c.id, &t);

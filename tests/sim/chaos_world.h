@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// One seed's worth of trouble: VMs whose threads compute, sleep, yield, fork and die on a simulated
+// machine, while from outside their affinity, nice, class and domain change, the host takes CPUs,
+// CPUs come and go, and the agent is delayed, paused, killed and lied to. Everything follows from
+// the seed.
+#ifndef CORRAL_TESTS_SIM_CHAOS_WORLD_H_
+#define CORRAL_TESTS_SIM_CHAOS_WORLD_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/simulate/agent_process.h"
+#include "kernel/sim/core_audit.h"
+#include "kernel/sim/random.h"
+#include "kernel/sim/sim_kernel.h"
+
+namespace corral::testing {
+
+class ChaosWorld {
+ public:
+  struct Options {
+    std::string policy = "secure_vm";  // empty: no agent, the class schedules alone
+    uint32_t fault = 0;                // enum corral_seeded_fault
+    Duration runnable_timeout = std::chrono::milliseconds(500);
+  };
+  ChaosWorld(uint64_t seed, const Options& options);
+  ~ChaosWorld();
+
+  void Run(Duration time);
+  // All trouble ends; whoever is there then may run on in peace for so long.
+  void Calm(Duration time);
+
+  const sim::CoreAudit& audit() const { return *audit_; }
+  uint64_t breaches() const;  // as the class counts
+  bool enabled() const { return control_->info().enabled != 0; }
+  // Of a thread in the class, up to now.
+  Duration LongestWait() const;
+  // Threads in the class that wanted a CPU during all of Calm() and got none, by name.
+  std::vector<std::string> Starved() const { return starved_; }
+  uint64_t rescues() const;
+  uint64_t repairs() const;
+  uint64_t commits() const;
+  // What happened, as one number: the same for the same seed.
+  uint64_t fingerprint() const;
+  std::string Describe() const;
+
+ private:
+  class Worker;
+  class Recorder;
+
+  void MakeMachine();
+  void StartAgent();
+  void AddWorker(uint32_t vm);
+  void Disturb();
+  void DisturbThread(sim::SimThread& thread);
+  void DisturbAgent();
+  void DisturbCpus();
+  void TakeCpu();
+  DomainId DomainOf(uint32_t vm);
+  CpuSet RandomCpus();
+  sim::SimThread* RandomThread();
+
+  const uint64_t seed_;
+  const Options options_;
+  sim::Random random_;
+  bool calm_ = false;
+  std::unique_ptr<sim::Machine> machine_;
+  std::unique_ptr<sim::CoreAudit> audit_;
+  std::unique_ptr<Recorder> recorder_;
+  std::unique_ptr<sim::SimControlKernel> control_;
+  Topology topology_;
+  EnclaveId enclave_;
+  CpuSet all_, enclave_cpus_;
+  std::vector<sim::SimThread*> threads_;
+  std::vector<std::unique_ptr<AgentProcess>> agents_;  // the last one is the present one
+  Time agent_due_{};
+  CpuId offline_{-1};
+  bool unlocked_ = false;
+  std::vector<std::string> starved_;
+};
+
+}  // namespace corral::testing
+
+#endif  // CORRAL_TESTS_SIM_CHAOS_WORLD_H_
