@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/bench/loaded_class.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "kernel/bpf/program_call.h"
+#include "overheads_class.skel.h"
+
+namespace corral::bench {
+namespace {
+
+constexpr char kEnclave[] = "bench";
+// As the control plane makes it (kernel/bpf/bpf_control_kernel.cc).
+constexpr uint32_t kQueueBytes = 256 * 1024;
+constexpr uint32_t kSlots = OVERHEADS_CORES * GHOST_BLOCK_SLOTS;
+constexpr uint32_t kDomains = GHOST_DOMAIN_FIRST + OVERHEADS_CORES;
+
+template <typename T>
+absl::Status Put(bpf_map* map, uint32_t key, const T& value) {
+  if (bpf_map__update_elem(map, &key, sizeof(key), &value, sizeof(value), BPF_ANY) == 0)
+    return absl::OkStatus();
+  return absl::InternalError(
+      absl::StrCat("cannot fill map ", bpf_map__name(map), ": ", strerror(errno)));
+}
+
+Fd Copy(int fd) { return Fd(fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<LoadedClass>> LoadedClass::Load() {
+  if (geteuid() != 0)
+    return absl::PermissionDeniedError("loading BPF programs needs root; run as root");
+  overheads_class* const skeleton = overheads_class::open();
+  if (skeleton == nullptr)
+    return absl::InternalError(absl::StrCat("cannot open the BPF object: ", strerror(errno)));
+  std::unique_ptr<LoadedClass> loaded(new LoadedClass(skeleton));
+  if (const absl::Status status = loaded->Size(); !status.ok()) return status;
+  if (const int error = overheads_class::load(skeleton); error != 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("this kernel cannot load the class's programs (", strerror(-error),
+                     "); what it said stands above"));
+  }
+  for (absl::Status (LoadedClass::*step)() : {&LoadedClass::FillMaps, &LoadedClass::MakeEnclave,
+                                              &LoadedClass::MakeTasks, &LoadedClass::BecomeAgent}) {
+    if (const absl::Status status = (loaded.get()->*step)(); !status.ok()) return status;
+  }
+  return loaded;
+}
+
+LoadedClass::~LoadedClass() {
+  queue_.reset();
+  agent_.reset();
+  overheads_class::destroy(skeleton_);
+}
+
+absl::Status LoadedClass::Size() {
+  auto& maps = skeleton_->maps;
+  const struct {
+    bpf_map* map;
+    uint32_t entries;
+  } sizes[] = {{maps.domains, kDomains},
+               {maps.blocks, kSlots / GHOST_BLOCK_SLOTS},
+               {maps.cores, OVERHEADS_CORES},
+               {maps.txns, OVERHEADS_CORES},
+               {maps.queue_states, OVERHEADS_CORES},
+               {maps.queues, OVERHEADS_CORES},
+               {maps.cpu_configs, OVERHEADS_CPUS},
+               {maps.cpu_states, OVERHEADS_CPUS},
+               {maps.cpu_timers, OVERHEADS_CPUS},
+               {maps.affinities, kSlots},
+               {maps.status_words, kSlots},
+               {maps.tasks, kSlots}};
+  for (const auto& size : sizes) {
+    if (bpf_map__set_max_entries(size.map, size.entries) != 0)
+      return absl::InternalError(absl::StrCat("cannot size map ", bpf_map__name(size.map)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LoadedClass::FillMaps() {
+  for (uint32_t id = 0; id < OVERHEADS_CORES; ++id) {
+    ghost_core_state core = {.nr_cpus = OVERHEADS_SIBLINGS};
+    for (uint32_t i = 0; i < OVERHEADS_SIBLINGS; ++i) {
+      const uint32_t cpu = id * OVERHEADS_SIBLINGS + i;
+      core.cpus[i] = static_cast<int32_t>(cpu);
+      const ghost_cpu_config config = {.core = id, .sibling = i, .present = 1};
+      if (const absl::Status status = Put(skeleton_->maps.cpu_configs, cpu, config); !status.ok())
+        return status;
+    }
+    if (const absl::Status status = Put(skeleton_->maps.cores, id, core); !status.ok())
+      return status;
+  }
+  const ghost_class_info info = {.abi_version = GHOST_ABI_VERSION,
+                                 .nr_cpus = OVERHEADS_CPUS,
+                                 .nr_cores = OVERHEADS_CORES,
+                                 .nr_slots = kSlots,
+                                 .nr_domains = kDomains,
+                                 .nr_queues = OVERHEADS_CORES,
+                                 .enabled = 1};
+  return Put(skeleton_->maps.class_info, 0, info);
+}
+
+// One enclave with all cores; the messages of all tasks go to the first core's queue.
+absl::Status LoadedClass::MakeEnclave() {
+  const auto& progs = skeleton_->progs;
+  ghost_enclave_create create = {.abi_version = GHOST_ABI_VERSION};
+  memcpy(create.name, kEnclave, sizeof(kEnclave));
+  if (const absl::Status status =
+          Call(bpf_program__fd(progs.ghost_enclave_create_prog), "creating an enclave", create);
+      !status.ok()) {
+    return status;
+  }
+  enclave_ = create.enclave;
+  for (uint32_t id = 0; id < OVERHEADS_CORES; ++id) {
+    ghost_core_assign assign = {.core = id, .enclave = enclave_, .queue = 0};
+    if (const absl::Status status =
+            Call(bpf_program__fd(progs.ghost_core_assign_prog), "giving a core away", assign);
+        !status.ok()) {
+      return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+// A domain for each core, with a task for each of its siblings.
+absl::Status LoadedClass::MakeTasks() {
+  const auto& progs = skeleton_->progs;
+  for (uint32_t cpu = 0; cpu < OVERHEADS_CPUS; ++cpu) {
+    ghost_domain_create domain = {.enclave = enclave_};
+    domain.key[0] = static_cast<uint8_t>(cpu / OVERHEADS_SIBLINGS);
+    if (const absl::Status status =
+            Call(bpf_program__fd(progs.ghost_domain_create_prog), "creating a domain", domain);
+        !status.ok()) {
+      return status;
+    }
+    overheads_task task = {.cpu = cpu, .domain = domain.domain};
+    if (const absl::Status status =
+            Call(bpf_program__fd(progs.overheads_task_prog), "making a task", task);
+        !status.ok()) {
+      return status;
+    }
+    tasks_[cpu] = Gtid(task.gtid);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LoadedClass::BecomeAgent() {
+  const auto& maps = skeleton_->maps;
+  const auto& progs = skeleton_->progs;
+  ghost_agent_bless bless = {.tgid = static_cast<uint32_t>(getpid()), .enclave = enclave_};
+  if (const absl::Status status =
+          Call(bpf_program__fd(progs.ghost_agent_bless_prog), "blessing the agent", bless);
+      !status.ok()) {
+    return status;
+  }
+  Fd ring(bpf_map_create(BPF_MAP_TYPE_RINGBUF, "bench_queue", 0, 0, kQueueBytes, nullptr));
+  if (!ring)
+    return absl::InternalError(absl::StrCat("cannot make a message queue: ", strerror(errno)));
+  if (const absl::Status status = Put(maps.queues, 0, ring.get()); !status.ok()) return status;
+
+  std::map<std::string, Fd> fds;
+  for (bpf_map* map : {maps.class_info, maps.enclaves, maps.cores, maps.txns, maps.cpu_configs,
+                       maps.status_words, maps.affinities, maps.queue_states}) {
+    fds[bpf_map__name(map)] = Copy(bpf_map__fd(map));
+  }
+  fds["commit"] = Copy(bpf_program__fd(progs.ghost_commit_prog));
+  fds["agent_enter"] = Copy(bpf_program__fd(progs.ghost_agent_enter_prog));
+  fds["associate"] = Copy(bpf_program__fd(progs.ghost_associate_prog));
+  fds["timer_arm"] = Copy(bpf_program__fd(progs.ghost_timer_arm_prog));
+  fds["queue.0"] = std::move(ring);
+  absl::StatusOr<std::unique_ptr<BpfAgentKernel>> agent =
+      BpfAgentKernel::FromDescriptors(std::move(fds), kEnclave);
+  if (!agent.ok()) return agent.status();
+  agent_ = *std::move(agent);
+  for (uint32_t id = 0; id < OVERHEADS_CORES; ++id) {
+    if (const absl::Status status = agent_->EnterAgent(CoreId(id)); !status.ok()) return status;
+  }
+  absl::StatusOr<std::unique_ptr<MessageQueue>> queue = agent_->OpenQueue(QueueId(0));
+  if (!queue.ok()) return queue.status();
+  queue_ = *std::move(queue);
+  return absl::OkStatus();
+}
+
+absl::Status LoadedClass::Events(uint32_t count, overheads_depth depth) {
+  overheads_events args = {.count = count, .depth = static_cast<uint32_t>(depth)};
+  return Call(bpf_program__fd(skeleton_->progs.overheads_events_prog), "posting messages", args);
+}
+
+absl::Status LoadedClass::TakeBack() {
+  overheads_take_back args = {};
+  return Call(bpf_program__fd(skeleton_->progs.overheads_take_back_prog), "taking decisions back",
+              args);
+}
+
+absl::Status LoadedClass::Transactions(overheads_txns& txns) {
+  txns.enclave = enclave_;
+  return Call(bpf_program__fd(skeleton_->progs.overheads_txns_prog), "committing", txns);
+}
+
+}  // namespace corral::bench
