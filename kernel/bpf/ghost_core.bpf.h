@@ -12,7 +12,9 @@ static __always_inline void kick_siblings(struct ghost_core_state *core, u32 mas
 	if (!mask)
 		return;
 	bpf_for(i, 0, GHOST_MAX_SIBLINGS) {
-		if ((mask & (1u << i)) && i < core->nr_cpus)
+		if (i >= core->nr_cpus)
+			break;
+		if (mask & (1u << i))
 			scx_bpf_kick_cpu(core->cpus[i & (GHOST_MAX_SIBLINGS - 1)], flags);
 	}
 }

@@ -138,7 +138,7 @@ static __noinline u32 txn_validate(struct ghost_core_state *core, struct ghost_c
 
 		s->state = GHOST_TXN_READY;
 		if (k >= core->nr_cpus)
-			continue;
+			break;
 		if (!run_flags_valid(s)) {
 			s->state = GHOST_TXN_INVALID_FLAGS;
 			bad = bad ?: s->state;
@@ -204,8 +204,9 @@ static __noinline u32 txn_latch(struct ghost_core_state *core, struct ghost_core
 		struct ghost_txn_sibling *s = &x->sibling[k & 7];
 		struct ghost_task *t;
 
-		if (k >= core->nr_cpus || s->target == GHOST_TARGET_IDLE || s->target == GHOST_TARGET_KEEP ||
-		    (x->stay & (1u << k)))
+		if (k >= core->nr_cpus)
+			break;
+		if (s->target == GHOST_TARGET_IDLE || s->target == GHOST_TARGET_KEEP || (x->stay & (1u << k)))
 			continue;
 		t = task_of(GHOST_GTID_SLOT(s->target));
 		if (!t)
@@ -268,7 +269,7 @@ static __noinline int txn_deliver(struct ghost_core_state *core, struct ghost_co
 		u32 slot = GHOST_GTID_SLOT(s->target);
 
 		if (k >= core->nr_cpus)
-			continue;
+			break;
 		s->state = GHOST_TXN_COMPLETE;
 		if (s->target == GHOST_TARGET_KEEP)
 			continue;
