@@ -152,12 +152,38 @@ static __always_inline void claim_drop_stale(struct pick *pk, struct task_struct
 		claim_release(pk->cpu, claim);
 }
 
+/* True: this pick is settled, be it by taking nothing. */
+static __always_inline bool pick_any(struct pick *pk, struct task_struct *prev)
+{
+	if (keep_rescued(pk, prev) || pick_rescue(pk))
+		return true;
+	/* Only a rescue is worth that: without it a host task that never ends would have the class ejected. */
+	if (host_beside(pk->core, pk->sibling))
+		return true;
+	if (pick_unattached_in_time(pk))
+		return true;
+	if (READ_ONCE(pk->core->agent_tid) && !READ_ONCE(pk->core->agent_stalled)) {
+		if (pick_latched(pk) != LATCH_NONE || keep_unending(pk, prev))
+			return true;
+	} else if (pk->core->enclave) {
+		latch_drop(pk);
+		if (pick_alone(pk)) {
+			pk->cs->latch_retries = 0;
+			return true;
+		}
+		if (keep_prev(pk, prev, tenure_of(pk->core)))
+			return true;
+	}
+	/* Outside their time strangers have what nobody waits for: taking turns with each other here, they would never let a sibling in. */
+	return !pk->left && !leave_core(pk) && pick_unattached(pk) == RUN_OK;
+}
+
 SEC("struct_ops/dispatch")
 void BPF_PROG(ghost_dispatch, s32 cpu, struct task_struct *prev)
 {
 	struct ghost_cpu_config *cfg = cpu_config_of(cpu);
 	struct pick pk = { .cpu = cpu };
-	u32 slot = 0;
+	u32 slot = 0, left, bit;
 
 	pk.core = core_of_cpu(cfg);
 	pk.cs = cpu_state_of(cpu);
@@ -165,36 +191,23 @@ void BPF_PROG(ghost_dispatch, s32 cpu, struct task_struct *prev)
 		kf_move_to_local(ORPHAN_DSQ);
 		return;
 	}
+	pk.sibling = cfg->sibling;
+	pk.core_index = cfg->core;
 	claim_drop_stale(&pk, prev);
 	/* A sibling goes down, where the kernel queues tasks past the gate: the others stay idle until it is gone. */
 	if (READ_ONCE(pk.core->closed))
 		return;
-	pk.sibling = cfg->sibling;
-	pk.core_index = cfg->core;
 	pk.now = bpf_ktime_get_ns();
 	if (prev && (prev->scx.flags & SCX_TASK_QUEUED) && attached(prev, &slot) && READ_ONCE(pk.cs->claim) == slot + 1)
 		pk.prev_slot = slot + 1;
-
-	if (keep_rescued(&pk, prev) || pick_rescue(&pk))
-		return;
-	/* Only a rescue is worth that: without it a host task that never ends would have the class ejected. */
-	if (host_beside(pk.core, pk.sibling))
-		return;
-	if (pick_unattached_in_time(&pk))
-		return;
-	if (READ_ONCE(pk.core->agent_tid) && !READ_ONCE(pk.core->agent_stalled)) {
-		if (pick_latched(&pk) != LATCH_NONE || keep_unending(&pk, prev))
-			return;
-	} else if (pk.core->enclave) {
-		latch_drop(&pk);
-		if (pick_alone(&pk)) {
-			pk.cs->latch_retries = 0;
-			return;
-		}
-		if (keep_prev(&pk, prev, tenure_of(pk.core)))
-			return;
-	}
-	pick_unattached(&pk);
+	left = READ_ONCE(pk.core->left_to);
+	bit = 1u << (pk.sibling & 7);
+	pk.left = left && !(left & bit);
+	if (left & bit)
+		__sync_fetch_and_and(&pk.core->left_to, ~bit);
+	/* What was left to this CPU and is not needed, the others may have. */
+	if (!pick_any(&pk, prev) && (left & bit))
+		kick_siblings(pk.core, 0xff & ~bit, 0);
 }
 
 /* On its way onto the CPU, or already there when its class or affinity changed while it ran. */

@@ -25,6 +25,7 @@ struct pick {
 	u32 core_index;
 	u32 sibling;
 	u32 prev_slot; /* + 1, of a runnable previous task that still holds this CPU's claim */
+	u32 left;      /* the core was left to others: this CPU's turn comes after their pick */
 	u64 now;
 	struct ghost_cpu_state *cs;
 	struct ghost_core_state *core;
@@ -329,11 +330,43 @@ static __always_inline bool keep_prev(struct pick *pk, struct task_struct *p, u6
 	return true;
 }
 
+/* Siblings that wait for the core, and can come. */
+static __noinline u32 able_waiters(struct ghost_core_state *core, u32 sibling)
+{
+	u32 k, able = 0, waiters = core ? core_word_waiters(READ_ONCE(core->word)) & ~(1u << (sibling & 7)) : 0;
+
+	if (!waiters)
+		return 0;
+	bpf_for(k, 0, GHOST_MAX_SIBLINGS) {
+		struct ghost_cpu_state *cs;
+
+		if (k >= core->nr_cpus)
+			break;
+		cs = cpu_state_of(core->cpus[k & 7]);
+		if ((waiters & (1u << k)) && cs && !READ_ONCE(cs->busy) && !READ_ONCE(cs->offline))
+			able |= 1u << k;
+	}
+	return able;
+}
+
+/* Siblings wait for what this CPU may not run, and it would only take turns with itself: the core is theirs before we come back to it. */
+static __always_inline bool leave_core(struct pick *pk)
+{
+	u32 able = able_waiters(pk->core, pk->sibling);
+
+	/* What others still hold is not ours to leave. */
+	if (!able || (core_word_busy(READ_ONCE(pk->core->word)) & ~(1u << (pk->sibling & 7))))
+		return false;
+	WRITE_ONCE(pk->core->left_to, able);
+	pk->prev_slot = 0;
+	return true;
+}
+
 /*
  * Round robin over domains: the owner keeps the core for the tenure, its siblings are filled from it, then the next domain with held tasks
  * takes over. A sibling that stands in the way of the next domain stops taking tasks; the one that leaves last hands over.
  */
-static __noinline bool pick_alone(struct pick *pk)
+static __noinline bool pick_round(struct pick *pk)
 {
 	struct ghost_core_state *core = pk ? pk->core : NULL;
 	u32 owner, others, mine, next;
@@ -358,6 +391,10 @@ static __noinline bool pick_alone(struct pick *pk)
 			kick_siblings(core, others, SCX_KICK_PREEMPT);
 			return false;
 		}
+		if (over && able_waiters(core, pk->sibling)) {
+			pk->prev_slot = 0; /* the core is to become empty, for a sibling that waits */
+			return false;
+		}
 		mine = find_held(owner, pk->cpu);
 		if (mine && run_alone(pk, mine, tenure))
 			return true;
@@ -375,9 +412,21 @@ static __noinline bool pick_alone(struct pick *pk)
 	}
 	if (!next)
 		next = find_other_domain(core, over && pk->prev_slot ? owner : 0, pk->cpu);
+	if (!next && over && leave_core(pk))
+		return false;
 	if (!next)
 		next = find_held(owner, pk->cpu);
 	return next && run_alone(pk, next, tenure);
+}
+
+static __noinline bool pick_alone(struct pick *pk)
+{
+	if (!pk)
+		return false;
+	if (!pk->left)
+		return pick_round(pk);
+	pk->prev_slot = 0;
+	return false;
 }
 
 /* ---- what the class runs whatever an agent wants: I5 ---- */

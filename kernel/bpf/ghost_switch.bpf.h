@@ -56,6 +56,11 @@ static __always_inline void switch_availability(struct ghost_cpu_config *cfg, st
 		return;
 	cs->busy = busy;
 	cs->busy_since_ns = now;
+	/* The core was left to this CPU, which cannot come. */
+	if (busy && (READ_ONCE(core->left_to) & (1u << (cfg->sibling & 7)))) {
+		__sync_fetch_and_and(&core->left_to, ~(1u << (cfg->sibling & 7)));
+		kick_siblings(core, 0xff & ~(1u << (cfg->sibling & 7)), 0);
+	}
 	if (e && (e->flags & GHOST_ENCLAVE_DELIVER_AVAILABILITY))
 		core_post(cfg->core, busy ? GHOST_MSG_CPU_BUSY : GHOST_MSG_CPU_AVAILABLE, cpu, 0);
 }
@@ -118,6 +123,7 @@ static __always_inline void core_close(u32 cpu, bool close)
 		__sync_fetch_and_or(&core->closed, 1u << (cfg->sibling & 7));
 	else
 		__sync_fetch_and_and(&core->closed, ~(1u << (cfg->sibling & 7)));
+	WRITE_ONCE(core->left_to, 0);
 	kick_siblings(core, 0xff & ~(1u << cfg->sibling), SCX_KICK_PREEMPT);
 }
 

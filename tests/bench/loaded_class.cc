@@ -13,10 +13,16 @@
 
 #include "absl/strings/str_cat.h"
 #include "kernel/bpf/program_call.h"
+#include "kernel/call_status.h"
 #include "overheads_class.skel.h"
 
 namespace corral::bench {
 namespace {
+
+template <typename Args>
+absl::Status Call(int program, absl::string_view what, Args& args) {
+  return StatusOfCall(CallProgram(program, &args, sizeof(args)), args, what);
+}
 
 constexpr char kEnclave[] = "bench";
 // As the control plane makes it (kernel/bpf/bpf_control_kernel.cc).

@@ -319,6 +319,11 @@ uint64_t ChaosWorld::commits() const {
   return sum;
 }
 
+uint64_t ChaosWorld::event_rate() const {
+  const uint64_t ms = machine_->now().time_since_epoch() / milliseconds(1);
+  return machine_->events() * 1000 / std::max<uint64_t>(ms, 1) / all_.size();
+}
+
 uint64_t ChaosWorld::repairs() const {
   uint64_t sum = 0;
   for (const auto& agent : agents_) sum += agent->counters().repairs;

@@ -41,6 +41,8 @@ class ChaosWorld {
   uint64_t rescues() const;
   uint64_t repairs() const;
   uint64_t commits() const;
+  // Simulated events per CPU and second: a storm of kicks would show.
+  uint64_t event_rate() const;
   // What happened, as one number: the same for the same seed.
   uint64_t fingerprint() const;
   std::string Describe() const;
