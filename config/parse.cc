@@ -2,13 +2,13 @@
 #include "config/parse.h"
 
 #include <algorithm>
-#include <set>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "config/nearest.h"
+#include "config/node_reader.h"
 
 namespace corral {
 namespace {
@@ -25,10 +25,10 @@ bool IsName(const std::string& name) {
 
 // Reads the known structure out of the document. It never follows a node that it does not know, so
 // neither aliases nor depth multiply its work.
-class Reader {
+class Reader : private NodeReader {
  public:
   Reader(absl::Span<const PolicyOptions> policies, ErrorList& errors)
-      : policies_(policies), errors_(errors) {}
+      : NodeReader(errors), policies_(policies) {}
 
   Config Read(const YAML::Node& root) {
     Config config;
@@ -55,47 +55,6 @@ class Reader {
   }
 
  private:
-  void Error(const YAML::Node& where, std::string what) {
-    const YAML::Mark mark = where.Mark();
-    errors_.Add(mark.line + 1, mark.column + 1, std::move(what));
-  }
-
-  // The scalar's text; nothing and an error if it is a list, a map or empty.
-  std::optional<std::string> Text(const YAML::Node& node, absl::string_view name,
-                                  absl::string_view example) {
-    if (node.IsScalar()) return node.Scalar();
-    Error(node, absl::StrCat(name, node.IsNull() ? " has no value" : " must be a single value",
-                             "; write for example ", example));
-    return std::nullopt;
-  }
-
-  void CheckKeys(const YAML::Node& map, const std::vector<std::string>& known) {
-    std::set<std::string> seen;
-    for (const auto& entry : map) {
-      if (!entry.first.IsScalar()) {
-        Error(entry.first,
-              absl::StrCat("a key must be a single word; there are: ", absl::StrJoin(known, ", ")));
-        continue;
-      }
-      const std::string& key = entry.first.Scalar();
-      if (!seen.insert(key).second) {
-        Error(entry.first, absl::StrCat(Quoted(key), " is given twice; take one out"));
-      } else if (std::find(known.begin(), known.end(), key) == known.end()) {
-        Error(entry.first,
-              absl::StrCat("there is no key ", Quoted(key), " here; ", Advice(key, known)));
-      }
-    }
-  }
-
-  void ReadVersion(const YAML::Node& root) {
-    const YAML::Node node = root["version"];
-    if (!node) return Error(root, "version is missing; write \"version: 1\"");
-    const std::optional<std::string> version = Text(node, "version", "1");
-    if (version && *version != "1") {
-      Error(node, "this Corral reads version 1 only");
-    }
-  }
-
   Mode ReadMode(const YAML::Node& node) {
     const std::optional<std::string> mode = Text(node, "mode", "observe");
     if (mode == "enforce") return Mode::kEnforce;
@@ -132,16 +91,6 @@ class Reader {
       Error(uri, absl::StrCat("libvirt.uri ", Quoted(*text),
                               " is not a URI; write for example qemu:///system"));
     }
-  }
-
-  std::optional<CpuSet> ReadCpus(const YAML::Node& node, absl::string_view name) {
-    const std::optional<std::string> text = Text(node, name, "\"0-3,8\"");
-    if (!text) return std::nullopt;
-    const absl::StatusOr<CpuSet> cpus = CpuSet::Parse(*text);
-    if (cpus.ok() && !cpus->empty()) return *cpus;
-    Error(node, absl::StrCat(name, ": ", Quoted(*text), " is not a list of CPUs from 0 to ",
-                             CpuSet::kMaxCpus - 1, "; write for example \"0-3,8\""));
-    return std::nullopt;
   }
 
   void ReadEnclaves(const YAML::Node& node, Config& config) {
@@ -253,13 +202,6 @@ class Reader {
     return std::string(path);
   }
 
-  bool ReadBool(const YAML::Node& node, absl::string_view key) {
-    const std::optional<std::string> text = Text(node, key, "true");
-    if (text && *text != "true" && *text != "false")
-      Error(node, absl::StrCat(key, " ", Quoted(*text), " is not true or false"));
-    return text == "true";
-  }
-
   WithoutAgent ReadWithoutAgent(const YAML::Node& node, bool holds_vms) {
     const std::optional<std::string> text = Text(node, "without_agent", "schedule");
     if (text && *text != "schedule" && *text != "release")
@@ -313,7 +255,6 @@ class Reader {
   }
 
   const absl::Span<const PolicyOptions> policies_;
-  ErrorList& errors_;
 };
 
 }  // namespace
