@@ -8,6 +8,7 @@
 #include "agent/ctl/command.h"
 #include "agent/ctl/policy_command.h"
 #include "agent/ctl/release_command.h"
+#include "agent/ctl/simulate_command.h"
 #include "agent/ctl/status_command.h"
 
 int main(int argc, char** argv) {
@@ -23,6 +24,7 @@ int main(int argc, char** argv) {
   AddAuditCommand(app, action);
   AddCheckCommand(app, action);
   AddReleaseCommand(app, action);
+  AddSimulateCommand(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -90,6 +90,18 @@ absl::StatusOr<Topology> Topology::FromHwlocSynthetic(const std::string& descrip
   return Read(hwloc->get());
 }
 
+absl::StatusOr<Topology> Topology::FromHwlocXml(const std::string& file) {
+  absl::StatusOr<Hwloc> hwloc = InitHwloc();
+  if (!hwloc.ok()) return hwloc.status();
+  const auto unreadable = [&] {
+    return absl::InvalidArgumentError(
+        absl::StrCat(file, " is no topology of hwloc; make one with `lstopo ", file, "`"));
+  };
+  if (hwloc_topology_set_xml(hwloc->get(), file.c_str()) != 0) return unreadable();
+  absl::StatusOr<Topology> topology = Read(hwloc->get());
+  return topology.ok() ? topology : unreadable();
+}
+
 Topology Topology::FromCores(std::vector<Core> cores) {
   Topology topology;
   topology.cores_ = std::move(cores);

@@ -46,6 +46,8 @@ class Topology {
   // A made-up machine in hwloc's synthetic notation, for example "numa:2 core:2 pu:2".
   // InvalidArgument.
   static absl::StatusOr<Topology> FromHwlocSynthetic(const std::string& description);
+  // Another machine, as `lstopo FILE.xml` wrote it there. InvalidArgument.
+  static absl::StatusOr<Topology> FromHwlocXml(const std::string& file);
   // Cores that are already known; their siblings set and nr_cpus must agree with cpu[].
   static Topology FromCores(std::vector<Core> cores);
 

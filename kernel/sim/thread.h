@@ -58,6 +58,7 @@ class SimThread : public task_struct {
   Duration cpu_time() const { return cpu_time_; }  // up to the last event of its CPU
   Duration work() const { return work_; }          // without what switches and migrations cost it
   Duration longest_wait() const { return longest_wait_; }
+  Time waiting_since() const { return waits_since_; }  // when it last began to want a CPU
 
   // The class's own memory about the thread, zeroed.
   void* MakeStorage(size_t bytes) {

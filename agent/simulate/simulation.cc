@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/simulate/simulation.h"
+
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+
+namespace corral {
+
+// How long each vCPU waited, whenever it got a CPU.
+class Simulation::Waits final : public sim::SwitchObserver {
+ public:
+  explicit Waits(size_t domains) : samples_(domains) {}
+  void Switched(Time now, int, const sim::SimThread*, const sim::SimThread* to) override {
+    if (to != nullptr && to->vm != 0) samples_[to->vm - 1].push_back(now - to->waiting_since());
+  }
+  std::vector<Duration> Take(size_t domain) { return std::move(samples_[domain]); }
+
+ private:
+  std::vector<std::vector<Duration>> samples_;
+};
+
+Simulation::Simulation(const Scenario& scenario) : scenario_(scenario), random_(scenario.seed) {}
+Simulation::~Simulation() = default;
+
+absl::StatusOr<std::unique_ptr<Simulation>> Simulation::Create(const Scenario& scenario,
+                                                               const sim::Costs& costs) {
+  std::unique_ptr<Simulation> simulation(new Simulation(scenario));
+  if (const absl::Status status = simulation->MakeMachine(costs); !status.ok()) return status;
+  if (const absl::Status status = simulation->MakeEnclave(); !status.ok()) return status;
+  for (uint32_t i = 0; i < scenario.domains.size(); ++i) {
+    if (const absl::Status status = simulation->MakeDomain(i + 1, scenario.domains[i]);
+        !status.ok())
+      return status;
+  }
+  return simulation;
+}
+
+absl::Status Simulation::MakeMachine(const sim::Costs& costs) {
+  const absl::StatusOr<Topology> topology = absl::EndsWith(scenario_.topology, ".xml")
+                                                ? Topology::FromHwlocXml(scenario_.topology)
+                                                : Topology::FromHwlocSynthetic(scenario_.topology);
+  if (!topology.ok()) return topology.status();
+  topology_ = *topology;
+  sim::Machine::Spec spec;
+  spec.costs = costs;
+  spec.domains = static_cast<uint32_t>(scenario_.domains.size()) + GHOST_DOMAIN_FIRST;
+  spec.tasks = 0;
+  // A domain owns whole blocks of slots.
+  for (const ScenarioDomain& domain : scenario_.domains)
+    spec.tasks += (domain.vcpus + GHOST_BLOCK_SLOTS - 1) / GHOST_BLOCK_SLOTS * GHOST_BLOCK_SLOTS;
+  for (const Core& core : topology_.cores()) {
+    sim::SimCore& made = spec.cores.emplace_back();
+    made.cpus.assign(core.cpu.begin(), core.cpu.begin() + core.nr_cpus);
+    made.node = core.node;
+    made.l3 = core.l3;
+    if (!core.siblings.Intersects(scenario_.housekeeping)) cpus_ = cpus_ | core.siblings;
+  }
+  if (cpus_.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("housekeeping takes every core of \"",
+                                                   scenario_.topology, "\"; leave the VMs some"));
+  }
+  absl::StatusOr<std::unique_ptr<sim::Machine>> machine = sim::Machine::Create(spec);
+  if (!machine.ok()) return machine.status();
+  machine_ = *std::move(machine);
+  audit_ = std::make_unique<sim::CoreAudit>(*machine_);
+  waits_ = std::make_unique<Waits>(scenario_.domains.size());
+  machine_->Observe(audit_.get());
+  machine_->Observe(waits_.get());
+  return absl::OkStatus();
+}
+
+absl::Status Simulation::MakeEnclave() {
+  absl::StatusOr<std::unique_ptr<sim::SimControlKernel>> control =
+      sim::SimControlKernel::Create(*machine_);
+  if (!control.ok()) return control.status();
+  control_ = *std::move(control);
+  const absl::StatusOr<EnclaveId> enclave = control_->CreateEnclave({.name = "vms", .cpus = cpus_});
+  if (!enclave.ok()) return enclave.status();
+  enclave_ = *enclave;
+  absl::StatusOr<std::unique_ptr<AgentProcess>> agent =
+      AgentProcess::Start(*machine_, *control_, topology_,
+                          {.enclave = enclave_,
+                           .enclave_name = "vms",
+                           .policy = scenario_.policy,
+                           .options = scenario_.options,
+                           .housekeeping = scenario_.housekeeping,
+                           .message_delay = {}});
+  if (!agent.ok()) return agent.status();
+  agent_ = *std::move(agent);
+  // Until every core has its agent.
+  machine_->RunFor(std::chrono::milliseconds(1));
+  return absl::OkStatus();
+}
+
+absl::Status Simulation::MakeDomain(uint32_t vm, const ScenarioDomain& domain) {
+  DomainKey key = {};
+  memcpy(key.data(), &vm, sizeof(vm));
+  const absl::StatusOr<DomainId> id = control_->CreateDomain(enclave_, key, domain.name);
+  if (!id.ok()) return id.status();
+  requests_.emplace_back();
+  if (domain.load.kind == ScenarioLoad::Kind::kRequests) {
+    requests_.back() = std::make_unique<RequestQueue>(*machine_, domain.load.every,
+                                                      domain.load.service, random_.Fork());
+  }
+  vcpus_.emplace_back();
+  for (int i = 0; i < domain.vcpus; ++i) {
+    std::unique_ptr<sim::Program> program;
+    if (requests_.back() != nullptr) {
+      program = requests_.back()->Server();
+    } else if (domain.load.kind == ScenarioLoad::Kind::kMix) {
+      program = MixProgram(domain.load.run, domain.load.sleep, random_.Fork());
+    } else {
+      program = SpinProgram();
+    }
+    sim::SimThread& thread =
+        machine_->NewThread(absl::StrCat(domain.name, "/", i), std::move(program));
+    thread.vm = vm;
+    if (requests_.back() != nullptr) requests_.back()->AddServer(thread);
+    const absl::StatusOr<Gtid> task =
+        control_->AttachTask(thread.tid(), *id, i, static_cast<int>(domain.attributes.weight));
+    if (!task.ok()) return task.status();
+    if (const absl::Status status = control_->UpdateTask(*task, domain.attributes); !status.ok())
+      return status;
+    vcpus_.back().push_back(&thread);
+    if (requests_.back() == nullptr) machine_->Wake(thread);
+  }
+  if (requests_.back() != nullptr) requests_.back()->Start();
+  return absl::OkStatus();
+}
+
+std::vector<std::string> Simulation::domain_names() const {
+  std::vector<std::string> names;
+  for (const ScenarioDomain& domain : scenario_.domains) names.push_back(domain.name);
+  return names;
+}
+
+SimulationResult Simulation::Run() {
+  machine_->RunFor(scenario_.time);
+  SimulationResult result = {.nr_cores = 0,
+                             .nr_cpus = static_cast<int>(cpus_.size()),
+                             .time = scenario_.time,
+                             .core_time = audit_->core_time(),
+                             .forced_idle = audit_->forced_idle(),
+                             .shared = audit_->enforced().time,
+                             .agent_time = agent_->cpu_time(),
+                             .core_switches = audit_->core_switches(),
+                             .events = machine_->events()};
+  for (const ghost_core_state& core : control_->cores()) {
+    result.nr_cores += core.enclave == enclave_.value();
+    result.commits += core.commits;
+    result.rescues += core.rescues;
+  }
+  for (size_t i = 0; i < vcpus_.size(); ++i) {
+    SimulatedDomain domain = {.name = scenario_.domains[i].name,
+                              .vcpus = scenario_.domains[i].vcpus};
+    for (const sim::SimThread* thread : vcpus_[i]) {
+      domain.cpu_time += machine_->CpuTime(*thread);
+      domain.work += thread->work();
+    }
+    domain.waits = Percentiles::Of(waits_->Take(i));
+    if (requests_[i] != nullptr) domain.requests = Percentiles::Of(requests_[i]->latencies());
+    result.domains.push_back(std::move(domain));
+  }
+  return result;
+}
+
+}  // namespace corral
