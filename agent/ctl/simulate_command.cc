@@ -74,8 +74,7 @@ void AddSimulateCommand(CLI::App& app, Action& action) {
   command->add_flag("--sensitivity", options->sensitivity,
                     "Repeat with half of all costs, and with one and a half times");
   command->add_flag("--json", options->json, "Machine-readable");
-  command->footer(
-      "Example: corralctl simulate /usr/share/doc/corral/examples/web-and-batch.yaml\n");
+  command->footer("Example: corralctl simulate web-and-batch.yaml --sensitivity\n");
   command->callback([&action, options] { action = [options] { return RunSimulate(*options); }; });
 }
 
