@@ -57,6 +57,89 @@ std::unique_ptr<Program> MixProgram(Duration run, Duration sleep, Random random)
   return std::make_unique<Mix>(run, sleep, random);
 }
 
+// ---- a lock ----
+
+class SpinLock::UserProgram final : public Program {
+ public:
+  UserProgram(SpinLock& lock, Duration compute, Duration hold, Random random)
+      : lock_(lock), compute_(compute), hold_(hold), random_(random) {}
+  Step Next(SimThread& self, Time now) override {
+    if (lock_.holder_ == &self && wants_) {
+      wants_ = false;
+      lock_.waits_.push_back(now - since_);
+      return Step::Run(random_.Exponential(hold_));
+    }
+    if (lock_.holder_ == &self) lock_.Release();
+    if (wants_) return Step::RunForever();
+    if (!computed_) {
+      computed_ = true;
+      return Step::Run(random_.Exponential(compute_));
+    }
+    computed_ = false;
+    wants_ = true;
+    since_ = now;
+    if (lock_.holder_ == nullptr) {
+      lock_.holder_ = &self;
+      return Next(self, now);
+    }
+    lock_.spinning_.push_back(&self);
+    return Step::RunForever();
+  }
+
+ private:
+  SpinLock& lock_;
+  const Duration compute_;
+  const Duration hold_;
+  Random random_;
+  bool computed_ = false;
+  bool wants_ = false;
+  Time since_{};
+};
+
+std::unique_ptr<Program> SpinLock::User(Duration compute, Duration hold, Random random) {
+  return std::make_unique<UserProgram>(*this, compute, hold, random);
+}
+
+void SpinLock::Release() {
+  holder_ = nullptr;
+  if (spinning_.empty()) return;
+  holder_ = spinning_.front();
+  spinning_.pop_front();
+  machine_.Interrupt(*holder_);
+}
+
+// ---- a relay ----
+
+class Relay::RunnerProgram final : public Program {
+ public:
+  explicit RunnerProgram(Relay& relay) : relay_(relay) {}
+  Step Next(SimThread& self, Time now) override {
+    if (relay_.runners_[relay_.turn_] != &self) return Step::Block();
+    if (!works_) {
+      works_ = true;
+      return Step::Run(relay_.random_.Exponential(relay_.work_));
+    }
+    works_ = false;
+    relay_.PassOn(now);
+    return relay_.runners_[relay_.turn_] == &self ? Next(self, now) : Step::Block();
+  }
+
+ private:
+  Relay& relay_;
+  bool works_ = false;
+};
+
+std::unique_ptr<Program> Relay::Runner() { return std::make_unique<RunnerProgram>(*this); }
+
+void Relay::PassOn(Time now) {
+  turns_.push_back(now - turn_since_);
+  turn_since_ = now;
+  turn_ = (turn_ + 1) % runners_.size();
+  machine_.Wake(*runners_[turn_]);
+}
+
+// ---- requests ----
+
 class RequestQueue::ServerProgram final : public Program {
  public:
   explicit ServerProgram(RequestQueue& queue) : queue_(queue) {}

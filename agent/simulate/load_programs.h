@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What simulated vCPUs do: compute, compute and sleep, or serve requests that arrive whether the
-// vCPUs get a CPU or not. And percentiles of what was measured meanwhile.
+// What simulated vCPUs do: compute, compute and sleep, take turns with each other, fight for a
+// lock, or serve requests that arrive whether the vCPUs get a CPU or not. And percentiles of what
+// was measured meanwhile.
 //
 // Belongs to the thread of the Machine, which must outlive a RequestQueue's arrivals.
 #ifndef CORRAL_AGENT_SIMULATE_LOAD_PROGRAMS_H_
@@ -28,6 +29,54 @@ struct Percentiles {
 std::unique_ptr<sim::Program> SpinProgram();
 // For about `run`, then asleep for about `sleep`; exponentially distributed.
 std::unique_ptr<sim::Program> MixProgram(Duration run, Duration sleep, sim::Random random);
+
+// A spin lock that the vCPUs of a domain share: whoever wants it computes on until it is free, also
+// while its holder has no CPU (that is what co-running a domain's vCPUs is for). First come, first
+// served.
+class SpinLock {
+ public:
+  explicit SpinLock(sim::Machine& machine) : machine_(machine) {}
+
+  // Computes for about `compute`, then holds the lock for about `hold`; exponentially distributed.
+  std::unique_ptr<sim::Program> User(Duration compute, Duration hold, sim::Random random);
+  // From wanting the lock to having it.
+  const std::vector<Duration>& waits() const { return waits_; }
+
+ private:
+  class UserProgram;
+  void Release();
+
+  sim::Machine& machine_;
+  sim::SimThread* holder_ = nullptr;
+  std::deque<sim::SimThread*> spinning_;
+  std::vector<Duration> waits_;
+};
+
+// The vCPUs of a domain work one after the other: each computes for about `work`, wakes the next
+// one and blocks until its turn comes again.
+class Relay {
+ public:
+  Relay(sim::Machine& machine, Duration work, sim::Random random)
+      : machine_(machine), work_(work), random_(random) {}
+
+  std::unique_ptr<sim::Program> Runner();
+  // In the order of their turns, before any of them runs. The first one has the first turn.
+  void AddRunner(sim::SimThread& thread) { runners_.push_back(&thread); }
+  // From being woken to having worked.
+  const std::vector<Duration>& turns() const { return turns_; }
+
+ private:
+  class RunnerProgram;
+  void PassOn(Time now);
+
+  sim::Machine& machine_;
+  const Duration work_;
+  sim::Random random_;
+  std::vector<sim::SimThread*> runners_;
+  size_t turn_ = 0;
+  Time turn_since_{};
+  std::vector<Duration> turns_;
+};
 
 // Requests to the vCPUs of one domain, in order of arrival.
 class RequestQueue {

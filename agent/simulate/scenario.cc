@@ -148,33 +148,48 @@ class ScenarioReader : private NodeReader {
     return {domain, count};
   }
 
+  // A load is known by its keys.
+  struct LoadKey {
+    const char* name;
+    Duration ScenarioLoad::*field;
+    const char* example;
+  };
+  struct LoadForm {
+    ScenarioLoad::Kind kind;
+    std::vector<LoadKey> keys;
+  };
+
   ScenarioLoad ReadLoad(const YAML::Node& node) {
+    const std::vector<LoadForm> forms = {
+        {ScenarioLoad::Kind::kMix,
+         {{"run", &ScenarioLoad::run, "2ms"}, {"sleep", &ScenarioLoad::sleep, "5ms"}}},
+        {ScenarioLoad::Kind::kRequests,
+         {{"every", &ScenarioLoad::every, "1ms"}, {"service", &ScenarioLoad::service, "100us"}}},
+        {ScenarioLoad::Kind::kLock,
+         {{"compute", &ScenarioLoad::run, "200us"}, {"hold", &ScenarioLoad::hold, "20us"}}},
+        {ScenarioLoad::Kind::kRelay, {{"relay", &ScenarioLoad::run, "50us"}}},
+    };
     ScenarioLoad load;
     if (node.IsScalar() && node.Scalar() == "spin") return load;
-    const Duration hour = std::chrono::hours(1);
-    if (node.IsMap() && node["run"]) {
-      CheckKeys(node, {"run", "sleep"});
-      load.kind = ScenarioLoad::Kind::kMix;
-      load.run = ReadDuration(node["run"], "run", "2ms", hour);
-      if (node["sleep"]) {
-        load.sleep = ReadDuration(node["sleep"], "sleep", "5ms", hour);
-      } else {
-        Error(node, "a load that runs also sleeps; add \"sleep: 5ms\", or write \"spin\"");
+    for (const LoadForm& form : forms) {
+      if (!node.IsMap() || !node[form.keys.front().name]) continue;
+      load.kind = form.kind;
+      std::vector<std::string> known;
+      for (const LoadKey& key : form.keys) {
+        known.emplace_back(key.name);
+        if (const YAML::Node value = node[key.name]) {
+          load.*key.field = ReadDuration(value, key.name, key.example, std::chrono::hours(1));
+        } else {
+          Error(node, absl::StrCat("a load with ", form.keys.front().name, " also has ", key.name,
+                                   "; add \"", key.name, ": ", key.example, "\""));
+        }
       }
+      CheckKeys(node, known);
       return load;
     }
-    if (node.IsMap() && node["every"]) {
-      CheckKeys(node, {"every", "service"});
-      load.kind = ScenarioLoad::Kind::kRequests;
-      load.every = ReadDuration(node["every"], "every", "1ms", hour);
-      if (node["service"]) {
-        load.service = ReadDuration(node["service"], "service", "100us", hour);
-      } else {
-        Error(node, "requests take time; add \"service: 100us\"");
-      }
-      return load;
-    }
-    Error(node, "load is spin, {run: 2ms, sleep: 5ms} or {every: 1ms, service: 100us}");
+    Error(node,
+          "load is spin, {run: 2ms, sleep: 5ms}, {every: 1ms, service: 100us}, {compute: 200us, "
+          "hold: 20us} or {relay: 50us}");
     return load;
   }
 };

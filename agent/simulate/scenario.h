@@ -21,6 +21,8 @@ struct ScenarioLoad {
     kSpin,      // computes all the time
     kMix,       // computes for about `run`, then sleeps for about `sleep`
     kRequests,  // the domain's vCPUs serve requests that come about every `every`, each `service`
+    kLock,      // computes for about `run`, then holds the domain's spin lock for about `hold`
+    kRelay,     // the vCPUs work one after the other, each for about `run`
   };
   Kind kind = Kind::kSpin;
   // Means of exponential distributions.
@@ -28,6 +30,7 @@ struct ScenarioLoad {
   Duration sleep{0};
   Duration every{0};
   Duration service{0};
+  Duration hold{0};
 };
 
 struct ScenarioDomain {

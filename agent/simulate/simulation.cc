@@ -100,35 +100,54 @@ absl::Status Simulation::MakeDomain(uint32_t vm, const ScenarioDomain& domain) {
   memcpy(key.data(), &vm, sizeof(vm));
   const absl::StatusOr<DomainId> id = control_->CreateDomain(enclave_, key, domain.name);
   if (!id.ok()) return id.status();
-  requests_.emplace_back();
-  if (domain.load.kind == ScenarioLoad::Kind::kRequests) {
-    requests_.back() = std::make_unique<RequestQueue>(*machine_, domain.load.every,
-                                                      domain.load.service, random_.Fork());
+  shared_.emplace_back();
+  Shared& shared = shared_.back();
+  const ScenarioLoad& load = domain.load;
+  if (load.kind == ScenarioLoad::Kind::kRequests) {
+    shared.requests =
+        std::make_unique<RequestQueue>(*machine_, load.every, load.service, random_.Fork());
+  } else if (load.kind == ScenarioLoad::Kind::kLock) {
+    shared.lock = std::make_unique<SpinLock>(*machine_);
+  } else if (load.kind == ScenarioLoad::Kind::kRelay) {
+    shared.relay = std::make_unique<Relay>(*machine_, load.run, random_.Fork());
   }
   vcpus_.emplace_back();
   for (int i = 0; i < domain.vcpus; ++i) {
-    std::unique_ptr<sim::Program> program;
-    if (requests_.back() != nullptr) {
-      program = requests_.back()->Server();
-    } else if (domain.load.kind == ScenarioLoad::Kind::kMix) {
-      program = MixProgram(domain.load.run, domain.load.sleep, random_.Fork());
-    } else {
-      program = SpinProgram();
-    }
     sim::SimThread& thread =
-        machine_->NewThread(absl::StrCat(domain.name, "/", i), std::move(program));
+        machine_->NewThread(absl::StrCat(domain.name, "/", i), MakeProgram(load));
     thread.vm = vm;
-    if (requests_.back() != nullptr) requests_.back()->AddServer(thread);
+    if (shared.requests != nullptr) shared.requests->AddServer(thread);
+    if (shared.relay != nullptr) shared.relay->AddRunner(thread);
     const absl::StatusOr<Gtid> task =
         control_->AttachTask(thread.tid(), *id, i, static_cast<int>(domain.attributes.weight));
     if (!task.ok()) return task.status();
     if (const absl::Status status = control_->UpdateTask(*task, domain.attributes); !status.ok())
       return status;
     vcpus_.back().push_back(&thread);
-    if (requests_.back() == nullptr) machine_->Wake(thread);
   }
-  if (requests_.back() != nullptr) requests_.back()->Start();
+  if (shared.requests != nullptr) {
+    shared.requests->Start();
+    return absl::OkStatus();
+  }
+  for (sim::SimThread* thread : vcpus_.back()) machine_->Wake(*thread);
   return absl::OkStatus();
+}
+
+// For one more vCPU of the domain that is being made.
+std::unique_ptr<sim::Program> Simulation::MakeProgram(const ScenarioLoad& load) {
+  switch (load.kind) {
+    case ScenarioLoad::Kind::kSpin:
+      break;
+    case ScenarioLoad::Kind::kMix:
+      return MixProgram(load.run, load.sleep, random_.Fork());
+    case ScenarioLoad::Kind::kRequests:
+      return shared_.back().requests->Server();
+    case ScenarioLoad::Kind::kLock:
+      return shared_.back().lock->User(load.run, load.hold, random_.Fork());
+    case ScenarioLoad::Kind::kRelay:
+      return shared_.back().relay->Runner();
+  }
+  return SpinProgram();
 }
 
 std::vector<std::string> Simulation::domain_names() const {
@@ -161,7 +180,10 @@ SimulationResult Simulation::Run() {
       domain.work += thread->work();
     }
     domain.waits = Percentiles::Of(waits_->Take(i));
-    if (requests_[i] != nullptr) domain.requests = Percentiles::Of(requests_[i]->latencies());
+    const Shared& shared = shared_[i];
+    if (shared.requests != nullptr) domain.requests = Percentiles::Of(shared.requests->latencies());
+    if (shared.lock != nullptr) domain.requests = Percentiles::Of(shared.lock->waits());
+    if (shared.relay != nullptr) domain.requests = Percentiles::Of(shared.relay->turns());
     result.domains.push_back(std::move(domain));
   }
   return result;

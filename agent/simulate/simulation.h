@@ -23,9 +23,10 @@ struct SimulatedDomain {
   std::string name;
   int vcpus = 0;
   Duration cpu_time{0};
-  Duration work{0};      // without what switches and migrations took
-  Percentiles waits;     // for a CPU
-  Percentiles requests;  // from arrival to completion
+  Duration work{0};   // without what switches and migrations took
+  Percentiles waits;  // for a CPU
+  // From arrival to completion; of locks, from wanting to having; of relays, of a turn.
+  Percentiles requests;
 };
 
 struct SimulationResult {
@@ -64,6 +65,7 @@ class Simulation {
   absl::Status MakeMachine(const sim::Costs& costs);
   absl::Status MakeEnclave();
   absl::Status MakeDomain(uint32_t vm, const ScenarioDomain& domain);
+  std::unique_ptr<sim::Program> MakeProgram(const ScenarioLoad& load);
 
   const Scenario scenario_;
   sim::Random random_;
@@ -75,8 +77,14 @@ class Simulation {
   EnclaveId enclave_;
   CpuSet cpus_;
   std::unique_ptr<AgentProcess> agent_;
-  std::vector<std::vector<sim::SimThread*>> vcpus_;      // by domain
-  std::vector<std::unique_ptr<RequestQueue>> requests_;  // by domain; null without
+  // What the vCPUs of a domain share.
+  struct Shared {
+    std::unique_ptr<RequestQueue> requests;
+    std::unique_ptr<SpinLock> lock;
+    std::unique_ptr<Relay> relay;
+  };
+  std::vector<std::vector<sim::SimThread*>> vcpus_;  // by domain
+  std::vector<Shared> shared_;                       // by domain
 };
 
 }  // namespace corral

@@ -120,6 +120,28 @@ TEST_F(SimulationTest, RequestsAreServedAndNoneIsForgotten) {
   EXPECT_LT(p.p50, std::chrono::microseconds(150));
 }
 
+TEST_F(SimulationTest, ALockIsWaitedForLongerWhereItsHoldersLoseTheirCpus) {
+  const std::string lock = "  - {name: lock, vcpus: 2, load: {compute: 100us, hold: 20us}}\n";
+  const std::string head = "version: 1\ntopology: \"numa:1 core:1 pu:2\"\ntime: 2s\ndomains:\n";
+  const Percentiles alone = Run(head + lock).domains[0].requests;
+  const Percentiles beside =
+      Run(head + lock + "  - {name: b, vcpus: 2, load: spin}\n").domains[0].requests;
+  EXPECT_GT(alone.count, 5000u);
+  EXPECT_GT(beside.count, 1000u);
+  EXPECT_LT(alone.max, milliseconds(2));
+  EXPECT_GT(beside.max, milliseconds(5)) << "who holds it loses the core for a tenure";
+}
+
+TEST_F(SimulationTest, ARelayTakesTurns) {
+  const SimulationResult r =
+      Run("version: 1\ntopology: \"numa:1 core:2 pu:2\"\ntime: 1s\ndomains:\n"
+          "  - {name: relay, vcpus: 3, load: {relay: 100us}}\n");
+  // One at a time: little more than one CPU's second in all.
+  EXPECT_LT(r.domains[0].cpu_time, milliseconds(1010));
+  EXPECT_GT(r.domains[0].requests.count, 8000u);
+  EXPECT_GT(r.domains[0].requests.p50, std::chrono::microseconds(60));
+}
+
 TEST_F(SimulationTest, WhatCannotBeIsRefused) {
   for (const auto& [text, error] :
        {std::pair("version: 1\ntopology: rubbish\ndomains: [{name: a}]", "no synthetic topology"),
