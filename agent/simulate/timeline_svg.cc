@@ -16,8 +16,8 @@ namespace {
 
 constexpr int64_t kPx = 10;
 constexpr int64_t kWidth = 1200 * kPx;
-constexpr int64_t kLeft = 90 * kPx;
-constexpr int64_t kPlot = kWidth - kLeft - 30 * kPx;
+constexpr int64_t kLeft = 100 * kPx;
+constexpr int64_t kPlot = kWidth - kLeft - 40 * kPx;
 constexpr int64_t kLine = 18 * kPx;  // of text
 
 constexpr const char* kHostColour = "#999999";
@@ -102,6 +102,7 @@ class Drawing {
   void Labels(size_t core);
   void Row(int cpu);
   void CellText(const Cell& cell);
+  std::string Rect(int64_t x, int64_t width) const;
   std::vector<Span> ForcedIdle(const sim::SimCore& core, int cpu) const;
 
   const Timeline& timeline_;
@@ -249,6 +250,13 @@ std::vector<Drawing::Span> Drawing::ForcedIdle(const sim::SimCore& core, int cpu
   return forced;
 }
 
+// In the present row, as a part of a path. Rows of some height have a hairline below.
+std::string Drawing::Rect(int64_t x, int64_t width) const {
+  const int64_t height = row_ - (row_ >= 10 * kPx ? kPx : 0);
+  return absl::StrCat("M", Px(x), " ", Px(y_), "h", Px(width), "v", Px(height), "h-", Px(width),
+                      "z");
+}
+
 // Within the cell, if it fits.
 void Drawing::CellText(const Cell& cell) {
   const std::string& name = timeline_.NameOf(cell.tid);
@@ -277,8 +285,7 @@ void Drawing::Row(int cpu) {
   for (const Cell& cell : cells) {
     // A hairline tells a VM's threads apart, where there is room for it.
     const int64_t width = cell.end - cell.x - (cell.end - cell.x >= 2 * kPx ? 4 : 0);
-    absl::StrAppend(&paths[cell.vm], "M", Px(cell.x), " ", Px(y_), "h", Px(width), "v", Px(row_),
-                    "h-", Px(width), "z");
+    paths[cell.vm] += Rect(cell.x, width);
   }
   for (const auto& [vm, path] : paths)
     absl::StrAppend(&out_, "<path fill=\"", Fill(vm), "\" d=\"", path, "\"/>\n");
@@ -315,9 +322,7 @@ void Drawing::Core(size_t core) {
     std::string forced;
     for (const Span& span : ForcedIdle(here, cpu.value())) {
       const int64_t x = X(span.from), width = X(span.to) - x;
-      if (width == 0) continue;
-      absl::StrAppend(&forced, "M", Px(x), " ", Px(y_), "h", Px(width), "v", Px(row_), "h-",
-                      Px(width), "z");
+      if (width > 0) forced += Rect(x, width);
     }
     if (!forced.empty()) {
       absl::StrAppend(&out_, "<path class=\"forced\" fill=\"", Fill(kForced), "\" d=\"", forced,

@@ -12,8 +12,11 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "agent/simulate/agent_process.h"
+#include "kernel/sim/core_audit.h"
 #include "kernel/sim/random.h"
 
 namespace corral::testing {
@@ -215,6 +218,27 @@ TEST(Timeline, PictureShowsVmsAndForcedIdle) {
   EXPECT_EQ(svg.find("cut off"), std::string::npos);
 }
 
+// The hatched part is what the auditor counts as forced idle.
+TEST(Timeline, ForcedIdleIsTheAuditors) {
+  World world(4, 2, 4);
+  sim::CoreAudit audit(*world.machine);
+  world.machine->Observe(&audit);
+  world.machine->RunFor(milliseconds(50));
+  const std::string svg = world.Svg();
+  double px = 0;
+  for (const absl::string_view line : absl::StrSplit(svg, '\n')) {
+    if (!absl::StartsWith(line, "<path class=\"forced\"")) continue;
+    for (size_t h = line.find('h', 30); h != line.npos; h = line.find('h', h + 1)) {
+      if (line[h + 1] != '-') px += strtod(line.data() + h + 1, nullptr);
+    }
+  }
+  const double drawn_ms = px / 1060 * 50;
+  // The auditor's is of cores, of which a CPU is half.
+  const double audited_ms = static_cast<double>(audit.forced_idle().count()) * 2 / 1e6;
+  EXPECT_GT(drawn_ms, 1);
+  EXPECT_NEAR(drawn_ms, audited_ms, 0.01 * audited_ms);
+}
+
 // Two siblings of one core, of which one computes: the other one is forced idle all the time, and
 // once it is away nobody is.
 TEST(Timeline, ForcedIdleIsBesideAVmOnly) {
@@ -232,9 +256,9 @@ TEST(Timeline, ForcedIdleIsBesideAVmOnly) {
   timeline.Switched(Time(microseconds(200)), 1, &thread, nullptr);
   machine->RunFor(microseconds(200));
   const std::string svg = timeline.Svg({});
-  // The second of four quarters of 1080 px, and nothing else.
-  EXPECT_NE(svg.find("class=\"forced\" fill=\"url(#forced)\" d=\"M360 "), std::string::npos) << svg;
-  EXPECT_NE(svg.find("h270v20h-270z\"/>"), std::string::npos) << svg;
+  // The second of four quarters of 1060 px, and nothing else.
+  EXPECT_NE(svg.find("class=\"forced\" fill=\"url(#forced)\" d=\"M365 "), std::string::npos) << svg;
+  EXPECT_NE(svg.find("h265v19h-265z\"/>"), std::string::npos) << svg;
 }
 
 TEST(Timeline, SameRunSameBytes) {
