@@ -19,8 +19,8 @@ constexpr int kFirstTrack = 1000;
 
 // chrome://tracing's names for colours that differ.
 constexpr const char* kColours[] = {
-    "rail_response", "rail_animation", "thread_state_running",  "terrible", "yellow",
-    "rail_load",     "olive",          "vsync_highlight_color", "startup"};
+    "rail_response",          "rail_idle", "rail_load", "detailed_memory_dump",
+    "background_memory_dump", "terrible",  "yellow",    "olive"};
 
 std::string Letters(uint32_t vm) {
   std::string letters;
