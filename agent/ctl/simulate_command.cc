@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/ctl/simulate_command.h"
 
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -8,9 +12,11 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "agent/ctl/simulate_output.h"
 #include "agent/simulate/scenario.h"
 #include "agent/simulate/simulation.h"
+#include "agent/simulate/timeline.h"
 
 namespace corral::ctl {
 namespace {
@@ -22,13 +28,50 @@ struct SimulateOptions {
   int costs = 100;
   bool sensitivity = false;
   bool json = false;
+  std::string perfetto;
+  std::string svg;
+  std::string window = "50ms";
 };
 
-absl::StatusOr<SimulationResult> Simulate(const Scenario& scenario, int percent) {
+absl::Status Write(const std::string& file, const std::string& text) {
+  std::ofstream out(file, std::ios::binary);
+  out << text << std::flush;
+  if (out) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("cannot write ", file, ": ", strerror(errno), "; give a file that can be"));
+}
+
+absl::Status WritePictures(const SimulateOptions& options, const Simulation& simulation,
+                           const Timeline& timeline) {
+  Timeline::VmNames names;
+  for (const std::string& name : simulation.domain_names())
+    names[static_cast<uint32_t>(names.size() + 1)] = name;
+  if (!options.perfetto.empty()) {
+    if (const absl::Status status = Write(options.perfetto, timeline.Perfetto(names)); !status.ok())
+      return status;
+  }
+  if (options.svg.empty()) return absl::OkStatus();
+  const absl::StatusOr<Duration> window = ParseDuration(options.window);
+  if (!window.ok()) return absl::InvalidArgumentError(window.status().message());
+  const Time from = timeline.begin();
+  return Write(options.svg, timeline.Svg({.title = options.scenario,
+                                          .from = from,
+                                          .to = std::min(from + *window, timeline.end()),
+                                          .vm_names = names}));
+}
+
+absl::StatusOr<SimulationResult> Simulate(const SimulateOptions& options, const Scenario& scenario,
+                                          int percent, bool pictures) {
   const absl::StatusOr<std::unique_ptr<Simulation>> simulation =
       Simulation::Create(scenario, sim::Scaled(sim::Costs(), percent));
   if (!simulation.ok()) return simulation.status();
-  return (*simulation)->Run();
+  if (!pictures) return (*simulation)->Run();
+  Timeline timeline((*simulation)->machine());
+  (*simulation)->Observe(&timeline);
+  SimulationResult result = (*simulation)->Run();
+  if (const absl::Status status = WritePictures(options, **simulation, timeline); !status.ok())
+    return status;
+  return result;
 }
 
 int RunSimulate(const SimulateOptions& options) {
@@ -40,7 +83,8 @@ int RunSimulate(const SimulateOptions& options) {
   if (options.sensitivity) percents = {options.costs, options.costs / 2, options.costs * 3 / 2};
   std::vector<SimulatedCosts> runs;
   for (const int percent : percents) {
-    absl::StatusOr<SimulationResult> result = Simulate(*scenario, percent);
+    const bool pictures = runs.empty() && !(options.perfetto.empty() && options.svg.empty());
+    absl::StatusOr<SimulationResult> result = Simulate(options, *scenario, percent, pictures);
     if (!result.ok()) return Fail(result.status());
     runs.push_back({percent, *std::move(result)});
   }
@@ -73,6 +117,11 @@ void AddSimulateCommand(CLI::App& app, Action& action) {
       ->capture_default_str();
   command->add_flag("--sensitivity", options->sensitivity,
                     "Repeat with half of all costs, and with one and a half times");
+  command->add_option("--perfetto", options->perfetto,
+                      "Write who ran where to this file, for ui.perfetto.dev");
+  command->add_option("--svg", options->svg, "Write a picture of the cores to this file");
+  command->add_option("--window", options->window, "How much of the time the picture shows")
+      ->capture_default_str();
   command->add_flag("--json", options->json, "Machine-readable");
   command->footer("Example: corralctl simulate web-and-batch.yaml --sensitivity\n");
   command->callback([&action, options] { action = [options] { return RunSimulate(*options); }; });
