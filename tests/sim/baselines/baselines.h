@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Four reference schedulers to compare policies with. Test-only, over a small machine of their own
+// (world.h): they share no code with the policies, the agent or the class, so that a mistake there
+// is not made here as well.
+//
+// What each one is good for:
+//   FairPerCpu          what a host does without Corral. The price of isolation is measured against
+//                       its throughput, and its cross-domain time is what isolation removes.
+//   NonPreemptivePool   what short requests suffer behind long ones when nobody preempts: the upper
+//                       end of tail latency, and the best throughput that a FIFO can have.
+//   IdealPreemptive     a lower bound on the latency of what is short: no agent that pays for
+//                       messages and switches gets below it. The longest requests pay for the short
+//                       ones, so that its p99.9 may be above a FIFO's. Knows nothing of domains.
+//   IdealCoreScheduler  the bound for a secure policy: isolation with decisions that are free and
+//                       instantaneous. What a policy loses against it is its own cost; what this
+//                       one loses against the others is the cost of isolation itself.
+//
+// None of them knows affinities, L3s or NUMA nodes. All are deterministic. Units: ns. Not
+// thread-safe.
+// Sources: FairPerCpu, kernel/sched/fair.c of Linux 6.5 (CFS) by behaviour, with its defaults for 8
+// CPUs and more; IdealPreemptive, Kleinrock, Queueing Systems II, 4.4 (processor sharing) and
+// Schrage 1968 (shortest remaining time).
+#ifndef CORRAL_TESTS_SIM_BASELINES_BASELINES_H_
+#define CORRAL_TESTS_SIM_BASELINES_BASELINES_H_
+
+#include <memory>
+
+#include "kernel/sim/costs.h"
+#include "kernel/types.h"
+#include "tests/sim/baselines/world.h"
+
+namespace corral::baselines {
+
+// Each CPU runs the thread with the least weighted virtual runtime. A thread that wakes goes to an
+// idle CPU if there is one, or else to where it was; a CPU that runs dry takes from the fullest;
+// weights are evened out every few ms. A thread has its domain's weight; otherwise domains are
+// ignored.
+struct FairOptions {
+  Duration min_granularity = std::chrono::milliseconds(3);
+  // How far behind a thread has to be to preempt at its wakeup, and how much sleep is credited.
+  Duration wakeup_granularity = std::chrono::milliseconds(4);
+  Duration sleeper_credit = std::chrono::milliseconds(12);
+  Duration balance_every = std::chrono::milliseconds(4);
+  Duration context_switch = sim::Costs().context_switch;
+  Duration core_migration = sim::Costs().core_migration;
+};
+std::unique_ptr<Scheduler> FairPerCpu(const FairOptions& options = {});
+
+// One FIFO queue for all CPUs; a run or a request ends before the next one begins. A CPU-bound
+// thread never gives its CPU back.
+struct PoolOptions {
+  Duration context_switch = sim::Costs().context_switch;
+};
+std::unique_ptr<Scheduler> NonPreemptivePool(const PoolOptions& options = {});
+
+// One queue for all CPUs; switches and moves are free. Threads are spread over cores before
+// siblings share one. Weights are ignored.
+struct IdealOptions {
+  enum class Order : uint8_t {
+    kProcessorSharing,   // in turns of a quantum; a newcomer gets in line
+    kShortestRemaining,  // knows what is left to do; those with the same left take turns
+  };
+  Duration quantum = std::chrono::microseconds(5);
+  Order order = Order::kProcessorSharing;
+};
+std::unique_ptr<Scheduler> IdealPreemptive(const IdealOptions& options = {});
+
+// A core has one domain at a time: that with the least weighted core time among those which wait,
+// whose threads fill the siblings in turns. A core that others wait for is given up at the end of a
+// tenure, unless its domain is still the one with the least; an empty one at once.
+struct CoreOptions {
+  Duration tenure = std::chrono::milliseconds(3);
+  // Of a CPU to another thread.
+  Duration switch_cost = sim::Costs().context_switch;
+};
+std::unique_ptr<Scheduler> IdealCoreScheduler(const CoreOptions& options = {});
+
+}  // namespace corral::baselines
+
+#endif  // CORRAL_TESTS_SIM_BASELINES_BASELINES_H_
