@@ -30,9 +30,23 @@ static __noinline bool rescue_on(u32 cpu, u32 slot)
 	return true;
 }
 
+/* The CPU whose run queue the thread is in; -1 if it is gone. */
+static __always_inline s32 cpu_of_thread(u32 tid)
+{
+	struct task_struct *p = bpf_task_from_pid(tid);
+	s32 cpu = -1;
+
+	if (!p)
+		return cpu;
+	cpu = scx_bpf_task_cpu(p);
+	bpf_task_release(p);
+	return cpu;
+}
+
 /*
- * Where: on the CPU that it ran on last, or else on a CPU of its enclave, or else on any that it may use, because it was pinned elsewhere.
- * The gate holds there as well. Each try begins with another CPU.
+ * Where: every other try on the CPU that it is on, whatever its affinity says now: preempted where migration is disabled, it can go on nowhere
+ * else, and who has just changed its affinity waits for that. Otherwise on a CPU of its enclave, or else on any that it may use, because
+ * it was pinned elsewhere. The gate holds there as well. Each try begins with another CPU.
  */
 static __noinline int rescue(u32 slot, u64 turn)
 {
@@ -40,10 +54,12 @@ static __noinline int rescue(u32 slot, u64 turn)
 	struct ghost_class_info *info = info_of();
 	struct ghost_task *t = task_of(slot);
 	u32 i, pass, nr;
+	s32 own;
 
 	if (!sw || !t || !info)
 		return 0;
-	if (sw->cpu >= 0 && may_use(slot, sw->cpu) && rescue_on(sw->cpu, slot))
+	own = cpu_of_thread(sw->tid);
+	if (own >= 0 && (may_use(slot, own) || (turn & 1)) && rescue_on(own, slot))
 		return 0;
 	nr = info->nr_cpus;
 	bpf_for(pass, 0, 2) {

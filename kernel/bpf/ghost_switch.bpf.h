@@ -158,8 +158,14 @@ int BPF_PROG(ghost_cpuhp_enter, unsigned int cpu, int target, int idx, void *fun
 SEC("tp_btf/cpuhp_exit")
 int BPF_PROG(ghost_cpuhp_exit, unsigned int cpu, int state, int idx, int ret)
 {
-	if (idx == bpf_core_enum_value(enum cpuhp_state, CPUHP_TEARDOWN_CPU) && state <= idx && !ret)
-		core_close(cpu, false);
+	struct ghost_cpu_state *cs = cpu_state_of(cpu);
+
+	if (idx != bpf_core_enum_value(enum cpuhp_state, CPUHP_TEARDOWN_CPU) || state > idx || ret)
+		return 0;
+	/* Whom the kernel moved away from there went without a word, and left it behind. */
+	if (cs && READ_ONCE(cs->claim))
+		claim_release(cpu, READ_ONCE(cs->claim));
+	core_close(cpu, false);
 	return 0;
 }
 

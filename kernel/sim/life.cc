@@ -95,11 +95,15 @@ void Machine::SetAffinity(SimThread& t, const CpuSet& cpus) {
     const ClassContext context(*this, executing_, cpus_[executing_].curr);
     corral_ops.set_cpumask(&t, t.cpus_ptr);
   });
-  if (t.on_rq == 0 || cpus.Contains(CpuId(t.cpu_))) return;
+  if (t.on_rq != 0 && !t.pinned_ && !cpus.Contains(CpuId(t.cpu_))) LeaveForbiddenCpu(t);
+}
+
+// At once if it only waits there; from a CPU that it runs on, the stopper takes it.
+void Machine::LeaveForbiddenCpu(SimThread& t) {
   Cpu& c = cpu_of(t);
   if (c.curr != &t) return MoveAway(t);
   Stop(c, [this, &t] {
-    if (t.on_rq != 0 && !t.affinity_.Contains(CpuId(t.cpu_))) MoveAway(t);
+    if (t.on_rq != 0 && !t.pinned_ && !t.affinity_.Contains(CpuId(t.cpu_))) MoveAway(t);
   });
 }
 
@@ -164,7 +168,7 @@ void Machine::FinishExit(Cpu& c, SimThread& t) {
 
 void Machine::SetOnline(CpuId cpu, bool online) {
   Cpu& c = cpus_[cpu.value()];
-  if (!c.present || c.online == online) return;
+  if (!c.present || c.online == online || c.going_down) return;
   if (online) {
     BringUp(c);
   } else {
@@ -172,7 +176,12 @@ void Machine::SetOnline(CpuId cpu, bool online) {
   }
 }
 
+// A thread that is there with migration disabled is waited for beforehand; a kernel waits later.
 void Machine::TakeDown(Cpu& c) {
+  c.going_down = true;
+  for (const std::unique_ptr<SimThread>& t : threads_) {
+    if (t->pinned_ && t->cpu_ == c.id) return At(now_ + kHotplugStep, [this, &c] { TakeDown(c); });
+  }
   {
     const ClassContext context(*this, executing_, cpus_[executing_].idle.get());
     ghost_cpuhp_enter(c.id, CPUHP_OFFLINE, CPUHP_ONLINE, nullptr);
@@ -193,11 +202,11 @@ void Machine::PushOff(Cpu& c) {
   for (const std::unique_ptr<SimThread>& t : threads_) {
     if (t->on_rq == 0 || t->cpu_ != c.id) continue;
     empty = false;
-    MoveAway(*t);
+    if (!t->pinned_) MoveAway(*t);
   }
   At(now_ + kHotplugStep, [this, &c, empty] {
     if (!empty) return Stop(c, [this, &c] { PushOff(c); });
-    c.online = false;
+    c.online = c.going_down = false;
     const ClassContext context(*this, executing_, cpus_[executing_].idle.get());
     ghost_cpuhp_exit(c.id, CPUHP_OFFLINE, CPUHP_TEARDOWN_CPU, 0);
   });

@@ -207,9 +207,11 @@ bool Machine::MoveToLocal(uint64_t dsq) {
   if (found == dsqs_.end()) return false;
   Cpu& c = cpus_[sim_current->cpu];
   for (SimThread* thread : found->second->threads) {
-    if (!thread->affinity_.Contains(CpuId(c.id)) || !c.active) continue;
+    const bool here = thread->cpu_ == c.id;
+    if (!c.active || (!here && (thread->pinned_ || !thread->affinity_.Contains(CpuId(c.id)))))
+      continue;
     LeaveDsq(*thread);
-    if (thread->cpu_ != c.id && while_unlocked) {
+    if (!here && while_unlocked) {
       const uint64_t changes = thread->dequeues_;
       while_unlocked(CpuId(c.id));
       if (thread->dequeues_ != changes) return false;

@@ -89,6 +89,7 @@ class Machine {
   // Begins at once and takes some time: Online() tells.
   void SetOnline(CpuId cpu, bool online);
   bool Online(CpuId cpu) const { return cpus_[cpu.value()].online; }
+  bool GoingDown(CpuId cpu) const { return cpus_[cpu.value()].going_down; }
   const SimThread* Running(CpuId cpu) const;  // nullptr: it idles
   void Observe(SwitchObserver* observer) { observers_.push_back(observer); }
 
@@ -128,6 +129,7 @@ class Machine {
     int sibling = 0;
     bool present = false;
     bool online = true;  // it schedules
+    bool going_down = false;
     bool active = true;  // the class is asked about tasks that are queued here
     SimThread* curr = nullptr;
     std::unique_ptr<SimThread> idle;
@@ -195,6 +197,7 @@ class Machine {
   void BeginExit(SimThread& thread);
   void FinishExit(Cpu& c, SimThread& thread);
   void MoveAway(SimThread& thread);
+  void LeaveForbiddenCpu(SimThread& thread);
   void Stop(Cpu& c, std::function<void()> work);
   void TakeDown(Cpu& c);
   void BringUp(Cpu& c);

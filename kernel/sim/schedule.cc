@@ -65,10 +65,12 @@ void Machine::StepOver(Cpu& c, uint64_t arming) {
     t.blocking_ = c.stopper_work.empty();
     return Schedule(c);
   }
+  if (std::exchange(t.pinned_, false) && !t.affinity_.Contains(CpuId(c.id))) LeaveForbiddenCpu(t);
   const Step step = t.program_->Next(t, now_);
   switch (step.kind) {
     case Step::Kind::kRun:
       t.has_step_ = true;
+      t.pinned_ = step.pinned && !c.going_down;
       t.remaining_ = step.time;
       return Arm(c);
     case Step::Kind::kSleep:

@@ -22,11 +22,13 @@ class SimThread;
 struct Step {
   enum class Kind { kRun, kSleep, kBlock, kYield, kExit };
   Kind kind = Kind::kRun;
-  Duration time{
-      0};  // of kRun: work, at the speed of a core for oneself. Of kSleep: until it wakes.
+  // Of kRun: work, at the speed of a core for oneself. Of kSleep: until it wakes.
+  Duration time{0};
+  bool pinned = false;  // of kRun: in the kernel, where migration is disabled
 
   static constexpr Duration kForever = Duration::max();
   static Step Run(Duration work) { return {Kind::kRun, work}; }
+  static Step RunPinned(Duration work) { return {Kind::kRun, work, true}; }
   static Step RunForever() { return {Kind::kRun, kForever}; }  // until Machine::Interrupt()
   static Step Sleep(Duration time) { return {Kind::kSleep, time}; }
   static Step Block() { return {Kind::kBlock, {}}; }  // until Machine::Wake(), which may be earlier
@@ -81,6 +83,7 @@ class SimThread : public task_struct {
   int cpu_ = 0;
   int last_cpu_ = -1;  // that it ran on
   bool dead_ = false;
+  bool pinned_ = false;  // migration is disabled: it can run on cpu_ and nowhere else
   bool has_step_ = false;
   bool blocking_ = false;      // leaves the CPU at the next schedule
   bool wake_pending_ = false;  // a Wake() came before the Block()

@@ -45,6 +45,7 @@ class ChaosWorld::Worker final : public Program {
     const uint64_t what = random_.Below(200);
     // One that left the class would run before everybody who is in it.
     if (world_.calm_ && self.policy != kSchedExtPolicy) return Step::Block();
+    if (!world_.calm_ && what < 10) return Step::RunPinned(time);
     if (world_.calm_ || what < 80) return Step::Run(time);
     if (what < 160) return Step::Sleep(time);
     if (what < 194) return Step::Yield();
@@ -281,7 +282,8 @@ void ChaosWorld::Run(Duration time) {
 void ChaosWorld::Calm(Duration time) {
   calm_ = true;
   // One that is on its way down has to arrive before it can come up.
-  for (int i = 0; i < 100 && offline_.value() >= 0; ++i) {
+  for (int i = 0; i < 3000 && offline_.value() >= 0; ++i) {
+    if (i > 0 && machine_->Online(offline_) && !machine_->GoingDown(offline_)) break;
     machine_->RunFor(milliseconds(1));
     machine_->SetOnline(offline_, true);
   }
