@@ -20,7 +20,7 @@ void Machine::Wake(SimThread& t) {
         executing_, [this, &t] { Wake(t); }, now_);
   t.waits_since_ = now_;
   const int waker = executing_;
-  int cpu = t.cpu_;
+  int cpu;
   if (IsExt(t)) {
     const ClassContext context(*this, waker, cpus_[waker].curr);
     cpu = ChooseCpu(t, corral_ops.select_cpu(&t, t.cpu_, SCX_ENQ_WAKEUP));
