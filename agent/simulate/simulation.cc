@@ -100,24 +100,12 @@ absl::Status Simulation::MakeDomain(uint32_t vm, const ScenarioDomain& domain) {
   memcpy(key.data(), &vm, sizeof(vm));
   const absl::StatusOr<DomainId> id = control_->CreateDomain(enclave_, key, domain.name);
   if (!id.ok()) return id.status();
-  shared_.emplace_back();
-  Shared& shared = shared_.back();
-  const ScenarioLoad& load = domain.load;
-  if (load.kind == ScenarioLoad::Kind::kRequests) {
-    shared.requests =
-        std::make_unique<RequestQueue>(*machine_, load.every, load.service, random_.Fork());
-  } else if (load.kind == ScenarioLoad::Kind::kLock) {
-    shared.lock = std::make_unique<SpinLock>(*machine_);
-  } else if (load.kind == ScenarioLoad::Kind::kRelay) {
-    shared.relay = std::make_unique<Relay>(*machine_, load.run, random_.Fork());
-  }
+  loads_.push_back(MakeLoad(domain.load, *machine_, random_));
   vcpus_.emplace_back();
   for (int i = 0; i < domain.vcpus; ++i) {
     sim::SimThread& thread =
-        machine_->NewThread(absl::StrCat(domain.name, "/", i), MakeProgram(load));
+        machine_->NewThread(absl::StrCat(domain.name, "/", i), loads_.back()->Program());
     thread.vm = vm;
-    if (shared.requests != nullptr) shared.requests->AddServer(thread);
-    if (shared.relay != nullptr) shared.relay->AddRunner(thread);
     const absl::StatusOr<Gtid> task =
         control_->AttachTask(thread.tid(), *id, i, static_cast<int>(domain.attributes.weight));
     if (!task.ok()) return task.status();
@@ -125,29 +113,8 @@ absl::Status Simulation::MakeDomain(uint32_t vm, const ScenarioDomain& domain) {
       return status;
     vcpus_.back().push_back(&thread);
   }
-  if (shared.requests != nullptr) {
-    shared.requests->Start();
-    return absl::OkStatus();
-  }
-  for (sim::SimThread* thread : vcpus_.back()) machine_->Wake(*thread);
+  loads_.back()->Start(vcpus_.back());
   return absl::OkStatus();
-}
-
-// For one more vCPU of the domain that is being made.
-std::unique_ptr<sim::Program> Simulation::MakeProgram(const ScenarioLoad& load) {
-  switch (load.kind) {
-    case ScenarioLoad::Kind::kSpin:
-      break;
-    case ScenarioLoad::Kind::kMix:
-      return MixProgram(load.run, load.sleep, random_.Fork());
-    case ScenarioLoad::Kind::kRequests:
-      return shared_.back().requests->Server();
-    case ScenarioLoad::Kind::kLock:
-      return shared_.back().lock->User(load.run, load.hold, random_.Fork());
-    case ScenarioLoad::Kind::kRelay:
-      return shared_.back().relay->Runner();
-  }
-  return SpinProgram();
 }
 
 std::vector<std::string> Simulation::domain_names() const {
@@ -165,8 +132,7 @@ SimulationResult Simulation::Run() {
                              .forced_idle = audit_->forced_idle(),
                              .shared = audit_->enforced().time,
                              .agent_time = agent_->cpu_time(),
-                             .core_switches = audit_->core_switches(),
-                             .events = machine_->events()};
+                             .core_switches = audit_->core_switches()};
   for (const ghost_core_state& core : control_->cores()) {
     result.nr_cores += core.enclave == enclave_.value();
     result.commits += core.commits;
@@ -180,10 +146,7 @@ SimulationResult Simulation::Run() {
       domain.work += thread->work();
     }
     domain.waits = Percentiles::Of(waits_->Take(i));
-    const Shared& shared = shared_[i];
-    if (shared.requests != nullptr) domain.requests = Percentiles::Of(shared.requests->latencies());
-    if (shared.lock != nullptr) domain.requests = Percentiles::Of(shared.lock->waits());
-    if (shared.relay != nullptr) domain.requests = Percentiles::Of(shared.relay->turns());
+    domain.requests = Percentiles::Of(loads_[i]->samples());
     result.domains.push_back(std::move(domain));
   }
   return result;

@@ -25,7 +25,7 @@ struct SimulatedDomain {
   Duration cpu_time{0};
   Duration work{0};   // without what switches and migrations took
   Percentiles waits;  // for a CPU
-  // From arrival to completion; of locks, from wanting to having; of relays, of a turn.
+  // DomainLoad::samples().
   Percentiles requests;
 };
 
@@ -41,7 +41,6 @@ struct SimulationResult {
   uint64_t core_switches = 0;
   uint64_t commits = 0;
   uint64_t rescues = 0;
-  uint64_t events = 0;
 };
 
 class Simulation {
@@ -65,7 +64,6 @@ class Simulation {
   absl::Status MakeMachine(const sim::Costs& costs);
   absl::Status MakeEnclave();
   absl::Status MakeDomain(uint32_t vm, const ScenarioDomain& domain);
-  std::unique_ptr<sim::Program> MakeProgram(const ScenarioLoad& load);
 
   const Scenario scenario_;
   sim::Random random_;
@@ -77,14 +75,8 @@ class Simulation {
   EnclaveId enclave_;
   CpuSet cpus_;
   std::unique_ptr<AgentProcess> agent_;
-  // What the vCPUs of a domain share.
-  struct Shared {
-    std::unique_ptr<RequestQueue> requests;
-    std::unique_ptr<SpinLock> lock;
-    std::unique_ptr<Relay> relay;
-  };
   std::vector<std::vector<sim::SimThread*>> vcpus_;  // by domain
-  std::vector<Shared> shared_;                       // by domain
+  std::vector<std::unique_ptr<DomainLoad>> loads_;   // by domain
 };
 
 }  // namespace corral
