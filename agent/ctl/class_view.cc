@@ -7,14 +7,10 @@
 #include "absl/strings/str_cat.h"
 #include "agent/daemon/running_agent.h"
 #include "kernel/abi/core_word.h"
+#include "kernel/text_field.h"
 
 namespace corral::ctl {
 namespace {
-
-template <size_t N>
-std::string Text(const char (&field)[N]) {
-  return std::string(field, strnlen(field, N));
-}
 
 // As libvirt writes UUIDs.
 std::string Uuid(const __u8 (&key)[GHOST_DOMAIN_KEY_LEN]) {
@@ -68,7 +64,8 @@ ClassView ViewClass(const ControlKernel& kernel) {
     const ghost_enclave& e = kernel.enclaves()[id];
     if (!e.in_use) continue;
     enclave_position[id] = static_cast<int>(view.enclaves.size());
-    view.enclaves.push_back({.id = id, .name = Text(e.name), .tenure = Duration(e.tenure_ns)});
+    view.enclaves.push_back(
+        {.id = id, .name = std::string(TextOf(e.name)), .tenure = Duration(e.tenure_ns)});
   }
   for (uint32_t id = 0; id < kernel.info().nr_cores; ++id) {
     view.cores.push_back(ViewCore(kernel, id));
@@ -90,7 +87,7 @@ ClassView ViewClass(const ControlKernel& kernel) {
     if (!d.in_use) continue;
     domain_position[id] = static_cast<int>(view.domains.size());
     view.domains.push_back(
-        {.id = id, .enclave = d.enclave, .name = Text(d.name), .uuid = Uuid(d.key)});
+        {.id = id, .enclave = d.enclave, .name = std::string(TextOf(d.name)), .uuid = Uuid(d.key)});
   }
   AddTasks(kernel, view.domains, domain_position);
   return view;

@@ -3,24 +3,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "agent/ctl/figures.h"
 
 namespace corral::ctl {
 namespace {
-
-// Of `whole`, as text; "-" of nothing.
-std::string Percent(Duration part, Duration whole) {
-  if (whole <= Duration(0)) return "-";
-  return absl::StrFormat("%.2f %%", 100.0 * part.count() / whole.count());
-}
-
-// Three digits that matter, with the unit that fits.
-std::string Short(Duration time) {
-  const double ns = static_cast<double>(time.count());
-  if (ns < 1e3) return absl::StrFormat("%.0f ns", ns);
-  if (ns < 1e6) return absl::StrFormat("%.3g us", ns / 1e3);
-  if (ns < 1e9) return absl::StrFormat("%.3g ms", ns / 1e6);
-  return absl::StrFormat("%.3g s", ns / 1e9);
-}
 
 nlohmann::json Json(const Percentiles& p) {
   return {{"count", p.count},
@@ -40,12 +26,12 @@ std::string SimulationText(const SimulationResult& r) {
     const bool serves = d.requests.count > 0;
     absl::StrAppend(
         &text, absl::StrFormat("%-16.16s %5d %9s %9s %9s %9s %9s %9s\n", d.name, d.vcpus,
-                               Percent(d.cpu_time, supply), Short(d.waits.p50), Short(d.waits.p99),
-                               Short(d.waits.max), serves ? Short(d.requests.p50) : "-",
-                               serves ? Short(d.requests.p99) : "-"));
+                               Percent(d.cpu_time, supply), Human(d.waits.p50), Human(d.waits.p99),
+                               Human(d.waits.max), serves ? Human(d.requests.p50) : "-",
+                               serves ? Human(d.requests.p99) : "-"));
   }
   absl::StrAppend(
-      &text, "\n", Short(r.time), " on ", r.nr_cpus, " CPUs of ", r.nr_cores, " cores\n",
+      &text, "\n", Human(r.time), " on ", r.nr_cpus, " CPUs of ", r.nr_cores, " cores\n",
       "time that siblings spent in two VMs   ", r.shared.count(), " ns\n",
       "forced idle, of the VMs' core time    ", Percent(r.forced_idle, r.core_time), "\n",
       "agents, of the CPUs' time             ", Percent(r.agent_time, supply), "\n",
@@ -64,8 +50,8 @@ std::string SensitivityText(const std::vector<SimulatedCosts>& runs) {
     for (const SimulatedCosts& run : runs) {
       const SimulatedDomain& d = run.result.domains[i];
       absl::StrAppend(&text, absl::StrFormat("%-16.16s %6d %% %12s %12s %12s\n", d.name,
-                                             run.percent, Short(d.work), Short(d.waits.p99),
-                                             d.requests.count > 0 ? Short(d.requests.p99) : "-"));
+                                             run.percent, Human(d.work), Human(d.waits.p99),
+                                             d.requests.count > 0 ? Human(d.requests.p99) : "-"));
     }
   }
   return text;

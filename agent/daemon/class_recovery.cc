@@ -8,16 +8,12 @@
 #include "absl/strings/str_cat.h"
 #include "agent/daemon/load_class.h"
 #include "kernel/bpf/class_release.h"
+#include "kernel/text_field.h"
 
 namespace corral {
 namespace {
 
 constexpr Duration kBetweenAttempts = std::chrono::milliseconds(500);
-
-template <size_t N>
-std::string TextOf(const char (&field)[N]) {
-  return std::string(field, strnlen(field, N));
-}
 
 }  // namespace
 

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "kernel/text_field.h"
 
 namespace corral {
 namespace {
@@ -30,9 +31,7 @@ CpuSet CpusOf(const ControlKernel& kernel, EnclaveId enclave) {
 absl::StatusOr<EnclaveId> FindOrCreateEnclave(ControlKernel& kernel, const EnclaveConfig& config) {
   for (uint32_t id = 1; id < kernel.enclaves().size(); ++id) {
     const ghost_enclave& enclave = kernel.enclaves()[id];
-    if (!enclave.in_use ||
-        absl::string_view(enclave.name, strnlen(enclave.name, sizeof(enclave.name))) != config.name)
-      continue;
+    if (!enclave.in_use || TextOf(enclave.name) != config.name) continue;
     const CpuSet cpus = CpusOf(kernel, EnclaveId(id));
     if (cpus == *config.cpus) return EnclaveId(id);
     return absl::FailedPreconditionError(absl::StrCat(

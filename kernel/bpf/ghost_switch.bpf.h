@@ -49,6 +49,7 @@ static __always_inline void switch_availability(struct ghost_cpu_config *cfg, st
 {
 	struct ghost_enclave *e = enclave_of(core->enclave);
 	bool idle = !next->pid, busy = !idle && next->policy != SCHED_EXT;
+	u32 bit = 1u << (cfg->sibling & 7);
 
 	if (!idle && READ_ONCE(cs->need_not_idle) && __sync_val_compare_and_swap(&cs->need_not_idle, 1, 0) == 1)
 		core_post(cfg->core, GHOST_MSG_CPU_NOT_IDLE, cpu, 0);
@@ -57,9 +58,9 @@ static __always_inline void switch_availability(struct ghost_cpu_config *cfg, st
 	cs->busy = busy;
 	cs->busy_since_ns = now;
 	/* The core was left to this CPU, which cannot come. */
-	if (busy && (READ_ONCE(core->left_to) & (1u << (cfg->sibling & 7)))) {
-		__sync_fetch_and_and(&core->left_to, ~(1u << (cfg->sibling & 7)));
-		kick_siblings(core, 0xff & ~(1u << (cfg->sibling & 7)), 0);
+	if (busy && (READ_ONCE(core->left_to) & bit)) {
+		__sync_fetch_and_and(&core->left_to, ~bit);
+		kick_siblings(core, 0xff & ~bit, 0);
 	}
 	if (e && (e->flags & GHOST_ENCLAVE_DELIVER_AVAILABILITY))
 		core_post(cfg->core, busy ? GHOST_MSG_CPU_BUSY : GHOST_MSG_CPU_AVAILABLE, cpu, 0);
