@@ -17,6 +17,7 @@
 #include "ghost.skel.h"
 #include "kernel/abi/ghost.h"
 #include "kernel/bpf/class_files.h"
+#include "kernel/bpf/class_maps.h"
 #include "kernel/bpf/class_release.h"
 #include "kernel/bpf/sched_ext_state.h"
 #ifdef CORRAL_SEEDED_FAULTS
@@ -62,64 +63,6 @@ struct SkeletonDeleter {
   void operator()(ghost* skeleton) const { ghost::destroy(skeleton); }
 };
 using Skeleton = std::unique_ptr<ghost, SkeletonDeleter>;
-
-struct MapSize {
-  bpf_map* map;
-  uint32_t entries;
-};
-
-absl::Status Resize(const Skeleton& s, const std::vector<ClassCore>& cores, const ClassSizes& sizes,
-                    uint32_t nr_cpus) {
-  const uint32_t tasks =
-      (sizes.tasks + GHOST_BLOCK_SLOTS - 1) / GHOST_BLOCK_SLOTS * GHOST_BLOCK_SLOTS;
-  const uint32_t nr_cores = static_cast<uint32_t>(cores.size());
-  for (const MapSize& size :
-       {MapSize{s->maps.domains, sizes.domains}, MapSize{s->maps.blocks, tasks / GHOST_BLOCK_SLOTS},
-        MapSize{s->maps.cores, nr_cores}, MapSize{s->maps.txns, nr_cores},
-        MapSize{s->maps.cpu_configs, nr_cpus}, MapSize{s->maps.cpu_states, nr_cpus},
-        MapSize{s->maps.cpu_timers, nr_cpus}, MapSize{s->maps.affinities, tasks},
-        MapSize{s->maps.status_words, tasks}, MapSize{s->maps.tasks, tasks},
-        MapSize{s->maps.queue_states, nr_cores}, MapSize{s->maps.queues, nr_cores}}) {
-    if (bpf_map__set_max_entries(size.map, size.entries) != 0) {
-      return absl::InternalError(absl::StrCat("cannot size map ", bpf_map__name(size.map)));
-    }
-  }
-  return absl::OkStatus();
-}
-
-template <typename T>
-absl::Status Put(bpf_map* map, uint32_t key, const T& value) {
-  if (bpf_map__update_elem(map, &key, sizeof(key), &value, sizeof(value), BPF_ANY) == 0)
-    return absl::OkStatus();
-  return absl::InternalError(
-      absl::StrCat("cannot fill map ", bpf_map__name(map), ": ", strerror(errno)));
-}
-
-absl::Status FillMaps(const Skeleton& s, const std::vector<ClassCore>& cores,
-                      const ClassSizes& sizes, uint32_t nr_cpus) {
-  for (uint32_t id = 0; id < cores.size(); ++id) {
-    ghost_core_state core = {};
-    core.queue = id;
-    for (const CpuId cpu : cores[id].siblings.ToVector()) {
-      const ghost_cpu_config config = {.core = id,
-                                       .sibling = core.nr_cpus,
-                                       .present = 1,
-                                       .node = static_cast<uint32_t>(cores[id].node)};
-      core.cpus[core.nr_cpus++] = cpu.value();
-      if (const absl::Status status = Put(s->maps.cpu_configs, cpu.value(), config); !status.ok())
-        return status;
-    }
-    if (const absl::Status status = Put(s->maps.cores, id, core); !status.ok()) return status;
-  }
-  ghost_class_info info = {};
-  info.abi_version = GHOST_ABI_VERSION;
-  info.nr_cpus = nr_cpus;
-  info.nr_cores = static_cast<uint32_t>(cores.size());
-  info.nr_slots = bpf_map__max_entries(s->maps.status_words);
-  info.nr_domains = sizes.domains;
-  info.nr_queues = info.nr_cores;
-  return Put(s->maps.class_info, 0, info);
-}
 
 // From here on only the class writes what others can map: a descriptor of a frozen map gives nobody
 // more than reading. (A read-only descriptor would not do: the kernel refuses to map one as
@@ -225,13 +168,8 @@ absl::Status LoadAndAttach(const std::vector<ClassCore>& cores, const ClassSizes
   const Skeleton skeleton(ghost::open());
   if (skeleton == nullptr)
     return absl::InternalError(absl::StrCat("cannot open the class's program: ", log.Tail()));
-  uint32_t nr_cpus = 0;
-  for (const ClassCore& core : cores) {
-    for (const CpuId cpu : core.siblings.ToVector())
-      nr_cpus = std::max<uint32_t>(nr_cpus, cpu.value() + 1);
-  }
-  if (const absl::Status status = Resize(skeleton, cores, sizes, nr_cpus); !status.ok())
-    return status;
+  const ClassLayout layout(cores, sizes);
+  if (const absl::Status status = SizeClassMaps(skeleton->obj, layout); !status.ok()) return status;
 #ifdef CORRAL_SEEDED_FAULTS
   if (const absl::Status status = SeedFault(*skeleton); !status.ok()) return status;
 #endif
@@ -239,8 +177,7 @@ absl::Status LoadAndAttach(const std::vector<ClassCore>& cores, const ClassSizes
     return absl::FailedPreconditionError(absl::StrCat(
         "this kernel cannot load the class (", strerror(-error), "); what it said:\n", log.Tail()));
   }
-  if (const absl::Status status = FillMaps(skeleton, cores, sizes, nr_cpus); !status.ok())
-    return status;
+  if (const absl::Status status = FillClassMaps(skeleton->obj, layout); !status.ok()) return status;
   if (const absl::Status status = FreezeMaps(skeleton); !status.ok()) return status;
   if (const absl::Status status = PinAll(skeleton); !status.ok()) return status;
   const absl::Status status = Attach(skeleton);

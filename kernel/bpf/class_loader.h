@@ -9,19 +9,9 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "kernel/cpu_set.h"
+#include "kernel/class_layout.h"
 
 namespace corral {
-
-struct ClassCore {
-  CpuSet siblings;
-  int node = 0;
-};
-
-struct ClassSizes {
-  uint32_t tasks = 4096;   // rounded up to a multiple of 64
-  uint32_t domains = 512;  // VMs or other trust domains
-};
 
 // FailedPrecondition with the remedy when the kernel has no usable sched_ext, another scheduler is
 // loaded, or a class is there already. On any error nothing is left behind.

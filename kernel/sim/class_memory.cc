@@ -2,25 +2,8 @@
 #include "kernel/sim/class_memory.h"
 
 #include <algorithm>
-#include <string_view>
 
 namespace corral::sim {
-namespace {
-
-// How many elements the loader gives a map (kernel/bpf/class_loader.cc).
-uint32_t EntriesOf(const sim_map& map, const ClassMemory::Sizes& sizes) {
-  const std::string_view name = map.name;
-  if (name == "domains") return sizes.domains;
-  if (name == "blocks") return sizes.tasks / GHOST_BLOCK_SLOTS;
-  if (name == "cores" || name == "txns" || name == "queue_states" || name == "queues")
-    return sizes.cores;
-  if (name == "cpu_configs" || name == "cpu_states" || name == "cpu_timers") return sizes.cpus;
-  if (name == "status_words" || name == "tasks" || name == "affinities") return sizes.tasks;
-  return map.entries;
-}
-
-}  // namespace
-
 ghost_msg* Ring::Reserve() {
   if (count_ == slots_.size()) return nullptr;
   return &slots_[(first_ + count_) % slots_.size()];
@@ -42,15 +25,15 @@ int Ring::Drain(absl::FunctionRef<void(const ghost_msg&)> handle) {
   return drained;
 }
 
-void ClassMemory::Allocate(const Sizes& sizes) {
+void ClassMemory::Allocate(const ClassLayout& layout) {
   const absl::Span<const sim_map> maps(sim_maps, sim_nr_maps);
   const auto by_place = [](const sim_map& a, const sim_map& b) {
     return a.declaration < b.declaration;
   };
   first_map_ =
       static_cast<const char*>(std::min_element(maps.begin(), maps.end(), by_place)->declaration);
-  rings_.resize(sizes.cores);
-  ring_pointers_.assign(sizes.cores, nullptr);
+  rings_.resize(layout.info().nr_cores);
+  ring_pointers_.assign(layout.info().nr_cores, nullptr);
   storage_.resize(maps.size());
   for (size_t i = 0; i < maps.size(); ++i) {
     const size_t place =
@@ -58,7 +41,8 @@ void ClassMemory::Allocate(const Sizes& sizes) {
     if (place >= arrays_.size()) arrays_.resize(place + 1);
     sim_array& array = arrays_[place];
     array.value_size = maps[i].value_size;
-    array.entries = EntriesOf(maps[i], sizes);
+    const uint32_t entries = layout.EntriesOf(maps[i].name);
+    array.entries = entries != 0 ? entries : maps[i].entries;
     index_[maps[i].name] = place;
     if (array.value_size == 0) {
       array.data = reinterpret_cast<char*>(ring_pointers_.data());
@@ -69,6 +53,10 @@ void ClassMemory::Allocate(const Sizes& sizes) {
     array.data = reinterpret_cast<char*>(storage_[i].data());
     bytes_ += bytes;
   }
+  Array<ghost_class_info>("class_info")[0] = layout.info();
+  std::copy(layout.cores().begin(), layout.cores().end(), Array<ghost_core_state>("cores").begin());
+  std::copy(layout.cpus().begin(), layout.cpus().end(),
+            Array<ghost_cpu_config>("cpu_configs").begin());
 }
 
 const sim_array& ClassMemory::ByName(const char* name) const { return arrays_[index_.at(name)]; }

@@ -13,6 +13,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
 #include "absl/types/span.h"
+#include "kernel/class_layout.h"
 #include "kernel/sim/native/native_class.h"
 
 namespace corral::sim {
@@ -37,13 +38,8 @@ class Ring {
 
 class ClassMemory {
  public:
-  struct Sizes {
-    uint32_t cpus = 0;
-    uint32_t cores = 0;
-    uint32_t tasks = 0;  // a multiple of 64
-    uint32_t domains = 0;
-  };
-  void Allocate(const Sizes& sizes);
+  // With the contents that a loader gives it.
+  void Allocate(const ClassLayout& layout);
 
   // The map of that name, as it is declared in kernel/bpf/ghost_maps.bpf.h. T is its value.
   template <typename T>

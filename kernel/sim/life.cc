@@ -31,6 +31,13 @@ void Machine::SetMask(SimThread& t, const CpuSet& cpus) {
   t.cpus_ptr = &t.cpus_mask;
 }
 
+void Machine::TellMask(SimThread& t, const CpuSet& cpus) {
+  SetMask(t, cpus);
+  if (!IsExt(t)) return;
+  const ClassContext context = InClass();
+  corral_ops.set_cpumask(&t, t.cpus_ptr);
+}
+
 SimThread& Machine::NewThread(std::string name, std::unique_ptr<Program> program, pid_t tgid) {
   threads_.push_back(std::make_unique<SimThread>(std::move(name), std::move(program)));
   SimThread& t = *threads_.back();
@@ -62,7 +69,7 @@ SimThread& Machine::Fork(SimThread& parent, std::string name, std::unique_ptr<Pr
 
 // scx_enable_task(), and what switching_to_scx() does beside it.
 void Machine::EnterExt(SimThread& t) {
-  const ClassContext context(*this, executing_, cpus_[executing_].curr);
+  const ClassContext context = InClass();
   t.scx.flags = 0;
   t.scx.slice = SCX_SLICE_DFL;
   corral_ops.enable(&t);
@@ -82,19 +89,14 @@ void Machine::Change(SimThread& t, F change) {
   if (!running) return;
   if (IsExt(t) && queued) {
     LeaveDsq(t);
-    const ClassContext context(*this, executing_, cpus_[executing_].curr);
+    const ClassContext context = InClass();
     corral_ops.running(&t);
   }
   Resched(c);
 }
 
 void Machine::SetAffinity(SimThread& t, const CpuSet& cpus) {
-  Change(t, [&] {
-    SetMask(t, cpus);
-    if (!IsExt(t)) return;
-    const ClassContext context(*this, executing_, cpus_[executing_].curr);
-    corral_ops.set_cpumask(&t, t.cpus_ptr);
-  });
+  Change(t, [&] { TellMask(t, cpus); });
   if (t.on_rq != 0 && !t.pinned_ && !cpus.Contains(CpuId(t.cpu_))) LeaveForbiddenCpu(t);
 }
 
@@ -111,7 +113,7 @@ void Machine::SetNice(SimThread& t, int nice) {
   Change(t, [&] {
     t.nice = nice;
     if (!IsExt(t)) return;
-    const ClassContext context(*this, executing_, cpus_[executing_].curr);
+    const ClassContext context = InClass();
     corral_ops.set_weight(&t, WeightOf(nice));
   });
 }
@@ -123,7 +125,7 @@ void Machine::SetPolicy(SimThread& t, int policy) {
     const bool was_ext = IsExt(t);
     t.policy = policy;
     if (was_ext) {
-      const ClassContext context(*this, executing_, cpus_[executing_].curr);
+      const ClassContext context = InClass();
       corral_ops.disable(&t);
     }
     if (IsExt(t)) EnterExt(t);
@@ -134,7 +136,7 @@ void Machine::SetPolicy(SimThread& t, int policy) {
 void Machine::MoveAway(SimThread& t) {
   Dequeue(t, 0, /*migrating=*/true);
   const int cpu = IsExt(t) ? ChooseCpu(t, t.cpu_) : ChooseHostCpu(t);
-  if (!t.affinity_.Contains(CpuId(cpu))) FreeOfAffinity(t);
+  if (!t.affinity_.Contains(CpuId(cpu))) TellMask(t, all_);
   t.cpu_ = cpu;
   Enqueue(t, 0, /*stays=*/false);
 }

@@ -10,7 +10,6 @@ namespace corral::sim {
 namespace {
 
 constexpr uint32_t kKernelThread = 0x00200000;  // PF_KTHREAD
-constexpr int kOther = 0;                       // SCHED_OTHER
 
 }  // namespace
 
@@ -27,6 +26,10 @@ Machine::ClassContext::ClassContext(Machine& machine, int cpu, task_struct* curr
 }
 
 Machine::ClassContext::~ClassContext() { sim_current = before; }
+
+Machine::ClassContext Machine::InClass() {
+  return ClassContext(*this, executing_, cpus_[executing_].curr);
+}
 
 Machine::~Machine() = default;
 
@@ -63,7 +66,6 @@ absl::Status Machine::Build() {
       Cpu& cpu = cpus_[id.value()];
       cpu.id = id.value();
       cpu.core = static_cast<int>(c);
-      cpu.sibling = static_cast<int>(cores_.back().size());
       cpu.present = true;
       cpu.local.id = SCX_DSQ_LOCAL;
       cores_.back().push_back(id.value());
@@ -85,36 +87,18 @@ absl::Status Machine::Build() {
 }
 
 absl::Status Machine::LoadClass() {
-  const auto nr_cores = static_cast<uint32_t>(cores_.size());
-  const uint32_t tasks =
-      (spec_.tasks + GHOST_BLOCK_SLOTS - 1) / GHOST_BLOCK_SLOTS * GHOST_BLOCK_SLOTS;
-  memory_.Allocate({.cpus = static_cast<uint32_t>(cpus_.size()),
-                    .cores = nr_cores,
-                    .tasks = tasks,
-                    .domains = spec_.domains});
-  for (uint32_t c = 0; c < nr_cores; ++c) {
-    ghost_core_state& core = memory_.Array<ghost_core_state>("cores")[c];
-    core.queue = c;
-    for (const int id : cores_[c]) {
-      memory_.Array<ghost_cpu_config>("cpu_configs")[id] = {
-          .core = c,
-          .sibling = core.nr_cpus,
-          .present = 1,
-          .node = static_cast<uint32_t>(spec_.cores[c].node)};
-      core.cpus[core.nr_cpus++] = id;
-    }
+  std::vector<ClassCore> cores;
+  for (size_t c = 0; c < cores_.size(); ++c) {
+    ClassCore& core = cores.emplace_back();
+    core.node = spec_.cores[c].node;
+    for (const int id : cores_[c]) core.siblings.Insert(CpuId(id));
   }
-  ghost_class_info& info = memory_.Array<ghost_class_info>("class_info")[0];
-  info = {.abi_version = GHOST_ABI_VERSION,
-          .nr_cpus = static_cast<uint32_t>(cpus_.size()),
-          .nr_cores = nr_cores,
-          .nr_slots = tasks,
-          .nr_domains = spec_.domains,
-          .nr_queues = nr_cores};
+  memory_.Allocate(ClassLayout(cores, {.tasks = spec_.tasks, .domains = spec_.domains}));
   for (Cpu& c : cpus_) {
     if (c.present) Disturb(c, spec_.costs.kernel_threads_every * c.id / cpus_.size());
   }
-  const ClassContext context(*this, all_.First().value(), cpus_[all_.First().value()].idle.get());
+  executing_ = all_.First().value();
+  const ClassContext context = InClass();
   if (const int error = corral_ops.init(); error != 0)
     return absl::InternalError(absl::StrCat("the class's init failed: ", error));
   return absl::OkStatus();

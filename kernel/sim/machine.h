@@ -118,15 +118,12 @@ class Machine {
   void CancelTimer(void* timer);
 
  private:
-  friend struct ClassContext;
-
   struct Dsq : scx_dispatch_q {
     std::deque<SimThread*> threads;
   };
   struct Cpu {
     int id = -1;
     int core = 0;
-    int sibling = 0;
     bool present = false;
     bool online = true;  // it schedules
     bool going_down = false;
@@ -160,7 +157,8 @@ class Machine {
   Cpu& cpu_of(const SimThread& thread) { return cpus_[thread.cpu_]; }
   static bool IsExt(const SimThread& thread);
   bool Idle(const Cpu& c) const { return c.curr == c.idle.get(); }
-  int ExecutingCpu() const { return executing_; }
+  // On behalf of the CPU whose event this is, and of the thread that runs there.
+  ClassContext InClass();
   void OnCpu(int cpu, EventQueue::Action action, Time when);
   void Disturb(Cpu& c, Duration in);
 
@@ -187,7 +185,6 @@ class Machine {
   void LeaveDsq(SimThread& thread);
   void IntoLocal(Cpu& c, SimThread& thread, bool head);
   int ChooseCpu(const SimThread& thread, int wanted) const;
-  void FreeOfAffinity(SimThread& thread);
   int ChooseHostCpu(const SimThread& thread) const;
 
   // life.cc: threads come, change and go
@@ -203,6 +200,7 @@ class Machine {
   void BringUp(Cpu& c);
   void PushOff(Cpu& c);
   void SetMask(SimThread& thread, const CpuSet& cpus);
+  void TellMask(SimThread& thread, const CpuSet& cpus);
 
   const Spec spec_;
   Time now_{};

@@ -19,15 +19,14 @@ void Machine::Wake(SimThread& t) {
     return OnCpu(
         executing_, [this, &t] { Wake(t); }, now_);
   t.waits_since_ = now_;
-  const int waker = executing_;
   int cpu;
   if (IsExt(t)) {
-    const ClassContext context(*this, waker, cpus_[waker].curr);
+    const ClassContext context = InClass();
     cpu = ChooseCpu(t, corral_ops.select_cpu(&t, t.cpu_, SCX_ENQ_WAKEUP));
   } else {
     cpu = ChooseHostCpu(t);
   }
-  if (!t.affinity_.Contains(CpuId(cpu))) FreeOfAffinity(t);
+  if (!t.affinity_.Contains(CpuId(cpu))) TellMask(t, all_);
   t.cpu_ = cpu;
   Enqueue(t, SCX_ENQ_WAKEUP, /*stays=*/false);
 }
@@ -58,13 +57,6 @@ int Machine::ChooseCpu(const SimThread& t, int wanted) const {
     if (c.present && c.active) return c.id;
   }
   return wanted;
-}
-
-void Machine::FreeOfAffinity(SimThread& t) {
-  SetMask(t, all_);
-  if (!IsExt(t)) return;
-  const ClassContext context(*this, executing_, cpus_[executing_].curr);
-  corral_ops.set_cpumask(&t, t.cpus_ptr);
 }
 
 int Machine::ChooseHostCpu(const SimThread& t) const {
@@ -105,7 +97,7 @@ void Machine::Enqueue(SimThread& t, uint64_t flags, bool stays) {
 void Machine::EnqueueExt(SimThread& t, uint64_t flags, bool stays) {
   Cpu& c = cpu_of(t);
   if (stays || !c.active) return IntoLocal(c, t, /*head=*/false);
-  const ClassContext context(*this, executing_, cpus_[executing_].curr);
+  const ClassContext context = InClass();
   corral_ops.enqueue(&t, flags);
 }
 
@@ -137,7 +129,7 @@ void Machine::Dequeue(SimThread& t, uint64_t flags, bool migrating) {
   const bool running = c.curr == &t;
   if (running) Charge(c);
   {
-    const ClassContext context(*this, executing_, cpus_[executing_].curr);
+    const ClassContext context = InClass();
     if (running && t.scx.dsq == nullptr) corral_ops.stopping(&t, false);
     if (!migrating) corral_ops.quiescent(&t, flags);
   }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "kernel/bpf/class_maps.h"
 #include "kernel/bpf/program_call.h"
 #include "kernel/call_status.h"
 #include "overheads_class.skel.h"
@@ -27,15 +28,13 @@ absl::Status Call(int program, absl::string_view what, Args& args) {
 constexpr char kEnclave[] = "bench";
 // As the control plane makes it (kernel/bpf/bpf_control_kernel.cc).
 constexpr uint32_t kQueueBytes = 256 * 1024;
-constexpr uint32_t kSlots = OVERHEADS_CORES * GHOST_BLOCK_SLOTS;
-constexpr uint32_t kDomains = GHOST_DOMAIN_FIRST + OVERHEADS_CORES;
 
-template <typename T>
-absl::Status Put(bpf_map* map, uint32_t key, const T& value) {
-  if (bpf_map__update_elem(map, &key, sizeof(key), &value, sizeof(value), BPF_ANY) == 0)
-    return absl::OkStatus();
-  return absl::InternalError(
-      absl::StrCat("cannot fill map ", bpf_map__name(map), ": ", strerror(errno)));
+ClassLayout Layout() {
+  std::vector<ClassCore> cores(OVERHEADS_CORES);
+  for (int cpu = 0; cpu < OVERHEADS_CPUS; ++cpu)
+    cores[cpu / OVERHEADS_SIBLINGS].siblings.Insert(CpuId(cpu));
+  return ClassLayout(cores, {.tasks = OVERHEADS_CORES * GHOST_BLOCK_SLOTS,
+                             .domains = GHOST_DOMAIN_FIRST + OVERHEADS_CORES});
 }
 
 Fd Copy(int fd) { return Fd(fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
@@ -49,14 +48,16 @@ absl::StatusOr<std::unique_ptr<LoadedClass>> LoadedClass::Load() {
   if (skeleton == nullptr)
     return absl::InternalError(absl::StrCat("cannot open the BPF object: ", strerror(errno)));
   std::unique_ptr<LoadedClass> loaded(new LoadedClass(skeleton));
-  if (const absl::Status status = loaded->Size(); !status.ok()) return status;
+  const ClassLayout layout = Layout();
+  if (const absl::Status status = SizeClassMaps(skeleton->obj, layout); !status.ok()) return status;
   if (const int error = overheads_class::load(skeleton); error != 0) {
     return absl::FailedPreconditionError(
         absl::StrCat("this kernel cannot load the class's programs (", strerror(-error),
                      "); what it said stands above"));
   }
-  for (absl::Status (LoadedClass::*step)() : {&LoadedClass::FillMaps, &LoadedClass::MakeEnclave,
-                                              &LoadedClass::MakeTasks, &LoadedClass::BecomeAgent}) {
+  if (const absl::Status status = FillClassMaps(skeleton->obj, layout); !status.ok()) return status;
+  for (absl::Status (LoadedClass::*step)() :
+       {&LoadedClass::MakeEnclave, &LoadedClass::MakeTasks, &LoadedClass::BecomeAgent}) {
     if (const absl::Status status = (loaded.get()->*step)(); !status.ok()) return status;
   }
   return loaded;
@@ -66,53 +67,6 @@ LoadedClass::~LoadedClass() {
   queue_.reset();
   agent_.reset();
   overheads_class::destroy(skeleton_);
-}
-
-absl::Status LoadedClass::Size() {
-  auto& maps = skeleton_->maps;
-  const struct {
-    bpf_map* map;
-    uint32_t entries;
-  } sizes[] = {{maps.domains, kDomains},
-               {maps.blocks, kSlots / GHOST_BLOCK_SLOTS},
-               {maps.cores, OVERHEADS_CORES},
-               {maps.txns, OVERHEADS_CORES},
-               {maps.queue_states, OVERHEADS_CORES},
-               {maps.queues, OVERHEADS_CORES},
-               {maps.cpu_configs, OVERHEADS_CPUS},
-               {maps.cpu_states, OVERHEADS_CPUS},
-               {maps.cpu_timers, OVERHEADS_CPUS},
-               {maps.affinities, kSlots},
-               {maps.status_words, kSlots},
-               {maps.tasks, kSlots}};
-  for (const auto& size : sizes) {
-    if (bpf_map__set_max_entries(size.map, size.entries) != 0)
-      return absl::InternalError(absl::StrCat("cannot size map ", bpf_map__name(size.map)));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status LoadedClass::FillMaps() {
-  for (uint32_t id = 0; id < OVERHEADS_CORES; ++id) {
-    ghost_core_state core = {.nr_cpus = OVERHEADS_SIBLINGS};
-    for (uint32_t i = 0; i < OVERHEADS_SIBLINGS; ++i) {
-      const uint32_t cpu = id * OVERHEADS_SIBLINGS + i;
-      core.cpus[i] = static_cast<int32_t>(cpu);
-      const ghost_cpu_config config = {.core = id, .sibling = i, .present = 1};
-      if (const absl::Status status = Put(skeleton_->maps.cpu_configs, cpu, config); !status.ok())
-        return status;
-    }
-    if (const absl::Status status = Put(skeleton_->maps.cores, id, core); !status.ok())
-      return status;
-  }
-  const ghost_class_info info = {.abi_version = GHOST_ABI_VERSION,
-                                 .nr_cpus = OVERHEADS_CPUS,
-                                 .nr_cores = OVERHEADS_CORES,
-                                 .nr_slots = kSlots,
-                                 .nr_domains = kDomains,
-                                 .nr_queues = OVERHEADS_CORES,
-                                 .enabled = 1};
-  return Put(skeleton_->maps.class_info, 0, info);
 }
 
 // One enclave with all cores; the messages of all tasks go to the first core's queue.
@@ -171,7 +125,10 @@ absl::Status LoadedClass::BecomeAgent() {
   Fd ring(bpf_map_create(BPF_MAP_TYPE_RINGBUF, "bench_queue", 0, 0, kQueueBytes, nullptr));
   if (!ring)
     return absl::InternalError(absl::StrCat("cannot make a message queue: ", strerror(errno)));
-  if (const absl::Status status = Put(maps.queues, 0, ring.get()); !status.ok()) return status;
+  const uint32_t key = 0;
+  const int value = ring.get();
+  if (bpf_map_update_elem(bpf_map__fd(maps.queues), &key, &value, BPF_ANY) != 0)
+    return absl::InternalError(absl::StrCat("cannot fill map queues: ", strerror(errno)));
 
   std::map<std::string, Fd> fds;
   for (bpf_map* map : {maps.class_info, maps.enclaves, maps.cores, maps.txns, maps.cpu_configs,

@@ -43,8 +43,6 @@ class LoadedClass {
 
  private:
   explicit LoadedClass(overheads_class* skeleton) : skeleton_(skeleton) {}
-  absl::Status Size();
-  absl::Status FillMaps();
   absl::Status MakeEnclave();
   absl::Status MakeTasks();
   absl::Status BecomeAgent();
