@@ -82,4 +82,13 @@ absl::Status AgentView::ArmTimer(CpuId cpu, Time when, uint64_t cookie) {
   return StatusOfCall(CallClass(AgentCall::kArmTimer, &args, sizeof(args)), args, "arming a timer");
 }
 
+absl::Status AgentView::Grant(Gtid task, const Verdict& verdict) {
+  ghost_task_grant args = {.gtid = task.value(),
+                           .granted_ns = static_cast<uint64_t>(verdict.granted.count()),
+                           .free_ns = static_cast<uint64_t>(verdict.free.count()),
+                           .place = verdict.place.value()};
+  return StatusOfCall(CallClass(AgentCall::kGrant, &args, sizeof(args)), args,
+                      "telling what a task is promised");
+}
+
 }  // namespace corral

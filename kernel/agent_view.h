@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The class as an agent sees it, whichever way it is reached: views of the class's memory, and four
-// calls. What is derived from this brings both, and the queues.
+// The class as an agent sees it, whichever way it is reached: views of the class's memory, and a
+// few calls. What is derived from this brings both, and the queues.
 //
 // Errors are those of kernel/ghost_kernel.h. Thread-safe once Bind() has returned.
 #ifndef CORRAL_KERNEL_AGENT_VIEW_H_
@@ -24,6 +24,7 @@ enum class AgentCall {
   kEnter,      // ghost_agent_enter
   kAssociate,  // ghost_associate
   kArmTimer,   // ghost_timer_arm
+  kGrant,      // ghost_task_grant
 };
 
 class AgentView : public AgentKernel {
@@ -40,6 +41,7 @@ class AgentView : public AgentKernel {
   absl::Status Commit(ghost_commit& commit) override;
   absl::StatusOr<Association> Associate(Gtid task, uint64_t barrier, QueueId queue) override;
   absl::Status ArmTimer(CpuId cpu, Time when, uint64_t cookie) override;
+  absl::Status Grant(Gtid task, const Verdict& verdict) override;
 
  protected:
   // Read-only; the class writes it meanwhile. Must stay there while the view is in use.

@@ -50,6 +50,13 @@ struct Association {
   bool brand_new = false;  // none: its messages went to the enclave's default queue
 };
 
+// What an agent promises a task that asked for a budget.
+struct Verdict {
+  Duration granted{0};  // per period: the budget, or nothing
+  Duration free{0};     // if nothing: what `place`, which has most room, could still promise
+  CoreId place{0};      // the core that keeps the promise
+};
+
 // What an agent may do. It can propose; the class decides. Thread-safe unless said otherwise.
 class AgentKernel {
  public:
@@ -84,6 +91,10 @@ class AgentKernel {
   // CPU_TIMER_EXPIRED with `cookie` comes to the queue of the CPU's core at `when`. One timer per
   // CPU: the last call counts. Time::max() disarms it.
   virtual absl::Status ArmTimer(CpuId cpu, Time when, uint64_t cookie) = 0;
+
+  // Publishes the verdict in the task's status word, where it stays until the control plane asks
+  // for something else. NotFound: gone. InvalidArgument: more than was asked for.
+  virtual absl::Status Grant(Gtid task, const Verdict& verdict) = 0;
 
   // The messages of `queue`, which belongs to this agent's enclave. One reader at a time.
   virtual absl::StatusOr<std::unique_ptr<MessageQueue>> OpenQueue(QueueId queue) = 0;

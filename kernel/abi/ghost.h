@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Both sides refuse to talk to another version; the error names both. */
-#define GHOST_ABI_VERSION 3
+#define GHOST_ABI_VERSION 4
 
 #define GHOST_MAX_SIBLINGS 8
 #define GHOST_MAX_ENCLAVES 16
@@ -111,7 +111,11 @@ struct ghost_status_word {
 	__u32 vcpu;   /* index in its VM, or GHOST_NO_VCPU */
 	__u32 former_policy; /* what it goes back to when it is detached */
 	__u32 stops;	     /* how often its process was stopped while the class stayed: the kernel was in bypass for a while */
-	__u32 reserved;
+	/* Its agent's verdict on the budget; void once the control plane asks for another one. */
+	__u32 place;	  /* the core that keeps the promise, or that has most room; GHOST_NO_CORE: no verdict */
+	__u64 granted_ns; /* promised per period: the budget, or 0 */
+	__u64 free_ns;	  /* where nothing was promised: what `place` could still promise in such a period */
+	__u64 on_since_ns; /* when it got on its CPU, 0 while it is on none: not in runtime_ns yet. To be read after that */
 };
 
 /* The CPUs that a task may use, by slot, a bit per CPU. Changes are announced by TASK_AFFINITY_CHANGED. */
@@ -130,6 +134,7 @@ struct ghost_confined {
 
 #define GHOST_QUEUE_DEFAULT 0xffffffffu
 #define GHOST_NO_VCPU 0xffffffffu
+#define GHOST_NO_CORE 0xffffffffu
 
 /* ---- queues ---- */
 
@@ -345,6 +350,15 @@ struct ghost_timer_arm {
 	__s32 result; /* -EPERM, -EINVAL */
 	__u64 when_ns;
 	__u64 cookie;
+};
+
+/* By an agent, about a task of its enclave: the verdict in its status word. Nobody is told. */
+struct ghost_task_grant {
+	__u64 gtid;
+	__u64 granted_ns; /* at most the budget */
+	__u64 free_ns;
+	__u32 place; /* a core of the enclave */
+	__s32 result; /* -EPERM, -ENOENT, -EINVAL */
 };
 
 /* By the daemon. */

@@ -19,7 +19,8 @@ namespace {
 constexpr const char* kAgentMaps[] = {"class_info",  "enclaves",     "cores",      "txns",
                                       "cpu_configs", "status_words", "affinities", "queue_states"};
 // In the order of AgentCall.
-constexpr const char* kAgentPrograms[] = {"commit", "agent_enter", "associate", "timer_arm"};
+constexpr const char* kAgentPrograms[] = {"commit", "agent_enter", "associate", "timer_arm",
+                                          "task_grant"};
 
 std::string QueueName(uint32_t queue) { return absl::StrCat("queue.", queue); }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
-/* What else agents may call: take and leave a core, direct a task's messages, arm a timer. Rights as in ghost_txn.bpf.h. */
+/* What else agents may call: take and leave a core, direct a task's messages, say what it is promised, arm a timer. Rights as in ghost_txn.bpf.h. */
 #pragma once
 
 /* Decisions that nobody will answer for any more are taken back. */
@@ -126,6 +126,31 @@ int ghost_associate_prog(struct ghost_associate *ctx)
 	/* The barrier moved while we looked: a message may have gone to the old queue. */
 	if (TASK_BARRIER(READ_ONCE(t->word)) != ctx->barrier)
 		return 0;
+	ctx->result = 0;
+	return 0;
+}
+
+SEC("syscall")
+int ghost_task_grant_prog(struct ghost_task_grant *ctx)
+{
+	struct ghost_thread *me = caller();
+	struct ghost_core_state *core;
+	struct ghost_status_word *sw;
+
+	ctx->result = -EPERM;
+	if (!me || !me->agent_enclave)
+		return 0;
+	ctx->result = -ENOENT;
+	sw = status_word_of(GHOST_GTID_SLOT(ctx->gtid));
+	if (!sw || !task_by_gtid(ctx->gtid, me->agent_enclave))
+		return 0;
+	ctx->result = -EINVAL;
+	core = core_of(ctx->place);
+	if (!core || core->enclave != me->agent_enclave || ctx->granted_ns > READ_ONCE(sw->budget_ns))
+		return 0;
+	WRITE_ONCE(sw->place, ctx->place);
+	WRITE_ONCE(sw->free_ns, ctx->free_ns);
+	WRITE_ONCE(sw->granted_ns, ctx->granted_ns);
 	ctx->result = 0;
 	return 0;
 }

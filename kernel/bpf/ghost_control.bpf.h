@@ -301,6 +301,11 @@ int ghost_task_update_prog(struct ghost_task_update *ctx)
 	ctx->result = -ENOENT;
 	if (!sw || !t || !ctx->gtid || sw->gtid != ctx->gtid)
 		return 0;
+	if (ctx->budget_ns != sw->budget_ns || ctx->period_ns != sw->period_ns) {
+		WRITE_ONCE(sw->granted_ns, 0);
+		WRITE_ONCE(sw->free_ns, 0);
+		WRITE_ONCE(sw->place, GHOST_NO_CORE);
+	}
 	WRITE_ONCE(sw->weight, ctx->weight);
 	WRITE_ONCE(sw->budget_ns, ctx->budget_ns);
 	WRITE_ONCE(sw->period_ns, ctx->period_ns);

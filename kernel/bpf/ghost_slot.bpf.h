@@ -124,6 +124,7 @@ static __noinline int slot_fill(u32 slot, struct slot_owner *owner)
 	WRITE_ONCE(t->word, TASK_WORD(TASK_BARRIER(w) + 1, TASK_BLOCKED));
 	sw->runtime_ns = 0;
 	sw->switch_time_ns = 0;
+	sw->on_since_ns = 0;
 	sw->cpu = -1;
 	sw->tid = owner->tid;
 	sw->tgid = owner->tgid;
@@ -134,6 +135,9 @@ static __noinline int slot_fill(u32 slot, struct slot_owner *owner)
 	sw->budget_ns = 0;
 	sw->period_ns = 0;
 	sw->cap_ns = 0;
+	sw->place = GHOST_NO_CORE;
+	sw->granted_ns = 0;
+	sw->free_ns = 0;
 	sw->vcpu = owner->vcpu;
 	sw->former_policy = owner->policy;
 	sw->stops = 0;

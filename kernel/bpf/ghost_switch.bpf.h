@@ -15,6 +15,8 @@ static __always_inline void switch_account(struct task_struct *prev, u64 now)
 	sw = t ? status_word_of(slot) : NULL;
 	if (!sw || !t->on_cpu_since)
 		return;
+	/* In this order: who reads the time first and then adds the present stint to it counts no stint twice. */
+	WRITE_ONCE(sw->on_since_ns, 0);
 	if (now > t->on_cpu_since)
 		__sync_fetch_and_add(&sw->runtime_ns, now - t->on_cpu_since);
 	t->on_cpu_since = 0;
@@ -36,6 +38,7 @@ static __always_inline u32 switch_enter(struct task_struct *next, u32 cpu, u64 n
 		return GHOST_DOMAIN_UNATTACHED;
 	t->on_cpu_since = now;
 	sw->switch_time_ns = now;
+	WRITE_ONCE(sw->on_since_ns, now);
 	if (t->run_flags & GHOST_RUN_F_SEND_ON_CPU) {
 		t->run_flags = 0;
 		task_post(slot, GHOST_MSG_TASK_ON_CPU, 0, task_bump(slot), cpu);

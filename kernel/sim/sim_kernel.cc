@@ -85,6 +85,9 @@ absl::Status SimAgentKernel::CallClass(AgentCall call, void* args, size_t) {
     case AgentCall::kArmTimer:
       machine_.CallClass(*caller_, ghost_timer_arm_prog, static_cast<ghost_timer_arm*>(args));
       break;
+    case AgentCall::kGrant:
+      machine_.CallClass(*caller_, ghost_task_grant_prog, static_cast<ghost_task_grant*>(args));
+      break;
   }
   return absl::OkStatus();
 }

@@ -139,6 +139,7 @@ absl::Status LoadedClass::BecomeAgent() {
   fds["agent_enter"] = Copy(bpf_program__fd(progs.ghost_agent_enter_prog));
   fds["associate"] = Copy(bpf_program__fd(progs.ghost_associate_prog));
   fds["timer_arm"] = Copy(bpf_program__fd(progs.ghost_timer_arm_prog));
+  fds["task_grant"] = Copy(bpf_program__fd(progs.ghost_task_grant_prog));
   fds["queue.0"] = std::move(ring);
   absl::StatusOr<std::unique_ptr<BpfAgentKernel>> agent =
       BpfAgentKernel::FromDescriptors(std::move(fds), kEnclave);

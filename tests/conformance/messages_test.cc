@@ -167,6 +167,40 @@ TEST_F(Messages, AttributesChanged) {
   EXPECT_EQ(word.cap_ns, 10'000'000u);
 }
 
+TEST_F(Messages, AVerdictStandsInTheStatusWordUntilSomethingElseIsAskedFor) {
+  const Member task = NewTask(NewDomain());
+  const TaskAttributes asked = {.budget = milliseconds(5), .period = milliseconds(20)};
+  ASSERT_TRUE(control().UpdateTask(task.gtid, asked).ok());
+  const ghost_status_word& word = agent_->status_words()[GHOST_GTID_SLOT(task.gtid.value())];
+  EXPECT_EQ(word.place, GHOST_NO_CORE);
+  ASSERT_TRUE(
+      agent_->Grant(task.gtid, {.granted = milliseconds(5), .place = CoreId(kSecondCore)}).ok());
+  EXPECT_EQ(word.granted_ns, 5'000'000u);
+  EXPECT_EQ(word.place, CoreId(kSecondCore).value());
+  TaskAttributes other = asked;
+  other.weight = 300;
+  ASSERT_TRUE(control().UpdateTask(task.gtid, other).ok());
+  EXPECT_EQ(word.granted_ns, 5'000'000u) << "a weight has nothing to do with it";
+  other.budget = milliseconds(6);
+  ASSERT_TRUE(control().UpdateTask(task.gtid, other).ok());
+  EXPECT_EQ(word.granted_ns, 0u);
+  EXPECT_EQ(word.place, GHOST_NO_CORE);
+}
+
+TEST_F(Messages, AVerdictPromisesNoMoreThanWasAskedForAndOnlyOnCoresOfTheEnclave) {
+  const Member task = NewTask(NewDomain());
+  ASSERT_TRUE(control()
+                  .UpdateTask(task.gtid, {.budget = milliseconds(5), .period = milliseconds(20)})
+                  .ok());
+  const auto grant = [&](int64_t ms, CoreId place) {
+    return agent_->Grant(task.gtid, {.granted = milliseconds(ms), .place = place});
+  };
+  EXPECT_TRUE(absl::IsInvalidArgument(grant(6, CoreId(kCore))));
+  EXPECT_TRUE(absl::IsInvalidArgument(grant(5, CoreId(kForeignCore))));
+  EXPECT_TRUE(absl::IsNotFound(agent_->Grant(Gtid(GHOST_GTID(1, 77777)), {})));
+  EXPECT_TRUE(grant(0, CoreId(kCore)).ok());
+}
+
 TEST_F(Messages, OnCpuOncePerCommitThatAsksForIt) {
   const Member task = NewRunnableTask(NewDomain());
   RunNow(kCore, {Run(task, Duration(0), GHOST_RUN_F_SEND_ON_CPU)});

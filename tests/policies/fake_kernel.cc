@@ -170,6 +170,15 @@ absl::StatusOr<Association> FakeKernel::Associate(Gtid gtid, uint64_t barrier, Q
   return before;
 }
 
+absl::Status FakeKernel::Grant(Gtid gtid, const Verdict& verdict) {
+  if (!Exists(gtid)) return absl::NotFoundError("gone");
+  ghost_status_word& w = words_[GHOST_GTID_SLOT(gtid.value())];
+  w.granted_ns = static_cast<uint64_t>(verdict.granted.count());
+  w.free_ns = static_cast<uint64_t>(verdict.free.count());
+  w.place = verdict.place.value();
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::unique_ptr<MessageQueue>> FakeKernel::OpenQueue(QueueId queue) {
   const auto it = queues_.find(queue.value());
   if (it == queues_.end()) return absl::NotFoundError("no such queue");
@@ -218,8 +227,11 @@ void FakeKernel::LeaveCpu(Gtid gtid) {
   FakeTask& t = task(gtid);
   if (t.state == State::kRunq) {
     current_[t.cpu] = Gtid(0);
-    words_[GHOST_GTID_SLOT(gtid.value())].switch_time_ns =
-        static_cast<uint64_t>(now_.time_since_epoch().count());
+    ghost_status_word& w = words_[GHOST_GTID_SLOT(gtid.value())];
+    const auto now = static_cast<uint64_t>(now_.time_since_epoch().count());
+    w.runtime_ns += now - w.switch_time_ns;
+    w.switch_time_ns = now;
+    w.on_since_ns = 0;
   }
   for (auto& [cpu, latch] : latch_) {
     if (latch == gtid.value()) latch = 0;
@@ -299,6 +311,7 @@ void FakeKernel::RunOn(Gtid gtid, int cpu) {
   ghost_status_word& w = words_[GHOST_GTID_SLOT(gtid.value())];
   w.cpu = cpu;
   w.switch_time_ns = static_cast<uint64_t>(now_.time_since_epoch().count());
+  w.on_since_ns = std::max<uint64_t>(w.switch_time_ns, 1);  // 0 is on no CPU
   Publish(gtid);
 }
 

@@ -47,6 +47,7 @@ class FakeKernel final : public AgentKernel {
   absl::Status ArmTimer(CpuId, Time, uint64_t) override {
     return absl::UnimplementedError("the loops under test arm no timers of the class");
   }
+  absl::Status Grant(Gtid task, const Verdict& verdict) override;
   absl::StatusOr<std::unique_ptr<MessageQueue>> OpenQueue(QueueId queue) override;
 
   // ---- the world ----

@@ -66,6 +66,9 @@ class LockedKernel final : public AgentKernel {
   absl::StatusOr<Association> Associate(Gtid task, uint64_t barrier, QueueId queue) override {
     return Do([&](FakeKernel& k) { return k.Associate(task, barrier, queue); });
   }
+  absl::Status Grant(Gtid task, const Verdict& verdict) override {
+    return Do([&](FakeKernel& k) { return k.Grant(task, verdict); });
+  }
   absl::Status ArmTimer(CpuId cpu, Time when, uint64_t cookie) override {
     return Do([&](FakeKernel& k) { return k.ArmTimer(cpu, when, cookie); });
   }
@@ -84,6 +87,9 @@ class LockedKernel final : public AgentKernel {
       copy(to.gtid, from.gtid);
       copy(to.runtime_ns, from.runtime_ns);
       copy(to.switch_time_ns, from.switch_time_ns);
+      copy(to.on_since_ns, from.on_since_ns);
+      copy(to.granted_ns, from.granted_ns);
+      copy(to.place, from.place);
       copy(to.cpu, from.cpu);
       copy(to.tid, from.tid);
       copy(to.tgid, from.tgid);
