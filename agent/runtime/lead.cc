@@ -6,16 +6,18 @@
 #include "agent/runtime/status_word.h"
 
 namespace corral {
-namespace {
 
-PlacementRequest RequestOf(const ghost_status_word& word) {
+// A promise holds on the core that made it.
+PlacementRequest Lead::RequestOf(uint32_t slot, const ghost_status_word& word, int core) const {
+  const auto ns = [](uint64_t value) { return Duration(static_cast<int64_t>(value)); };
+  const bool here = core >= 0 && CoreId(word.place) == state_.topology().core(core).id;
   return {.domain = DomainId(word.domain),
+          .slot = slot,
           .vcpu = word.vcpu,
-          .budget = Duration(static_cast<int64_t>(word.budget_ns)),
-          .period = Duration(static_cast<int64_t>(word.period_ns))};
+          .budget = ns(word.budget_ns),
+          .period = ns(word.period_ns),
+          .granted = here ? ns(word.granted_ns) : Duration(0)};
 }
-
-}  // namespace
 
 bool Lead::IsOrphan(uint32_t slot, const ghost_status_word& word) const {
   const bool announced = (word.flags & GHOST_SW_ANNOUNCED) ||
@@ -27,20 +29,92 @@ bool Lead::IsOrphan(uint32_t slot, const ghost_status_word& word) const {
 
 // A running task stays where it runs and an associated one where its messages go, so a takeover
 // moves nothing.
-int Lead::Choose(const ghost_status_word& word, const PlacementRequest& request) {
+int Lead::Choose(uint32_t slot, const ghost_status_word& word) {
   int core = -1;
   if (word.flags & GHOST_SW_ONCPU) core = state_.topology().CoreOf(CpuId(word.cpu));
   if (core < 0 && word.queue != GHOST_QUEUE_DEFAULT) core = state_.CoreOfQueue(word.queue);
-  if (core < 0) core = policy_.PlaceTask(request);
+  if (core < 0) core = policy_.PlaceTask(RequestOf(slot, word, -1));
   return std::clamp(core, 0, state_.topology().nr_cores() - 1);
 }
 
-void Lead::Account(Place& place, int core, const PlacementRequest& request) {
-  if (place.core == core && place.request.domain == request.domain) return;
-  if (place.core >= 0) policy_.TaskUnplaced(place.request, place.core);
+// Core -1: nowhere.
+void Lead::Account(uint32_t slot, int core, const ghost_status_word& word) {
+  Place& place = places_[slot];
+  const PlacementRequest request = RequestOf(slot, word, core);
+  const PlacementRequest& known = place.request;
+  if (place.core == core &&
+      (core < 0 || (known.domain == request.domain && known.budget == request.budget &&
+                    known.period == request.period))) {
+    return;
+  }
+  if (place.core >= 0) {
+    policy_.TaskUnplaced(place.request, place.core);
+    judge_again_ = true;
+  }
   place.core = core;
   place.request = request;
-  if (core >= 0) policy_.TaskPlaced(request, core);
+  place.gtid = Gtid(word.gtid);
+  if (core < 0) return;
+  if (request.budget > Duration(0) && request.granted == Duration(0)) {
+    Promise(slot);
+  } else {
+    policy_.TaskPlaced(place.request, place.core);
+  }
+}
+
+// The task has a core, but the policy does not account for it yet.
+void Lead::Promise(uint32_t slot) {
+  const Place& place = places_[slot];
+  CorePromise promise = policy_.Judge(place.request, place.core);
+  if (promise.granted == Duration(0)) {
+    MakeRoom(place.request);
+    promise = policy_.Judge(place.request, place.core);
+  }
+  Grant(slot, promise);
+  policy_.TaskPlaced(place.request, place.core);
+}
+
+// Publishes the verdict, and sends the task where it holds. False if the task is gone or asked for
+// something else meanwhile; a message will tell.
+bool Lead::Grant(uint32_t slot, const CorePromise& promise) {
+  Place& place = places_[slot];
+  const Verdict verdict = {.granted = promise.granted,
+                           .free = promise.free,
+                           .place = state_.topology().core(promise.core).id};
+  if (!state_.kernel().Grant(place.gtid, verdict).ok()) return false;
+  place.request.granted = promise.granted;
+  const int owner = state_.tasks().owner(slot);
+  if (promise.granted > Duration(0) && promise.core != place.core) {
+    place.core = promise.core;
+    if (owner != TaskTable::kNobody) state_.tasks().SetWanted(slot, promise.core);
+  }
+  if (owner != TaskTable::kNobody) state_.Post(state_.lead(), owner, slot);
+  return true;
+}
+
+// Promises are kept elsewhere from now on, so that one more fits.
+void Lead::MakeRoom(const PlacementRequest& request) {
+  const std::vector<PromiseMove> moves = policy_.MakeRoom(request);
+  // All leave before any comes, so that no core has too much in between.
+  for (const PromiseMove& move : moves)
+    policy_.TaskUnplaced(places_[move.slot].request, places_[move.slot].core);
+  for (const PromiseMove& move : moves) {
+    const PlacementRequest& moved = places_[move.slot].request;
+    Grant(move.slot, {.core = move.core, .granted = moved.granted});
+    policy_.TaskPlaced(moved, places_[move.slot].core);
+  }
+}
+
+void Lead::JudgeAgain() {
+  if (!judge_again_) return;
+  judge_again_ = false;
+  for (uint32_t slot = 0; slot < places_.size(); ++slot) {
+    Place& place = places_[slot];
+    const PlacementRequest& request = place.request;
+    if (place.core < 0 || request.budget == Duration(0) || request.granted > Duration(0)) continue;
+    policy_.TaskUnplaced(request, place.core);
+    Promise(slot);
+  }
 }
 
 void Lead::Consider(uint32_t slot, Gtid announced) {
@@ -51,23 +125,28 @@ void Lead::Consider(uint32_t slot, Gtid announced) {
   const int owner = state_.tasks().owner(slot);
   const ghost_status_word word = ReadStatusWord(words[slot]);
   if (owner != TaskTable::kNobody) {
-    Account(place, owner, word.flags & GHOST_SW_INUSE ? RequestOf(word) : place.request);
+    const int wanted = state_.tasks().wanted(slot);
+    if (word.flags & GHOST_SW_INUSE)
+      Account(slot, wanted == TaskTable::kNobody ? owner : wanted, word);
     // The owner will find its former task gone, let go of the slot, and tell us.
     if (announced.value() != 0) state_.Post(state_.lead(), owner, slot);
     return;
   }
-  Account(place, -1, place.request);
+  Account(slot, -1, word);
   if (!IsOrphan(slot, word)) return;
-  const PlacementRequest request = RequestOf(word);
-  const int core = Choose(word, request);
-  Account(place, core, request);
+  Account(slot, Choose(slot, word), word);
   place.announced = Gtid(0);
   place.orphan = 0;
-  state_.tasks().SetOwner(slot, core);
-  state_.Post(state_.lead(), core, slot);
+  state_.tasks().SetOwner(slot, place.core);
+  state_.Post(state_.lead(), place.core, slot);
 }
 
+// Promises that were given come first: nobody else may take their room.
 void Lead::Discover() {
+  const absl::Span<const ghost_status_word> words = state_.kernel().status_words();
+  for (uint32_t slot = 0; slot < places_.size() && slot < words.size(); ++slot) {
+    if (__atomic_load_n(&words[slot].granted_ns, __ATOMIC_RELAXED) != 0) Consider(slot);
+  }
   for (uint32_t slot = 0; slot < places_.size(); ++slot) Consider(slot);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The lead: the loop of the enclave's first core, which takes in tasks that nobody owns and has the
-// policy place them.
+// The lead: the loop of the enclave's first core, which takes in tasks that nobody owns, has the
+// policy place them, and publishes what they are promised.
 //
 // Everything goes by slot and status word: a TASK_NEW message, the scan at a takeover, the end of a
 // task and a task that changed hands all lead to Consider(). Only the lead takes a slot out of
@@ -28,6 +28,8 @@ class Lead {
   void Consider(uint32_t slot, Gtid announced = Gtid(0));
   // Considers every slot: at the start, and when messages were lost.
   void Discover();
+  // Gives those that were promised nothing another chance, if somebody left since.
+  void JudgeAgain();
   // Part of the self-check: takes in tasks that were nobody's at two checks in a row, and counts
   // them as repairs.
   void SelfCheck(LoopCounters& counters);
@@ -35,18 +37,24 @@ class Lead {
  private:
   struct Place {
     int core = -1;
+    Gtid gtid{0};
     PlacementRequest request;
     Gtid announced{0};  // a TASK_NEW that came while the slot still had its former owner
     uint64_t orphan = 0;
   };
 
   bool IsOrphan(uint32_t slot, const ghost_status_word& word) const;
-  int Choose(const ghost_status_word& word, const PlacementRequest& request);
-  void Account(Place& place, int core, const PlacementRequest& request);
+  PlacementRequest RequestOf(uint32_t slot, const ghost_status_word& word, int core) const;
+  int Choose(uint32_t slot, const ghost_status_word& word);
+  void Account(uint32_t slot, int core, const ghost_status_word& word);
+  void Promise(uint32_t slot);
+  bool Grant(uint32_t slot, const CorePromise& promise);
+  void MakeRoom(const PlacementRequest& request);
 
   EnclaveState& state_;
   PerCorePolicy& policy_;
   std::vector<Place> places_;
+  bool judge_again_ = false;  // somebody left
 };
 
 }  // namespace corral

@@ -31,6 +31,9 @@ class Occupants {
     vacated_ &= ~(1u << sibling);
   }
 
+  // Who is there by the last word; nullptr if nobody is, or not known.
+  Task* at(int sibling) const { return occupant_[sibling]; }
+
   // The record is about to be given up.
   void Forget(Task& task) {
     leaving_.Erase(task);

@@ -120,7 +120,7 @@ void PerCoreLoop::OnTaskMessage(Task& task, const ghost_msg& message, Time now) 
       // Nothing hides a task from the policy but parking, and a parked task that blocked is
       // blocked.
       if (task.state != TaskState::kParked) parked_.Erase(task);
-      return;
+      return GiveIfWanted(task, now);
     case TaskTracker::Outcome::kGone:
       return Release(task.slot);
     case TaskTracker::Outcome::kLatchFailure:
@@ -128,9 +128,9 @@ void PerCoreLoop::OnTaskMessage(Task& task, const ghost_msg& message, Time now) 
       return NoteRefusal(task, /*by_cpus=*/true, now);
     case TaskTracker::Outcome::kLook: {
       const bool changed = message.type == GHOST_MSG_TASK_ATTRIBUTES_CHANGED;
-      if (!Reconcile(task, now) || !changed) return;
-      policy_.TaskAttributesChanged(task, now);
-      state_.Post(core_, state_.lead(), task.slot);  // which accounts for it
+      // The lead says what can be promised.
+      if (changed) state_.Post(core_, state_.lead(), task.slot);
+      Reconcile(task, now);
       return;
     }
   }
@@ -153,13 +153,14 @@ void PerCoreLoop::LookAt(uint32_t slot, Time now) {
   Task& task = state_.tasks()[slot];
   if (task.state == TaskState::kNone) {
     Adopt(slot, now);
-  } else {
-    Reconcile(task, now);
+  } else if (Reconcile(task, now)) {
+    GiveIfWanted(task, now);
   }
 }
 
 void PerCoreLoop::Housekeeping(Time now) {
   Unpark(now);
+  if (lead_ != nullptr) lead_->JudgeAgain();
   if (now >= settle_at_) Settle(now);
   if (now >= adopt_again_at_) AdoptAgain(now);
   if (now >= self_check_at_) {
@@ -173,6 +174,9 @@ void PerCoreLoop::Decide(Time now) {
     const uint32_t usable = UsableSiblings(now);
     if (usable == 0) return ParkAll(now);
     txn_.Reset(place_.id, place_.nr_cpus, usable);
+    for (int i = 0; i < place_.nr_cpus; ++i) {
+      if (Task* const task = occupants_.at(i); task != nullptr) tracker_.ReadRuntime(*task, now);
+    }
     policy_.Schedule(now, txn_);
     const uint32_t deserted = occupants_.Deserted();
     for (int i = 0; i < place_.nr_cpus && deserted != 0; ++i) {

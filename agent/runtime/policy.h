@@ -6,14 +6,15 @@
 // drives them, and tells them the same story whether it came by message, from a status word, or at
 // a takeover. (A centralized policy will implement TaskEvents for all cores at once.)
 //
-// Thread rules: a CorePolicy is called by the loop of its core only. PlaceTask, TaskPlaced and
-// TaskUnplaced are called by the loop of the enclave's first core, the lead, while other cores run:
-// they share nothing with the CorePolicies. No callback may block, take a lock or make a system
-// call; only TaskNew may allocate.
+// Thread rules: a CorePolicy is called by the loop of its core only. PlaceTask, Judge, TaskPlaced
+// and TaskUnplaced are called by the loop of the enclave's first core, the lead, while other cores
+// run: they share nothing with the CorePolicies. No callback may block, take a lock or make a
+// system call; only TaskNew may allocate.
 #ifndef CORRAL_AGENT_RUNTIME_POLICY_H_
 #define CORRAL_AGENT_RUNTIME_POLICY_H_
 
 #include <memory>
+#include <vector>
 
 #include "agent/runtime/task.h"
 #include "agent/runtime/transaction.h"
@@ -42,7 +43,8 @@ class TaskEvents {
   virtual void TaskDead(Task& task, Time now) { TaskDeparted(task, now); }
   virtual void TaskAffinityChanged(Task&, Time) {}
   virtual void TaskPriorityChanged(Task&, Time) {}
-  // Weight, budget, period or cap. A change of domain comes as TaskDeparted and TaskNew.
+  // Weight, budget, period, cap, or what was granted. A change of domain comes as TaskDeparted and
+  // TaskNew.
   virtual void TaskAttributesChanged(Task&, Time) {}
   virtual void CpuTimerExpired(CpuId, uint64_t /*cookie*/, Time) {}
   virtual void CpuTick(CpuId, Time) {}       // if the enclave delivers ticks
@@ -68,9 +70,24 @@ class CorePolicy : public TaskEvents {
 // What is known of a task that is to be placed.
 struct PlacementRequest {
   DomainId domain;
+  uint32_t slot = 0;
   uint32_t vcpu = 0;
-  Duration budget{0};
+  Duration budget{0};  // asked for
   Duration period{0};
+  Duration granted{0};  // promised already, on the core that it is on
+};
+
+// What the enclave can promise a task that asked for a budget.
+struct CorePromise {
+  int core = 0;         // where, as a position in the topology
+  Duration granted{0};  // the budget, or nothing
+  Duration free{0};     // if nothing: the most that there is, on `core`
+};
+
+// A task with a promise, and the core that is to keep it from now on.
+struct PromiseMove {
+  uint32_t slot = 0;
+  int core = 0;
 };
 
 class PerCorePolicy {
@@ -83,8 +100,15 @@ class PerCorePolicy {
 
   // Which core shall run the task.
   virtual int PlaceTask(const PlacementRequest& task) = 0;
-  // The task is on `core` now: as asked for, or because it was found there. Each is taken back by
-  // one TaskUnplaced.
+  // What can be promised to a task that is on `core`, asked for a budget and has no promise yet:
+  // there, or on another core, to which it is then moved. It is asked again whenever others left.
+  // Changes nothing.
+  virtual CorePromise Judge(const PlacementRequest&, int core) { return {.core = core}; }
+  // Moves of promised tasks after which Judge would promise the budget; none if there is no such
+  // way. Changes nothing.
+  virtual std::vector<PromiseMove> MakeRoom(const PlacementRequest&) { return {}; }
+  // The task is on `core` now, or is about to go there, with a promise if it was given one. Each is
+  // taken back by one TaskUnplaced.
   virtual void TaskPlaced(const PlacementRequest& task, int core) = 0;
   virtual void TaskUnplaced(const PlacementRequest& task, int core) = 0;
 };

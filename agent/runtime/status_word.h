@@ -34,6 +34,8 @@ inline ghost_status_word ReadStatusWord(const ghost_status_word& shared) {
     copy.period_ns = __atomic_load_n(&shared.period_ns, __ATOMIC_RELAXED);
     copy.cap_ns = __atomic_load_n(&shared.cap_ns, __ATOMIC_RELAXED);
     copy.vcpu = __atomic_load_n(&shared.vcpu, __ATOMIC_RELAXED);
+    copy.place = __atomic_load_n(&shared.place, __ATOMIC_RELAXED);
+    copy.granted_ns = __atomic_load_n(&shared.granted_ns, __ATOMIC_RELAXED);
     std::atomic_thread_fence(std::memory_order_acquire);
     if (__atomic_load_n(&shared.barrier, __ATOMIC_RELAXED) == copy.barrier) break;
   }

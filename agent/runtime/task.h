@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "agent/runtime/list.h"
+#include "kernel/abi/ghost.h"
 #include "kernel/types.h"
 
 namespace corral {
@@ -38,8 +39,10 @@ struct Task {
   uint32_t weight = 100;
   Duration budget{0};
   Duration period{0};
+  Duration granted{0};  // what the enclave promised of it, on the core `place`
+  CoreId place{GHOST_NO_CORE};
   Duration cap{0};
-  Duration runtime{0};  // up to the last message
+  Duration runtime{0};  // up to the last message; before Schedule, of tasks on the core, up to now
   // Decisions in a row that could not be carried out. A policy may try another sibling then.
   int latch_failures = 0;
 
@@ -63,10 +66,11 @@ class TaskTable {
  public:
   static constexpr int kNobody = -1;
 
-  explicit TaskTable(uint32_t nr_slots) : tasks_(nr_slots), owners_(nr_slots) {
+  explicit TaskTable(uint32_t nr_slots) : tasks_(nr_slots), owners_(nr_slots), wanted_(nr_slots) {
     for (uint32_t i = 0; i < nr_slots; ++i) {
       tasks_[i].slot = i;
       owners_[i].store(kNobody, std::memory_order_relaxed);
+      wanted_[i].store(kNobody, std::memory_order_relaxed);
     }
   }
 
@@ -78,9 +82,15 @@ class TaskTable {
   // Only by the owner, or by the lead while nobody owns it.
   void SetOwner(uint32_t slot, int core) { owners_[slot].store(core, std::memory_order_seq_cst); }
 
+  // The core that the owner is to give the task to as soon as it is off its CPU, or kNobody. Set by
+  // the lead, taken back by whoever is the owner then.
+  int wanted(uint32_t slot) const { return wanted_[slot].load(std::memory_order_acquire); }
+  void SetWanted(uint32_t slot, int core) { wanted_[slot].store(core, std::memory_order_release); }
+
  private:
   std::vector<Task> tasks_;
   std::vector<std::atomic<int>> owners_;
+  std::vector<std::atomic<int>> wanted_;
 };
 
 // A policy's own record per task, with the ownership of the Task that it belongs to.

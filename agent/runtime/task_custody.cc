@@ -108,8 +108,16 @@ void PerCoreLoop::Give(Task& task, int core, Time now) {
   Vacate(task);
   task.moves = moves;
   state_.tasks().SetOwner(slot, core);
+  state_.tasks().SetWanted(slot, TaskTable::kNobody);
   state_.Post(core_, core, slot);
   if (core != state_.lead()) state_.Post(core_, state_.lead(), slot);
+}
+
+// The lead wants it on another core; a task that is on a CPU goes when it leaves that.
+void PerCoreLoop::GiveIfWanted(Task& task, Time now) {
+  const int core = state_.tasks().wanted(task.slot);
+  if (core == TaskTable::kNobody || core == core_ || task.state == TaskState::kOnCpu) return;
+  Give(task, core, now);
 }
 
 void PerCoreLoop::Rescan(Time now) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <tuple>
 
 #include "agent/runtime/loop_timing.h"
 #include "agent/runtime/status_word.h"
@@ -46,14 +47,19 @@ void TaskTracker::Adopt(Task& task, const ghost_status_word& word, Time now) {
   task.from_status_word = true;
   task.event_ns = 0;
   task.settle_looks = loop_timing::kSettleLooks;
-  ReadAttributes(task, word, now);
+  ReadAttributes(task, word);
   task.cpu = CpuId(word.cpu);
   task.state = StateIn(word);
   task.on_since_ns = word.switch_time_ns;
   events_.TaskNew(task, now);
 }
 
-void TaskTracker::ReadAttributes(Task& task, const ghost_status_word& word, Time now) {
+// True if the task is promised something else than before.
+bool TaskTracker::ReadAttributes(Task& task, const ghost_status_word& word) {
+  const auto promise = [&] {
+    return std::tuple(task.weight, task.budget, task.period, task.cap, task.granted, task.place);
+  };
+  const auto before = promise();
   task.tid = static_cast<pid_t>(word.tid);
   task.tgid = static_cast<pid_t>(word.tgid);
   task.vcpu = word.vcpu;
@@ -61,12 +67,35 @@ void TaskTracker::ReadAttributes(Task& task, const ghost_status_word& word, Time
   task.budget = ToDuration(word.budget_ns);
   task.period = ToDuration(word.period_ns);
   task.cap = ToDuration(word.cap_ns);
+  task.granted = ToDuration(word.granted_ns);
+  task.place = CoreId(word.place);
   task.runtime = std::max(task.runtime, ToDuration(word.runtime_ns));
-  if (task.domain == DomainId(word.domain)) return;
+  return before != promise();
+}
+
+void TaskTracker::TakeUpChanges(Task& task, const ghost_status_word& word, Time now) {
+  const bool changed = ReadAttributes(task, word);
+  if (task.domain == DomainId(word.domain)) {
+    if (changed) events_.TaskAttributesChanged(task, now);
+    return;
+  }
   events_.TaskDeparted(task, now);
   task.domain = DomainId(word.domain);
   // The policy does not see parked tasks as runnable; that ends later, as for any other.
   events_.TaskNew(task, now);
+}
+
+void TaskTracker::ReadRuntime(Task& task, Time now) const {
+  const absl::Span<const ghost_status_word> words = kernel_.status_words();
+  if (task.slot >= words.size()) return;
+  const ghost_status_word& word = words[task.slot];
+  // In this order, as the class asks for.
+  uint64_t runtime = __atomic_load_n(&word.runtime_ns, __ATOMIC_ACQUIRE);
+  const uint64_t since = __atomic_load_n(&word.on_since_ns, __ATOMIC_ACQUIRE);
+  const auto at = static_cast<uint64_t>(now.time_since_epoch().count());
+  if (__atomic_load_n(&word.gtid, __ATOMIC_RELAXED) != task.gtid.value()) return;
+  if (since != 0 && since < at) runtime += at - since;
+  task.runtime = std::max(task.runtime, ToDuration(runtime));
 }
 
 TaskTracker::Outcome TaskTracker::Apply(Task& task, const ghost_msg& message, Time now) {
@@ -147,7 +176,7 @@ TaskTracker::Outcome TaskTracker::Reconcile(Task& task, Time now) {
   if (word.barrier < task.barrier) return Outcome::kOk;  // the copy lags behind its messages
   const bool news = word.barrier > task.barrier;
   const TaskState state = StateIn(word);
-  ReadAttributes(task, word, now);
+  TakeUpChanges(task, word, now);
   if (!news && !task.from_status_word) {
     // All messages were seen, so only the class itself can have moved it: onto a CPU, after the
     // last event. "On CPU" since before that event means that the task is on its way out.

@@ -40,6 +40,8 @@ class TaskTracker {
   Outcome Apply(Task& task, const ghost_msg& message, Time now);
   // Brings an adopted task up to date with its status word. kOk or kGone.
   Outcome Reconcile(Task& task, Time now);
+  // Brings task.runtime up to `now`, the present stint included.
+  void ReadRuntime(Task& task, Time now) const;
   // True if record and status word contradict each other now and did so, unchanged, at the last
   // check.
   bool ContradictsTwice(Task& task);
@@ -49,7 +51,8 @@ class TaskTracker {
 
  private:
   TaskState StateIn(const ghost_status_word& word) const;
-  void ReadAttributes(Task& task, const ghost_status_word& word, Time now);
+  bool ReadAttributes(Task& task, const ghost_status_word& word);
+  void TakeUpChanges(Task& task, const ghost_status_word& word, Time now);
   void MoveTo(Task& task, TaskState state, const ghost_status_word& word, Time now);
   Outcome Lost(Task& task, const ghost_msg& message, bool echo, Time now);
 
