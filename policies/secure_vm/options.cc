@@ -13,10 +13,39 @@ absl::Span<const OptionSpec> OptionTable() {
        .help =
            "How long a domain keeps a core that other domains wait for, and a vCPU a sibling that "
            "other vCPUs of its domain wait for."},
+      {.name = "min_tenure",
+       .type = OptionType::kDuration,
+       .default_value = "2ms",
+       .min = "100us",
+       .max = "100ms",
+       .help =
+           "How long a domain keeps a core that it was given, even if a domain that was promised "
+           "time, or that slept and had less than its share, wants it. Not more than tenure."},
+      {.name = "hand_over",
+       .type = OptionType::kDuration,
+       .default_value = "20us",
+       .min = "1us",
+       .max = "1ms",
+       .help =
+           "What a change of a core's domain is taken to cost, twice in each period, when budgets "
+           "are admitted."},
+      {.name = "reserve",
+       .type = OptionType::kInt,
+       .default_value = "5",
+       .min = "0",
+       .max = "50",
+       .unit = "%",
+       .help = "The part of each core that is promised to nobody: what the host, interrupts and "
+               "agents may take."},
   };
   return kTable;
 }
 
-Options ReadOptions(const OptionValues& values) { return {.tenure = values.GetDuration("tenure")}; }
+Options ReadOptions(const OptionValues& values) {
+  return {.tenure = values.GetDuration("tenure"),
+          .min_tenure = values.GetDuration("min_tenure"),
+          .hand_over = values.GetDuration("hand_over"),
+          .reserve_percent = static_cast<int>(values.GetInt("reserve"))};
+}
 
 }  // namespace corral::secure_vm

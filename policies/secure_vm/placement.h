@@ -1,37 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the vCPUs of a domain go: siblings of one core first, then balanced, within one NUMA node
-// as long as it fits.
+// Where the vCPUs of a domain go, and which budgets are promised: siblings of one core first, then
+// balanced, within one NUMA node as long as it fits.
 //
 // A core is filled with a domain's vCPUs before another core is begun, because siblings run in
 // parallel only within a domain. Otherwise the core with the fewest vCPUs is taken, then the one
 // with the fewest domains (each of them is a wait of one tenure). A domain fits a node as long as
-// it has no more vCPUs there than the node has CPUs. One thread.
+// it has no more vCPUs there than the node has CPUs.
+//
+// A vCPU with a budget goes where that can be promised (admission.h): where it costs least, and of
+// such cores where most is left (worst fit), in the domain's node before others. One thread.
 #ifndef CORRAL_POLICIES_SECURE_VM_PLACEMENT_H_
 #define CORRAL_POLICIES_SECURE_VM_PLACEMENT_H_
 
 #include <map>
 #include <vector>
 
+#include "agent/runtime/policy.h"
 #include "agent/runtime/topology.h"
 #include "kernel/types.h"
+#include "policies/secure_vm/admission.h"
 
 namespace corral::secure_vm {
 
 class Placement {
  public:
-  explicit Placement(const Topology& topology);
+  Placement(const Topology& topology, const AdmissionCosts& costs);
 
-  // The core for one more vCPU of `domain`, as a position in the topology. Changes nothing.
-  int Choose(DomainId domain) const;
-  void Add(DomainId domain, int core);
+  // The core for one more vCPU, as a position in the topology. Changes nothing.
+  int Choose(const PlacementRequest& vcpu) const;
+  // What the vCPU, which is on `core` without a promise, can be promised, and where. Changes
+  // nothing.
+  CorePromise Judge(const PlacementRequest& vcpu, int core) const;
+  // Moves of promised vCPUs after which it could be promised its budget (repacking.h).
+  std::vector<PromiseMove> MakeRoom(const PlacementRequest& vcpu) const;
+  void Add(const PlacementRequest& vcpu, int core);
   // Takes back one Add.
-  void Remove(DomainId domain, int core);
+  void Remove(const PlacementRequest& vcpu, int core);
 
   int vcpus_on(int core) const { return load_[core].vcpus; }
   int domains_on(int core) const { return static_cast<int>(load_[core].by_domain.size()); }
+  const CoreAdmission& admission(int core) const { return load_[core].admission; }
 
  private:
   struct Load {
+    CoreAdmission admission;
     int vcpus = 0;
     std::map<DomainId, int> by_domain;
     int Of(DomainId domain) const {
@@ -46,9 +58,12 @@ class Placement {
   };
 
   int ChooseNode(DomainId domain) const;
+  int ChooseFitting(const PlacementRequest& vcpu, int node) const;
 
   Topology topology_;
+  const AdmissionCosts costs_;
   std::vector<Load> load_;
+  std::map<uint32_t, std::pair<PlacementRequest, int>> promised_;  // by slot; with its core
 };
 
 }  // namespace corral::secure_vm

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// CoreScheduler, second part: who had what. A vCPU is charged with what it really had whenever it
+// is looked at; the core's time, which siblings have in parallel, is settled once for each
+// decision.
+#include <algorithm>
+#include <limits>
+
+#include "policies/secure_vm/core_scheduler.h"
+
+namespace corral::secure_vm {
+namespace {
+
+constexpr int64_t kDefaultWeight = 100;
+
+int64_t WeightOf(const Vcpu& vcpu) { return std::max<int64_t>(vcpu.task->weight, 1); }
+
+}  // namespace
+
+// With what it had since the last time. What of it belongs to an old period, and what to the
+// present one, follows from its having run until now.
+void CoreScheduler::Charge(Vcpu& vcpu, Time now) {
+  const Duration had = std::max(vcpu.task->runtime - vcpu.seen, Duration(0));
+  vcpu.seen += had;
+  const Duration promised = vcpu.server == nullptr ? Duration(0) : ChargePromise(vcpu, had, now);
+  if (vcpu.capped()) ChargeCap(vcpu, had, now);
+  vcpu.vtime += had.count() * kDefaultWeight / WeightOf(vcpu);
+  if (vcpu.sibling < 0 || vcpu.pen != holder_) return;
+  had_[vcpu.sibling] += had;
+  if (vcpu.server == serving_) served_[vcpu.sibling] += promised;
+}
+
+// Returns what of it was promised.
+Duration CoreScheduler::ChargePromise(Vcpu& vcpu, Duration had, Time now) {
+  Duration before{0};
+  if (now >= vcpu.left_end) {
+    before =
+        std::min(had - std::min(had, now - PeriodStart(now, vcpu.server->period())), vcpu.left);
+    vcpu.server->RenewMember(vcpu, now);
+  }
+  const Time start = vcpu.left_end - vcpu.server->period();
+  const Duration within = std::min({had, std::max(now - start, Duration(0)), vcpu.left});
+  vcpu.left -= within;
+  return before + within;
+}
+
+// Caps are kept exactly in the long run: what was too much in one period lacks in the next.
+void CoreScheduler::ChargeCap(Vcpu& vcpu, Duration had, Time now) {
+  const Duration within =
+      now < vcpu.cap_end ? had : std::min(had, now - PeriodStart(now, vcpu.task->period));
+  vcpu.cap_left -= had - within;
+  RenewCap(vcpu, now);
+  vcpu.cap_left -= within;
+}
+
+void CoreScheduler::RenewCap(Vcpu& vcpu, Time now) {
+  if (!vcpu.capped() || now < vcpu.cap_end) return;
+  vcpu.cap_left = vcpu.task->cap + std::min(vcpu.cap_left, Duration(0));
+  vcpu.cap_end = PeriodStart(now, vcpu.task->period) + vcpu.task->period;
+}
+
+// Brings everything up to `now`. What the core gave to a promise is not charged to its domain's
+// share of the rest.
+void CoreScheduler::Settle(Time now) {
+  for (Vcpu* vcpu : running_) {
+    if (vcpu != nullptr) Charge(*vcpu, now);
+  }
+  const Duration had = *std::max_element(had_.begin(), had_.end());
+  Duration served{0};
+  if (serving_ != nullptr) {
+    served = std::min(serving_->left(), *std::max_element(served_.begin(), served_.end()));
+    serving_->Charge(served);
+  }
+  if (holder_ != nullptr) {
+    holder_->vtime += (had - served).count() * kDefaultWeight / holder_->share;
+  }
+  had_.fill(Duration(0));
+  served_.fill(Duration(0));
+  settled_at_ = now;
+  for (const std::unique_ptr<Pen>& pen : pens_) {
+    for (const std::unique_ptr<GangServer>& server : pen->servers) {
+      if (!server->empty()) server->Renew(now);
+    }
+  }
+  if (nr_throttled_ > 0) Unthrottle(now);
+  SettleAwake();
+}
+
+void CoreScheduler::Unthrottle(Time now) {
+  for (const std::unique_ptr<Pen>& pen : pens_) {
+    for (Vcpu* next = pen->throttled.front(); next != nullptr;) {
+      Vcpu& vcpu = *next;
+      next = pen->throttled.Next(vcpu);
+      RenewCap(vcpu, now);
+      if (vcpu.spent()) continue;
+      Dequeue(vcpu);
+      Enqueue(vcpu, /*front=*/false, now);
+      if (vcpu.server != nullptr) vcpu.server->Wake(vcpu, now);
+    }
+  }
+}
+
+// A weight is a domain's, as libvirt's cpu_shares is: on each core domains share by it, however
+// many vCPUs they have there.
+void CoreScheduler::MeasureShare(Pen& pen) const {
+  pen.share = 1;
+  for (const Vcpu* v = pen.waiting.front(); v != nullptr; v = pen.waiting.Next(*v))
+    pen.share = std::max(pen.share, WeightOf(*v));
+  for (const Vcpu* v : running_) {
+    if (v != nullptr && v->pen == &pen) pen.share = std::max(pen.share, WeightOf(*v));
+  }
+}
+
+// A turn of the pen's, as vtime.
+int64_t CoreScheduler::Credit(const Pen& pen) const {
+  return tenures_.longest.count() * kDefaultWeight / pen.share;
+}
+
+// What makes no difference, as vtime: hand-overs are not worth a second turn in a row.
+int64_t CoreScheduler::Slack(int64_t weight) const {
+  return tenures_.shortest.count() * kDefaultWeight / weight;
+}
+
+// Who slept may have had less than its share, up to a turn: than those that are runnable, or than
+// the last one that was.
+void CoreScheduler::SettleAwake() {
+  int64_t least = std::numeric_limits<int64_t>::max();
+  const auto look = [&](const Pen& pen) {
+    if (!pen.woke) least = std::min(least, pen.vtime);
+  };
+  if (holder_ != nullptr && holder_->runnable()) look(*holder_);
+  for (const Pen* pen = ring_.front(); pen != nullptr; pen = ring_.Next(*pen)) look(*pen);
+  const bool nobody = least == std::numeric_limits<int64_t>::max();
+  if (nobody) least = holder_ == nullptr ? least_vtime_ : holder_->vtime;
+  least_vtime_ = std::max(least_vtime_, least);
+  const auto admit = [&](Pen& pen) {
+    if (!pen.woke) return;
+    pen.woke = false;
+    MeasureShare(pen);
+    pen.vtime = std::max(pen.vtime, least_vtime_ - Credit(pen));
+  };
+  if (holder_ != nullptr) admit(*holder_);
+  for (Pen* pen = ring_.front(); pen != nullptr; pen = ring_.Next(*pen)) admit(*pen);
+}
+
+// The same among the vCPUs of a domain, which have nothing to catch up with.
+void CoreScheduler::SettleAwakeIn(Pen& pen) {
+  int64_t least = std::numeric_limits<int64_t>::max();
+  const auto look = [&](const Vcpu& vcpu) {
+    if (!vcpu.woke) least = std::min(least, vcpu.vtime);
+  };
+  for (const Vcpu* v = pen.waiting.front(); v != nullptr; v = pen.waiting.Next(*v)) look(*v);
+  for (const Vcpu* v : running_) {
+    if (v != nullptr && v->pen == &pen) look(*v);
+  }
+  if (least != std::numeric_limits<int64_t>::max())
+    pen.least_vtime = std::max(pen.least_vtime, least);
+  for (Vcpu* v = pen.waiting.front(); v != nullptr; v = pen.waiting.Next(*v)) {
+    if (v->woke) v->vtime = std::max(v->vtime, pen.least_vtime);
+    v->woke = false;
+  }
+}
+
+}  // namespace corral::secure_vm

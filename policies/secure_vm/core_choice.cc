@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+// CoreScheduler, third part: which domain is next, and which of its vCPUs.
+#include <algorithm>
+#include <tuple>
+
+#include "policies/secure_vm/core_scheduler.h"
+
+namespace corral::secure_vm {
+
+void CoreScheduler::Schedule(Time now, CoreTransaction& txn) {
+  Settle(now);
+  if (holder_ != nullptr && !holder_->runnable()) SetHolder(nullptr, now);
+  Pen* const next = Choose(now);
+  serving_ = next == nullptr ? nullptr : next->Due();
+  if (next == nullptr) return;
+  MeasureShare(*next);
+  SettleAwakeIn(*next);
+  Propose(*next, now, txn);
+}
+
+// ---- which domain ----
+
+// Whether it has a vCPU that may run: its cap may have ended the turn of those that do.
+bool CoreScheduler::HasWork(const Pen& pen) const {
+  if (!pen.waiting.empty()) return true;
+  return std::any_of(running_.begin(), running_.end(),
+                     [&](const Vcpu* v) { return v != nullptr && v->pen == &pen && !v->spent(); });
+}
+
+Pen* CoreScheduler::Choose(Time now) {
+  Pen* const holder = holder_ != nullptr && HasWork(*holder_) ? holder_ : nullptr;
+  Pen* const fair = ChooseByShare();
+  const bool settled = holder != nullptr && now < held_since_ + tenures_.shortest;
+  if (Pen* const due = ChooseByDeadline(); due != nullptr) return settled ? holder : due;
+  if (holder == nullptr) return fair != nullptr ? fair : holder_;
+  if (fair == nullptr || settled) return holder;
+  // Promised time is over at its end, whatever is left of a turn.
+  const bool over = serving_ != nullptr || now >= turn_since_ + tenures_.longest;
+  if (over && fair->vtime <= holder->vtime + Slack(holder->share)) return fair;
+  if (over) turn_since_ = now;
+  return fair->vtime + Credit(*fair) <= holder->vtime ? fair : holder;
+}
+
+// Of the domains that are owed promised time; the holder before others with the same deadline.
+Pen* CoreScheduler::ChooseByDeadline() const {
+  Pen* best = nullptr;
+  Time deadline = Time::max();
+  const auto consider = [&](Pen* pen) {
+    const GangServer* const due = pen->Due();
+    if (due == nullptr || due->deadline() >= deadline) return;
+    best = pen;
+    deadline = due->deadline();
+  };
+  if (holder_ != nullptr) consider(holder_);
+  for (Pen* pen = ring_.front(); pen != nullptr; pen = ring_.Next(*pen)) consider(pen);
+  return best;
+}
+
+Pen* CoreScheduler::ChooseByShare() const {
+  Pen* best = nullptr;
+  for (Pen* pen = ring_.front(); pen != nullptr; pen = ring_.Next(*pen)) {
+    if (best == nullptr || pen->vtime < best->vtime) best = pen;
+  }
+  return best;
+}
+
+// ---- which vCPUs ----
+
+// A sibling that could not take the vCPU, because it is pinned perhaps, passes it on to the next.
+int CoreScheduler::HomeOf(const Vcpu& vcpu) const {
+  return (vcpu.home + vcpu.task->latch_failures) % core_.nr_cpus;
+}
+
+// Of the whole core: where nothing of the domain is to run, nothing may.
+void CoreScheduler::Propose(Pen& pen, Time now, CoreTransaction& txn) {
+  Plan plan{};
+  const bool held = &pen == holder_;
+  PlanOwed(pen, txn, plan);
+  for (int i = 0; held && i < txn.nr_siblings(); ++i) {
+    Vcpu* const vcpu = running_[i];
+    const bool planned = std::find(plan.begin(), plan.end(), vcpu) != plan.end();
+    if (txn.usable(i) && plan[i] == nullptr && vcpu != nullptr && !planned && !vcpu->spent())
+      plan[i] = vcpu;
+  }
+  PlanFree(pen, txn, plan);
+  if (held) PlanTurns(pen, txn, now, plan);
+  for (Vcpu* vcpu : plan) {
+    const bool over =
+        vcpu != nullptr && vcpu->sibling >= 0 && now >= vcpu->since + tenures_.longest;
+    if (over) vcpu->since = now;  // and nobody had less: another turn
+  }
+  bool change = !held;
+  for (int i = 0; i < txn.nr_siblings(); ++i) change |= txn.usable(i) && plan[i] != running_[i];
+  for (int i = 0; change && i < txn.nr_siblings(); ++i) {
+    if (!txn.usable(i) || (held && plan[i] != nullptr && plan[i] == running_[i])) continue;
+    if (plan[i] != nullptr) {
+      txn.Run(i, *plan[i]->task);
+    } else {
+      txn.Idle(i);
+    }
+  }
+}
+
+// Those that are owed promised time, on their home siblings; earlier deadlines first.
+void CoreScheduler::PlanOwed(const Pen& pen, const CoreTransaction& txn, Plan& plan) const {
+  for (int i = 0; i < txn.nr_siblings(); ++i) {
+    if (!txn.usable(i)) continue;
+    const auto better = [&](const Vcpu& vcpu) {
+      return plan[i] == nullptr || vcpu.server->deadline() < plan[i]->server->deadline();
+    };
+    Vcpu* const running = running_[i];
+    if (running != nullptr && running->pen == &pen && running->owed() && HomeOf(*running) == i)
+      plan[i] = running;
+    for (Vcpu* v = pen.waiting.front(); v != nullptr; v = pen.waiting.Next(*v)) {
+      if (v->owed() && HomeOf(*v) == i && better(*v)) plan[i] = v;
+    }
+  }
+}
+
+// Who waits, and is not planned for: first those whose turn was cut short, then those that are owed
+// promised time, then those that had least.
+Vcpu* CoreScheduler::NextWaiting(const Pen& pen, const Plan& plan) const {
+  const auto rank = [](const Vcpu& v) { return std::tuple(!v.resumes, !v.owed(), v.vtime); };
+  Vcpu* best = nullptr;
+  for (Vcpu* v = pen.waiting.front(); v != nullptr; v = pen.waiting.Next(*v)) {
+    if (std::find(plan.begin(), plan.end(), v) != plan.end()) continue;
+    if (best == nullptr || rank(*v) < rank(*best)) best = v;
+  }
+  return best;
+}
+
+// Siblings that nobody has.
+void CoreScheduler::PlanFree(const Pen& pen, const CoreTransaction& txn, Plan& plan) const {
+  for (int n = 0; n < txn.nr_siblings(); ++n) {
+    Vcpu* const vcpu = NextWaiting(pen, plan);
+    if (vcpu == nullptr) return;
+    int sibling = -1;
+    for (int k = 0; k < txn.nr_siblings() && sibling < 0; ++k) {
+      const int i = (vcpu->task->latch_failures + k) % txn.nr_siblings();
+      if (txn.usable(i) && plan[i] == nullptr) sibling = i;
+    }
+    if (sibling < 0) return;
+    plan[sibling] = vcpu;
+  }
+}
+
+// Those whose turn is over make room for those that wait and had less.
+void CoreScheduler::PlanTurns(const Pen& pen, const CoreTransaction& txn, Time now,
+                              Plan& plan) const {
+  while (Vcpu* const vcpu = NextWaiting(pen, plan)) {
+    int most = -1;
+    for (int i = 0; i < txn.nr_siblings(); ++i) {
+      if (!txn.usable(i) || plan[i] == nullptr || plan[i] != running_[i]) continue;
+      if (plan[i]->owed() || now < plan[i]->since + tenures_.longest) continue;
+      if (most < 0 || plan[i]->vtime > plan[most]->vtime) most = i;
+    }
+    if (most < 0) return;
+    const int64_t weight = std::max<int64_t>(vcpu->task->weight, 1);
+    if (plan[most]->vtime + Slack(weight) < vcpu->vtime) return;
+    plan[most] = vcpu;
+  }
+}
+
+// ---- until when ----
+
+Time CoreScheduler::NextDeadline() const {
+  Time at = Time::max();
+  const auto consider = [&](Time when) {
+    if (when > settled_at_) at = std::min(at, when);
+  };
+  for (const std::unique_ptr<Pen>& pen : pens_) {
+    for (const Vcpu* v = pen->throttled.front(); v != nullptr; v = pen->throttled.Next(*v))
+      consider(v->cap_end);
+  }
+  for (const Vcpu* v : running_) {
+    if (v != nullptr && v->capped()) consider(settled_at_ + v->cap_left);
+  }
+  const bool contended = !ring_.empty() || (holder_ != nullptr && !holder_->waiting.empty());
+  if (!contended || holder_ == nullptr) return at;
+  for (const std::unique_ptr<Pen>& pen : pens_) {
+    for (const std::unique_ptr<GangServer>& server : pen->servers) {
+      if (server->runnable()) consider(server->deadline());
+    }
+  }
+  if (serving_ != nullptr) consider(settled_at_ + serving_->left());
+  for (const Vcpu* v : running_) {
+    if (v == nullptr) continue;
+    if (v->server != nullptr) consider(settled_at_ + v->left);
+    if (!holder_->waiting.empty()) consider(v->since + tenures_.longest);
+  }
+  if (ring_.empty()) return at;
+  consider(held_since_ + tenures_.shortest);
+  consider(turn_since_ + tenures_.longest);
+  return at;
+}
+
+}  // namespace corral::secure_vm

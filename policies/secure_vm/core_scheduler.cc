@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// CoreScheduler, first part: what happened.
+#include "policies/secure_vm/core_scheduler.h"
+
+#include <algorithm>
+
+namespace corral::secure_vm {
+
+void CoreScheduler::TaskNew(Task& task, Time now) {
+  Vcpu& vcpu = vcpus_[task];
+  vcpu = Vcpu();
+  vcpu.task = &task;
+  vcpu.seen = task.runtime;
+  vcpu.pen = &PenOf(task.domain);
+  ++vcpu.pen->nr_vcpus;
+  RenewCap(vcpu, now);
+  JoinServer(vcpu, now);
+  if (task.state == TaskState::kQueued) Enqueue(vcpu, /*front=*/false, now);
+  if (task.state == TaskState::kOnCpu) TaskOnCpu(task, now);
+}
+
+void CoreScheduler::TaskWakeup(Task& task, Time now) {
+  Vcpu& vcpu = vcpus_[task];
+  Enqueue(vcpu, /*front=*/false, now);
+  if (vcpu.server != nullptr) vcpu.server->Wake(vcpu, now);
+}
+
+void CoreScheduler::TaskBlocked(Task& task, Time now) {
+  Vcpu& vcpu = vcpus_[task];
+  LeaveSibling(vcpu, now);
+  Dequeue(vcpu);
+  vcpu.resumes = false;
+  if (vcpu.pen != nullptr && !vcpu.pen->runnable())
+    vcpu.pen->least_vtime = std::max(vcpu.pen->least_vtime, vcpu.vtime);
+}
+
+// One that we replaced goes to the end of the queue. One that the host pushed aside goes on with
+// its turn when it can.
+void CoreScheduler::TaskPreempt(Task& task, Time now) {
+  Vcpu& vcpu = vcpus_[task];
+  vcpu.resumes = vcpu.sibling >= 0;
+  LeaveSibling(vcpu, now);
+  Enqueue(vcpu, vcpu.resumes, now);
+}
+
+void CoreScheduler::TaskYield(Task& task, Time now) {
+  Vcpu& vcpu = vcpus_[task];
+  LeaveSibling(vcpu, now);
+  Enqueue(vcpu, /*front=*/false, now);
+}
+
+// Others first: what could not be done now may not be possible for a while.
+void CoreScheduler::TaskLatchFailure(Task& task, Time now) { TaskYield(task, now); }
+
+// What the class did is a fact. It put the vCPU on a core that is this domain's, so the domain has
+// the core.
+void CoreScheduler::TaskOnCpu(Task& task, Time now) {
+  Vcpu& vcpu = vcpus_[task];
+  LeaveSibling(vcpu, now);
+  Dequeue(vcpu);
+  const int sibling = core_.SiblingOf(task.cpu);
+  if (sibling < 0) return;  // elsewhere; a message will tell when that ends
+  if (holder_ != vcpu.pen) {
+    for (Vcpu* other : running_) {
+      if (other != nullptr) LeaveSibling(*other, now);
+    }
+    SetHolder(vcpu.pen, now);
+  }
+  TakeSibling(vcpu, sibling, now);
+}
+
+void CoreScheduler::TaskDeparted(Task& task, Time now) {
+  Vcpu& vcpu = vcpus_[task];
+  TaskBlocked(task, now);
+  if (vcpu.server != nullptr) vcpu.server->Leave(vcpu);
+  if (vcpu.pen != nullptr) --vcpu.pen->nr_vcpus;
+  vcpu = Vcpu();
+}
+
+// Weights are read where they are used.
+void CoreScheduler::TaskAttributesChanged(Task& task, Time now) {
+  Vcpu& vcpu = vcpus_[task];
+  if (vcpu.task != &task) return;
+  if (vcpu.server != nullptr) vcpu.server->Leave(vcpu);
+  JoinServer(vcpu, now);
+  vcpu.cap_left = std::min(vcpu.cap_left, task.cap);
+  RenewCap(vcpu, now);
+  if (!vcpu.waiting.linked) return;
+  Dequeue(vcpu);
+  Enqueue(vcpu, /*front=*/false, now);
+}
+
+void CoreScheduler::Committed(const CoreTransaction& txn, Time now) {
+  for (int i = 0; i < txn.nr_siblings(); ++i) {
+    if (txn.sibling(i).target == CoreTransaction::Target::kKeep) continue;
+    // The task that was there is told later that it lost its CPU; until then it is neither here nor
+    // waiting.
+    if (running_[i] != nullptr) LeaveSibling(*running_[i], now);
+  }
+  for (int i = 0; i < txn.nr_siblings(); ++i) {
+    if (txn.sibling(i).target != CoreTransaction::Target::kRun) continue;
+    Vcpu& vcpu = vcpus_[*txn.sibling(i).task];
+    Dequeue(vcpu);
+    if (vcpu.pen != holder_) SetHolder(vcpu.pen, now);
+    TakeSibling(vcpu, i, now);
+  }
+}
+
+bool CoreScheduler::IsQueued(const Task& task) const {
+  return vcpus_[task].waiting.linked && vcpus_[task].task == &task;
+}
+
+// ---- bookkeeping ----
+
+// A pen is used again once its last vCPU has left.
+Pen& CoreScheduler::PenOf(DomainId domain) {
+  Pen* free = nullptr;
+  for (const std::unique_ptr<Pen>& pen : pens_) {
+    if (pen->domain == domain && pen->nr_vcpus > 0) return *pen;
+    if (pen->nr_vcpus == 0 && pen.get() != holder_) free = pen.get();
+  }
+  if (free == nullptr) {
+    pens_.push_back(std::make_unique<Pen>());
+    free = pens_.back().get();
+  }
+  free->domain = domain;
+  free->vtime = least_vtime_;
+  free->least_vtime = 0;
+  return *free;
+}
+
+// What another core promised is not ours to keep.
+void CoreScheduler::JoinServer(Vcpu& vcpu, Time now) {
+  const Task& task = *vcpu.task;
+  if (task.granted == Duration(0) || task.period == Duration(0) || task.place != core_.id) return;
+  vcpu.pen->ServerOf(task.period, core_.nr_cpus).Join(vcpu, now);
+}
+
+void CoreScheduler::Enqueue(Vcpu& vcpu, bool front, Time now) {
+  if (vcpu.pen == nullptr || vcpu.waiting.linked) return;
+  Charge(vcpu, now);
+  RenewCap(vcpu, now);
+  vcpu.woke = true;
+  if (!vcpu.pen->runnable()) vcpu.pen->woke = true;
+  vcpu.pen->Enqueue(vcpu, front);
+  nr_throttled_ += vcpu.throttled;
+  if (!vcpu.throttled && vcpu.pen != holder_) ring_.PushBack(*vcpu.pen);
+}
+
+void CoreScheduler::Dequeue(Vcpu& vcpu) {
+  if (vcpu.pen == nullptr) return;
+  nr_throttled_ -= vcpu.throttled;
+  vcpu.pen->Dequeue(vcpu);
+  if (vcpu.pen->waiting.empty()) ring_.Erase(*vcpu.pen);
+}
+
+void CoreScheduler::LeaveSibling(Vcpu& vcpu, Time now) {
+  if (vcpu.sibling < 0) return;
+  Charge(vcpu, now);
+  running_[vcpu.sibling] = nullptr;
+  vcpu.sibling = -1;
+  --vcpu.pen->nr_running;
+}
+
+void CoreScheduler::TakeSibling(Vcpu& vcpu, int sibling, Time now) {
+  if (running_[sibling] != nullptr) LeaveSibling(*running_[sibling], now);
+  running_[sibling] = &vcpu;
+  vcpu.sibling = sibling;
+  ++vcpu.pen->nr_running;
+  if (!vcpu.resumes) vcpu.since = now;
+  vcpu.resumes = false;
+}
+
+// The former holder joins the ring behind those that waited for it.
+void CoreScheduler::SetHolder(Pen* pen, Time now) {
+  Pen* const former = holder_;
+  holder_ = pen;
+  if (former != nullptr && former != pen && !former->waiting.empty()) ring_.PushBack(*former);
+  if (pen == nullptr) return;
+  ring_.Erase(*pen);
+  held_since_ = now;
+  turn_since_ = now;
+}
+
+}  // namespace corral::secure_vm

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// What one core runs: the domain with the earliest deadline among those that were promised time
+// and have not had it; then the domain that has had least of the rest, by weight.
+//
+// A domain keeps the core for at least the minimum tenure, for at most the tenure while others
+// wait for the same kind of time, and alone as long as it likes; one that goes idle gives it up at
+// once. A domain that had less than its share for a while, because it slept, goes before those that
+// had theirs. All siblings change hands together. Within a domain, a vCPU that is owed promised
+// time has its home sibling; the rest of the siblings go by weight.
+//
+// The files: core_scheduler.cc has what happens (events), core_choice.cc which domain and which
+// vCPUs are next, core_accounts.cc who had what. Source: SOSP'21 section 4.5; for the shares, Jones
+// and others' start-time fair queueing (Goyal 1996).
+//
+// Units: ns of CPU time that was really had. Thread rules: as agent/runtime/policy.h says; TaskNew
+// and TaskAttributesChanged allocate.
+#ifndef CORRAL_POLICIES_SECURE_VM_CORE_SCHEDULER_H_
+#define CORRAL_POLICIES_SECURE_VM_CORE_SCHEDULER_H_
+
+#include <array>
+#include <memory>
+#include <vector>
+
+#include "agent/runtime/list.h"
+#include "agent/runtime/policy.h"
+#include "agent/runtime/topology.h"
+#include "policies/secure_vm/pen.h"
+
+namespace corral::secure_vm {
+
+struct Tenures {
+  Duration shortest = std::chrono::milliseconds(2);
+  Duration longest = std::chrono::milliseconds(10);
+};
+
+class CoreScheduler final : public CorePolicy {
+ public:
+  CoreScheduler(const Core& core, const Tenures& tenures, PerTask<Vcpu>& vcpus)
+      : core_(core), tenures_(tenures), vcpus_(vcpus) {}
+
+  void TaskNew(Task& task, Time now) override;
+  void TaskWakeup(Task& task, Time now) override;
+  void TaskBlocked(Task& task, Time now) override;
+  void TaskPreempt(Task& task, Time now) override;
+  void TaskYield(Task& task, Time now) override;
+  void TaskLatchFailure(Task& task, Time now) override;
+  void TaskOnCpu(Task& task, Time now) override;
+  void TaskDeparted(Task& task, Time now) override;
+  void TaskAttributesChanged(Task& task, Time now) override;
+
+  void Schedule(Time now, CoreTransaction& txn) override;
+  void Committed(const CoreTransaction& txn, Time now) override;
+  Time NextDeadline() const override;
+  bool IsQueued(const Task& task) const override;
+
+ private:
+  using Plan = std::array<Vcpu*, GHOST_MAX_SIBLINGS>;
+
+  // core_scheduler.cc
+  Pen& PenOf(DomainId domain);
+  void JoinServer(Vcpu& vcpu, Time now);
+  void Enqueue(Vcpu& vcpu, bool front, Time now);
+  void Dequeue(Vcpu& vcpu);
+  void LeaveSibling(Vcpu& vcpu, Time now);
+  void TakeSibling(Vcpu& vcpu, int sibling, Time now);
+  void SetHolder(Pen* pen, Time now);
+
+  // core_accounts.cc
+  void Charge(Vcpu& vcpu, Time now);
+  Duration ChargePromise(Vcpu& vcpu, Duration had, Time now);
+  void ChargeCap(Vcpu& vcpu, Duration had, Time now);
+  void Settle(Time now);
+  void RenewCap(Vcpu& vcpu, Time now);
+  void Unthrottle(Time now);
+  void MeasureShare(Pen& pen) const;
+  int64_t Credit(const Pen& pen) const;
+  int64_t Slack(int64_t weight) const;
+  void SettleAwake();
+  void SettleAwakeIn(Pen& pen);
+
+  // core_choice.cc
+  Pen* Choose(Time now);
+  Pen* ChooseByDeadline() const;
+  Pen* ChooseByShare() const;
+  bool HasWork(const Pen& pen) const;
+  void Propose(Pen& pen, Time now, CoreTransaction& txn);
+  void PlanOwed(const Pen& pen, const CoreTransaction& txn, Plan& plan) const;
+  void PlanFree(const Pen& pen, const CoreTransaction& txn, Plan& plan) const;
+  void PlanTurns(const Pen& pen, const CoreTransaction& txn, Time now, Plan& plan) const;
+  Vcpu* NextWaiting(const Pen& pen, const Plan& plan) const;
+  int HomeOf(const Vcpu& vcpu) const;
+
+  const Core core_;
+  const Tenures tenures_;
+  PerTask<Vcpu>& vcpus_;
+  std::vector<std::unique_ptr<Pen>> pens_;
+  List<Pen, &Pen::ring> ring_;  // with waiting vCPUs, but without the core
+  Pen* holder_ = nullptr;
+  Time held_since_{};
+  Time turn_since_{};              // when the holder's present turn among shares began
+  GangServer* serving_ = nullptr;  // the holder has the core because of it
+  std::array<Vcpu*, GHOST_MAX_SIBLINGS> running_{};
+
+  // Since the last Settle, by sibling: time had, and time had of what serving_ promised.
+  std::array<Duration, GHOST_MAX_SIBLINGS> had_{};
+  std::array<Duration, GHOST_MAX_SIBLINGS> served_{};
+  Time settled_at_{};
+  int64_t least_vtime_ = 0;  // of runnable pens; only rises
+  int nr_throttled_ = 0;
+};
+
+}  // namespace corral::secure_vm
+
+#endif  // CORRAL_POLICIES_SECURE_VM_CORE_SCHEDULER_H_

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a domain was promised on one core, for one period: the time of the whole core that keeps
+// the promises made to its vCPUs there.
+//
+// Siblings run in parallel, so the vCPUs are dealt out to them, longest budget first, and the gang
+// needs as much core time as the sibling with most. In each period (they follow each other from
+// time 0 on) a core gives the gang that much by earliest deadline, and while it does, each sibling
+// prefers its own members. So whoever is runnable for a whole period gets its budget of it: as
+// long as it has not, its sibling serves it or another member of that sibling, and their budgets
+// together fit into the gang's.
+//
+// A gang that wakes within a period may have what is left of it in proportion, and no more: what it
+// asks for between any two moments then stays within its share, which is all that EDF needs.
+// Source: Liu and Layland 1973; Abeni and Buttazzo 1998 for the wake-up rule.
+//
+// One thread. Units: ns.
+#ifndef CORRAL_POLICIES_SECURE_VM_GANG_SERVER_H_
+#define CORRAL_POLICIES_SECURE_VM_GANG_SERVER_H_
+
+#include <algorithm>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "policies/secure_vm/vcpu.h"
+
+namespace corral::secure_vm {
+
+// Deals `budgets`, longest first, out to siblings; returns the most that one of them has to do.
+// `home`, if given, gets the sibling of each, in the order of `budgets`.
+Duration GangTime(absl::Span<const Duration> budgets, int nr_siblings, std::vector<int>* home);
+
+class GangServer {
+ public:
+  explicit GangServer(int nr_siblings) : nr_siblings_(nr_siblings) {}
+
+  Duration period() const { return period_; }
+  Duration budget() const { return budget_; }
+  Duration left() const { return left_; }
+  Time deadline() const { return deadline_; }  // the end of the present period
+  bool empty() const { return members_.empty(); }
+  // A member wants what it was promised, and the gang still has it.
+  bool active() const;
+  // A member is runnable, promised time or not.
+  bool runnable() const;
+
+  // Takes the period of the first member. May allocate.
+  void Join(Vcpu& vcpu, Time now);
+  void Leave(Vcpu& vcpu);
+  // Begins a new period if the present one is over.
+  void Renew(Time now);
+  // Brings a member's own budget to the period that `now` is in.
+  void RenewMember(Vcpu& vcpu, Time now) const;
+  // `vcpu` is runnable again.
+  void Wake(const Vcpu& vcpu, Time now);
+  // The core has been the gang's for so long.
+  void Charge(Duration time) { left_ -= std::min(left_, time); }
+
+ private:
+  void Deal();
+  Duration Demand() const;
+
+  const int nr_siblings_;
+  Duration period_{0};
+  Duration budget_{0};
+  Duration left_{0};
+  Time deadline_{};
+  List<Vcpu, &Vcpu::member> members_;
+};
+
+}  // namespace corral::secure_vm
+
+#endif  // CORRAL_POLICIES_SECURE_VM_GANG_SERVER_H_

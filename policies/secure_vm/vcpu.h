@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// A vCPU on its core, as the scheduler of that core sees it.
+//
+// Plain data of one thread. Units: ns of CPU time that was really had, and for `vtime` ns of a vCPU
+// of weight 100.
+#ifndef CORRAL_POLICIES_SECURE_VM_VCPU_H_
+#define CORRAL_POLICIES_SECURE_VM_VCPU_H_
+
+#include "agent/runtime/list.h"
+#include "agent/runtime/task.h"
+#include "kernel/types.h"
+
+namespace corral::secure_vm {
+
+struct Pen;
+class GangServer;
+
+struct Vcpu {
+  Task* task = nullptr;
+  Pen* pen = nullptr;
+  int sibling = -1;      // where it runs by our decision; -1 when it does not, or is on its way out
+  Time since{};          // when its present turn began
+  bool resumes = false;  // it was pushed aside within its turn by something that is not ours
+  Duration seen{0};      // task->runtime, as far as it is accounted for
+  int64_t vtime = 0;     // time had, by weight
+  bool woke = false;     // and vtime does not say yet what it may catch up with
+
+  // Of a vCPU with a promise (gang_server.h).
+  GangServer* server = nullptr;
+  int home = 0;      // the sibling on which the promise is kept
+  Duration left{0};  // of the budget, in the period that ends at left_end
+  Time left_end{};
+
+  // Of a vCPU with a cap.
+  Duration cap_left{0};
+  Time cap_end{};  // when there is a new one
+
+  bool throttled = false;  // waits in Pen::throttled, for cap_end
+  ListHook<Vcpu> waiting;
+  ListHook<Vcpu> member;  // of server
+
+  bool capped() const { return task->cap > Duration(0) && task->period > Duration(0); }
+  // Its cap lets it run no more in this period.
+  bool spent() const { return capped() && cap_left <= Duration(0); }
+  bool runnable() const { return sibling >= 0 || (waiting.linked && !throttled); }
+  // It waits for, or runs on, time that it was promised.
+  bool owed() const { return server != nullptr && left > Duration(0) && runnable() && !spent(); }
+};
+
+// The period that `now` is in; periods follow each other from time 0 on.
+inline Time PeriodStart(Time now, Duration period) {
+  return Time(now.time_since_epoch() / period * period);
+}
+
+}  // namespace corral::secure_vm
+
+#endif  // CORRAL_POLICIES_SECURE_VM_VCPU_H_

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// What secure_vm promises, on a real kernel with plain threads: a VM with a budget has it beside
+// neighbours that compute all the time. Emulated, so what counts are shares of the time that the
+// class's threads had on the whole, in one run. Runs as root in the test host.
+#include <string>
+#include <thread>
+
+#include "tests/class/agent_host_fixture.h"
+
+namespace corral {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr TaskAttributes kPromised = {.budget = milliseconds(60), .period = milliseconds(100)};
+
+class PromisesHostTest : public AgentHostTest {
+ protected:
+  const ghost_status_word* WordOf(pid_t tid) const {
+    for (const ghost_status_word& word : kernel_->status_words()) {
+      if ((word.flags & GHOST_SW_INUSE) && word.tid == static_cast<uint32_t>(tid)) return &word;
+    }
+    return nullptr;
+  }
+  // For each spinner of the VM.
+  void AskFor(const VmProcess& vm, const TaskAttributes& attributes) {
+    for (const pid_t tid : vm.tids()) {
+      const ghost_status_word* const word = WordOf(tid);
+      ASSERT_NE(word, nullptr);
+      const absl::Status status = kernel_->UpdateTask(Gtid(word->gtid), attributes);
+      ASSERT_TRUE(status.ok()) << status;
+    }
+  }
+};
+
+// Three VMs for each core, all of them computing on both siblings.
+TEST_F(PromisesHostTest, APromisedBudgetIsHadBesideNeighboursThatSpin) {
+  VmProcesses vms;
+  StartAgent("{\"tenure\":\"20ms\",\"min_tenure\":\"5ms\"}");
+  const int cores = topology_.nr_cores();
+  for (int i = 0; i < 3 * cores; ++i)
+    vms.push_back(std::make_unique<VmProcess>(/*spinners=*/2, /*sleepers=*/0));
+  AttachAll(vms);
+  ASSERT_NO_FATAL_FAILURE(AskFor(*vms[0], kPromised));
+  std::this_thread::sleep_for(seconds(2));
+  for (const pid_t tid : vms[0]->tids())
+    ASSERT_EQ(WordOf(tid)->granted_ns, static_cast<uint64_t>(kPromised.budget.count()));
+  ASSERT_TRUE(auditor_->Reset().ok());
+  const std::vector<Duration> before = CpuTimes(vms);
+  const Time began = kernel_->Now();
+  std::this_thread::sleep_for(seconds(15));
+  const Duration elapsed = kernel_->Now() - began;
+  const std::vector<Duration> after = CpuTimes(vms);
+  Duration all{0};
+  for (size_t i = 0; i < before.size(); ++i) all += after[i] - before[i];
+  // Of one CPU: what all CPUs gave to the class's threads.
+  const double supply = static_cast<double>(all.count()) / (2 * cores);
+  std::vector<double> shares;
+  for (size_t i = 0; i < before.size(); ++i)
+    shares.push_back(static_cast<double>((after[i] - before[i]).count()) / supply);
+  printf("supplied %.1f %% of each CPU; promised 60 %%; of that supply the VMs' vCPUs had",
+         supply * 100 / static_cast<double>(elapsed.count()));
+  for (const double share : shares) printf(" %.1f %%", share * 100);
+  printf("\n");
+  for (int i = 0; i < 2; ++i) EXPECT_GE(shares[i], 0.6 * 0.99);
+  for (size_t i = 2; i < shares.size(); ++i) EXPECT_GT(shares[i], 0.05) << "the rest is shared";
+  ExpectIsolated();
+}
+
+// More than there is: refused with the numbers, run all the same, and promised once there is room.
+TEST_F(PromisesHostTest, WhatDoesNotFitIsRefusedAndPromisedOnceItDoes) {
+  VmProcesses vms;
+  StartAgent("{}");
+  const int cores = topology_.nr_cores();
+  for (int i = 0; i <= cores; ++i)
+    vms.push_back(std::make_unique<VmProcess>(/*spinners=*/2, /*sleepers=*/0));
+  AttachAll(vms);
+  for (const auto& vm : vms) {
+    ASSERT_NO_FATAL_FAILURE(AskFor(*vm, kPromised));
+    std::this_thread::sleep_for(milliseconds(500));
+  }
+  std::this_thread::sleep_for(seconds(1));
+  ASSERT_TRUE(auditor_->Reset().ok());
+  const pid_t last = vms.back()->tids()[0];
+  EXPECT_EQ(WordOf(last)->granted_ns, 0u);
+  EXPECT_GT(WordOf(last)->free_ns, 0u);
+  EXPECT_LT(WordOf(last)->free_ns, static_cast<uint64_t>(kPromised.budget.count()));
+  const Duration before = CpuTime(last);
+  std::this_thread::sleep_for(seconds(2));
+  EXPECT_GT(CpuTime(last), before) << "it runs best-effort";
+  vms.front()->Kill();
+  for (int i = 0; i < 50 && WordOf(last)->granted_ns == 0; ++i)
+    std::this_thread::sleep_for(milliseconds(100));
+  EXPECT_EQ(WordOf(last)->granted_ns, static_cast<uint64_t>(kPromised.budget.count()));
+  vms.erase(vms.begin());
+  ExpectIsolated();
+}
+
+}  // namespace
+}  // namespace corral
