@@ -16,6 +16,39 @@ nlohmann::json Json(const Percentiles& p) {
           {"max_ns", p.max.count()}};
 }
 
+// What was asked for, and what of it is promised; nothing if nobody asked.
+std::string PromisesText(const SimulationResult& r) {
+  std::string text;
+  for (const SimulatedDomain& d : r.domains) {
+    if (d.verdicts.empty()) continue;
+    int promised = 0;
+    for (const SimulatedVerdict& v : d.verdicts) promised += v.granted > Duration(0);
+    absl::StrAppend(&text,
+                    absl::StrFormat("%-16.16s %s of each %s: promised to %d of %d vCPUs\n", d.name,
+                                    Human(d.budget), Human(d.period), promised, d.vcpus));
+    for (const SimulatedVerdict& v : d.verdicts) {
+      if (v.granted > Duration(0)) continue;
+      absl::StrAppend(&text, "  vCPU ", v.vcpu, ": ",
+                      v.core < 0 ? "the policy makes no promises"
+                                 : absl::StrCat("refused; at most ", Human(v.free),
+                                                " are free, on core ", v.core),
+                      "\n");
+    }
+  }
+  return text.empty() ? text : absl::StrCat("\n", text);
+}
+
+nlohmann::json VerdictsJson(const SimulatedDomain& d) {
+  nlohmann::json verdicts = nlohmann::json::array();
+  for (const SimulatedVerdict& v : d.verdicts) {
+    verdicts.push_back({{"vcpu", v.vcpu},
+                        {"granted_ns", v.granted.count()},
+                        {"free_ns", v.free.count()},
+                        {"core", v.core}});
+  }
+  return verdicts;
+}
+
 }  // namespace
 
 std::string SimulationText(const SimulationResult& r) {
@@ -30,6 +63,7 @@ std::string SimulationText(const SimulationResult& r) {
                                Human(d.waits.max), serves ? Human(d.requests.p50) : "-",
                                serves ? Human(d.requests.p99) : "-"));
   }
+  absl::StrAppend(&text, PromisesText(r));
   absl::StrAppend(
       &text, "\n", Human(r.time), " on ", r.nr_cpus, " CPUs of ", r.nr_cores, " cores\n",
       "time that siblings spent in two VMs   ", r.shared.count(), " ns\n",
@@ -65,7 +99,10 @@ nlohmann::json SimulationJson(const SimulationResult& r) {
                        {"cpu_time_ns", d.cpu_time.count()},
                        {"work_ns", d.work.count()},
                        {"wait", Json(d.waits)},
-                       {"request", Json(d.requests)}});
+                       {"request", Json(d.requests)},
+                       {"budget_ns", d.budget.count()},
+                       {"period_ns", d.period.count()},
+                       {"promises", VerdictsJson(d)}});
   }
   return {{"simulated", true},
           {"time_ns", r.time.count()},

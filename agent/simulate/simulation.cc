@@ -102,6 +102,7 @@ absl::Status Simulation::MakeDomain(uint32_t vm, const ScenarioDomain& domain) {
   if (!id.ok()) return id.status();
   loads_.push_back(MakeLoad(domain.load, *machine_, random_));
   vcpus_.emplace_back();
+  tasks_.emplace_back();
   for (int i = 0; i < domain.vcpus; ++i) {
     sim::SimThread& thread =
         machine_->NewThread(absl::StrCat(domain.name, "/", i), loads_.back()->Program());
@@ -112,6 +113,7 @@ absl::Status Simulation::MakeDomain(uint32_t vm, const ScenarioDomain& domain) {
     if (const absl::Status status = control_->UpdateTask(*task, domain.attributes); !status.ok())
       return status;
     vcpus_.back().push_back(&thread);
+    tasks_.back().push_back(*task);
   }
   loads_.back()->Start(vcpus_.back());
   return absl::OkStatus();
@@ -123,8 +125,24 @@ std::vector<std::string> Simulation::domain_names() const {
   return names;
 }
 
+SimulatedVerdict Simulation::VerdictOn(size_t domain, int vcpu) const {
+  const uint32_t slot = GHOST_GTID_SLOT(tasks_[domain][vcpu].value());
+  const ghost_status_word& word = control_->status_words()[slot];
+  SimulatedVerdict verdict = {.vcpu = vcpu};
+  if (word.place == GHOST_NO_CORE) return verdict;
+  verdict.granted = Duration(static_cast<int64_t>(word.granted_ns));
+  verdict.free = Duration(static_cast<int64_t>(word.free_ns));
+  verdict.core = static_cast<int>(word.place);
+  return verdict;
+}
+
+void Simulation::Advance(Duration time) {
+  machine_->RunFor(time);
+  run_ += time;
+}
+
 SimulationResult Simulation::Run() {
-  machine_->RunFor(scenario_.time);
+  if (run_ < scenario_.time) Advance(scenario_.time - run_);
   SimulationResult result = {.nr_cores = 0,
                              .nr_cpus = static_cast<int>(cpus_.size()),
                              .time = scenario_.time,
@@ -147,6 +165,10 @@ SimulationResult Simulation::Run() {
     }
     domain.waits = Percentiles::Of(waits_->Take(i));
     domain.requests = Percentiles::Of(loads_[i]->samples());
+    domain.budget = scenario_.domains[i].attributes.budget;
+    domain.period = scenario_.domains[i].attributes.period;
+    for (int v = 0; domain.budget > Duration(0) && v < domain.vcpus; ++v)
+      domain.verdicts.push_back(VerdictOn(i, v));
     result.domains.push_back(std::move(domain));
   }
   return result;

@@ -19,6 +19,14 @@
 
 namespace corral {
 
+// What became of a budget that a vCPU asked for.
+struct SimulatedVerdict {
+  int vcpu = 0;
+  Duration granted{0};  // per period: the budget, or nothing
+  Duration free{0};     // if nothing: what `core`, which has most room, could promise
+  int core = -1;        // -1: there is no verdict, because the policy makes no promises
+};
+
 struct SimulatedDomain {
   std::string name;
   int vcpus = 0;
@@ -27,6 +35,9 @@ struct SimulatedDomain {
   Percentiles waits;  // for a CPU
   // DomainLoad::samples().
   Percentiles requests;
+  Duration budget{0};  // asked for by each vCPU
+  Duration period{0};
+  std::vector<SimulatedVerdict> verdicts;  // by vCPU, if there is a budget
 };
 
 struct SimulationResult {
@@ -55,7 +66,14 @@ class Simulation {
   const sim::Machine& machine() const { return *machine_; }
   std::vector<std::string> domain_names() const;  // by SimThread::vm - 1
 
+  // By domain, then by vCPU.
+  const std::vector<std::vector<sim::SimThread*>>& vcpus() const { return vcpus_; }
+
+  // Goes on for so long.
+  void Advance(Duration time);
+  // Advances to the scenario's end.
   SimulationResult Run();
+  SimulatedVerdict VerdictOn(size_t domain, int vcpu) const;
 
  private:
   class Waits;
@@ -76,6 +94,8 @@ class Simulation {
   CpuSet cpus_;
   std::unique_ptr<AgentProcess> agent_;
   std::vector<std::vector<sim::SimThread*>> vcpus_;  // by domain
+  std::vector<std::vector<Gtid>> tasks_;             // likewise
+  Duration run_{0};                                  // by Advance()
   std::vector<std::unique_ptr<DomainLoad>> loads_;   // by domain
 };
 
