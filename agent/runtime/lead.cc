@@ -83,11 +83,12 @@ bool Lead::Grant(uint32_t slot, const CorePromise& promise) {
                            .place = state_.topology().core(promise.core).id};
   if (!state_.kernel().Grant(place.gtid, verdict).ok()) return false;
   place.request.granted = promise.granted;
+  const bool moves = promise.granted > Duration(0) && promise.core != place.core;
+  if (moves) place.core = promise.core;
+  if (state_.tasks().owner(slot) == TaskTable::kNobody) return true;
+  if (moves) state_.tasks().SetWanted(slot, promise.core);
+  // Only now: the owner may have given it away, and whoever has it is to know what is wanted.
   const int owner = state_.tasks().owner(slot);
-  if (promise.granted > Duration(0) && promise.core != place.core) {
-    place.core = promise.core;
-    if (owner != TaskTable::kNobody) state_.tasks().SetWanted(slot, promise.core);
-  }
   if (owner != TaskTable::kNobody) state_.Post(state_.lead(), owner, slot);
   return true;
 }

@@ -153,9 +153,11 @@ void PerCoreLoop::LookAt(uint32_t slot, Time now) {
   Task& task = state_.tasks()[slot];
   if (task.state == TaskState::kNone) {
     Adopt(slot, now);
-  } else if (Reconcile(task, now)) {
-    GiveIfWanted(task, now);
+    if (state_.tasks().owner(slot) != core_ || task.state == TaskState::kNone) return;
+  } else if (!Reconcile(task, now)) {
+    return;
   }
+  GiveIfWanted(task, now);
 }
 
 void PerCoreLoop::Housekeeping(Time now) {
@@ -179,9 +181,10 @@ void PerCoreLoop::Decide(Time now) {
     }
     policy_.Schedule(now, txn_);
     const uint32_t deserted = occupants_.Deserted();
-    for (int i = 0; i < place_.nr_cpus && deserted != 0; ++i) {
+    for (int i = 0; i < place_.nr_cpus; ++i) {
       const bool kept = txn_.sibling(i).target == CoreTransaction::Target::kKeep;
-      if (kept && txn_.usable(i) && ((deserted >> i) & 1)) txn_.Idle(i);
+      const bool leave = ((deserted >> i) & 1) || IsWantedElsewhere(occupants_.at(i));
+      if (kept && txn_.usable(i) && leave) txn_.Idle(i);
     }
     if (txn_.empty()) return;
     const Reaction reaction = CommitOnce(now);

@@ -78,6 +78,7 @@ class PerCoreLoop {
   void Vacate(Task& task);
   void Release(uint32_t slot);
   void Give(Task& task, int core, Time now);
+  bool IsWantedElsewhere(const Task* task) const;
   void GiveIfWanted(Task& task, Time now);
   void Rescan(Time now);
   void Settle(Time now);

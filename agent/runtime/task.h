@@ -78,14 +78,14 @@ class TaskTable {
   Task& operator[](uint32_t slot) { return tasks_[slot]; }
 
   // The position of the owning core in the enclave's topology, or kNobody. Any thread.
-  int owner(uint32_t slot) const { return owners_[slot].load(std::memory_order_acquire); }
+  int owner(uint32_t slot) const { return owners_[slot].load(std::memory_order_seq_cst); }
   // Only by the owner, or by the lead while nobody owns it.
   void SetOwner(uint32_t slot, int core) { owners_[slot].store(core, std::memory_order_seq_cst); }
 
   // The core that the owner is to give the task to as soon as it is off its CPU, or kNobody. Set by
   // the lead, taken back by whoever is the owner then.
-  int wanted(uint32_t slot) const { return wanted_[slot].load(std::memory_order_acquire); }
-  void SetWanted(uint32_t slot, int core) { wanted_[slot].store(core, std::memory_order_release); }
+  int wanted(uint32_t slot) const { return wanted_[slot].load(std::memory_order_seq_cst); }
+  void SetWanted(uint32_t slot, int core) { wanted_[slot].store(core, std::memory_order_seq_cst); }
 
  private:
   std::vector<Task> tasks_;

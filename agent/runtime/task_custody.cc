@@ -107,17 +107,23 @@ void PerCoreLoop::Give(Task& task, int core, Time now) {
   const int moves = task.moves + 1;
   Vacate(task);
   task.moves = moves;
-  state_.tasks().SetOwner(slot, core);
+  // In this order: what the lead wants from now on is for the new owner.
   state_.tasks().SetWanted(slot, TaskTable::kNobody);
+  state_.tasks().SetOwner(slot, core);
   state_.Post(core_, core, slot);
   if (core != state_.lead()) state_.Post(core_, state_.lead(), slot);
 }
 
-// The lead wants it on another core; a task that is on a CPU goes when it leaves that.
+bool PerCoreLoop::IsWantedElsewhere(const Task* task) const {
+  if (task == nullptr) return false;
+  const int core = state_.tasks().wanted(task->slot);
+  return core != TaskTable::kNobody && core != core_;
+}
+
+// A task that is on a CPU goes when it has left that; Decide() sees to it.
 void PerCoreLoop::GiveIfWanted(Task& task, Time now) {
-  const int core = state_.tasks().wanted(task.slot);
-  if (core == TaskTable::kNobody || core == core_ || task.state == TaskState::kOnCpu) return;
-  Give(task, core, now);
+  if (task.state == TaskState::kOnCpu || !IsWantedElsewhere(&task)) return;
+  Give(task, state_.tasks().wanted(task.slot), now);
 }
 
 void PerCoreLoop::Rescan(Time now) {

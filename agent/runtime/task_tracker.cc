@@ -173,10 +173,10 @@ TaskTracker::Outcome TaskTracker::Reconcile(Task& task, Time now) {
     events_.TaskDead(task, now);
     return Outcome::kGone;
   }
+  TakeUpChanges(task, word, now);
   if (word.barrier < task.barrier) return Outcome::kOk;  // the copy lags behind its messages
   const bool news = word.barrier > task.barrier;
   const TaskState state = StateIn(word);
-  TakeUpChanges(task, word, now);
   if (!news && !task.from_status_word) {
     // All messages were seen, so only the class itself can have moved it: onto a CPU, after the
     // last event. "On CPU" since before that event means that the task is on its way out.

@@ -15,7 +15,9 @@ double Ratio(Duration part, Duration whole) {
 }  // namespace
 
 double CoreAdmission::Share(Duration period, const std::vector<Duration>& budgets) const {
-  return Ratio(GangTime(budgets, nr_siblings_, nullptr) + 2 * costs_.hand_over, period);
+  return Ratio(GangTime(budgets, nr_siblings_, nullptr) +
+                   HandOverTime(budgets.size(), nr_siblings_, costs_.hand_over),
+               period);
 }
 
 // Deadlines of longer periods do not press those of shorter ones, so each period is looked at with

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether a core can keep one more promise: the arithmetic of partitioned EDF.
 //
-// Each gang server (gang_server.h) takes its core time, and two hand-overs, out of each of its
+// Each gang server (gang_server.h) takes its core time, and its hand-overs, out of each of its
 // periods. With all of them a core must still have, in every period of each, the reserve for what
 // is not Corral's (interrupts, the host) and one minimum tenure, for which another domain cannot
 // be made to leave. Source: Liu and Layland 1973, with a blocking term (Baker 1991).

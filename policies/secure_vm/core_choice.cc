@@ -12,7 +12,10 @@ void CoreScheduler::Schedule(Time now, CoreTransaction& txn) {
   if (holder_ != nullptr && !holder_->runnable()) SetHolder(nullptr, now);
   Pen* const next = Choose(now);
   serving_ = next == nullptr ? nullptr : next->Due();
-  if (next == nullptr) return;
+  if (next == nullptr) {
+    last_.fill(Served());
+    return;
+  }
   MeasureShare(*next);
   SettleAwakeIn(*next);
   Propose(*next, now, txn);
@@ -31,7 +34,11 @@ Pen* CoreScheduler::Choose(Time now) {
   Pen* const holder = holder_ != nullptr && HasWork(*holder_) ? holder_ : nullptr;
   Pen* const fair = ChooseByShare();
   const bool settled = holder != nullptr && now < held_since_ + tenures_.shortest;
-  if (Pen* const due = ChooseByDeadline(); due != nullptr) return settled ? holder : due;
+  if (Pen* const due = ChooseByDeadline(); due != nullptr) {
+    // Whoever had what it was promised would now have others' promised time.
+    const bool served = settled && serving_ != nullptr && holder->Due() != serving_;
+    return settled && !served ? holder : due;
+  }
   if (holder == nullptr) return fair != nullptr ? fair : holder_;
   if (fair == nullptr || settled) return holder;
   // Promised time is over at its end, whatever is left of a turn.

@@ -91,6 +91,7 @@ void CoreScheduler::TaskAttributesChanged(Task& task, Time now) {
 }
 
 void CoreScheduler::Committed(const CoreTransaction& txn, Time now) {
+  ChargeHandOver(txn);
   for (int i = 0; i < txn.nr_siblings(); ++i) {
     if (txn.sibling(i).target == CoreTransaction::Target::kKeep) continue;
     // The task that was there is told later that it lost its CPU; until then it is neither here nor
@@ -133,7 +134,7 @@ Pen& CoreScheduler::PenOf(DomainId domain) {
 void CoreScheduler::JoinServer(Vcpu& vcpu, Time now) {
   const Task& task = *vcpu.task;
   if (task.granted == Duration(0) || task.period == Duration(0) || task.place != core_.id) return;
-  vcpu.pen->ServerOf(task.period, core_.nr_cpus).Join(vcpu, now);
+  vcpu.pen->ServerOf(task.period, core_.nr_cpus, tenures_.hand_over).Join(vcpu, now);
 }
 
 void CoreScheduler::Enqueue(Vcpu& vcpu, bool front, Time now) {
@@ -152,6 +153,30 @@ void CoreScheduler::Dequeue(Vcpu& vcpu) {
   nr_throttled_ -= vcpu.throttled;
   vcpu.pen->Dequeue(vcpu);
   if (vcpu.pen->waiting.empty()) ring_.Erase(*vcpu.pen);
+}
+
+// Of those that come and those that go, the one with the earliest deadline pays: it interrupts the
+// others, at its beginning, and gives back to them at its end.
+void CoreScheduler::ChargeHandOver(const CoreTransaction& txn) {
+  Served payer;
+  bool comes = false;
+  const auto consider = [&](const Served& served) {
+    const bool pays = payer.server == nullptr || served.deadline < payer.deadline;
+    if (served.server != nullptr && pays) payer = served;
+  };
+  for (int i = 0; i < txn.nr_siblings(); ++i) {
+    const auto& sibling = txn.sibling(i);
+    if (sibling.target == CoreTransaction::Target::kKeep) continue;
+    consider(last_[i]);
+    last_[i] = Served();
+    if (sibling.target != CoreTransaction::Target::kRun) continue;
+    const Vcpu& vcpu = vcpus_[*sibling.task];
+    if (!vcpu.owed()) continue;
+    comes = true;
+    last_[i] = {vcpu.server, vcpu.server->deadline()};
+    consider(last_[i]);
+  }
+  if (comes) payer.server->ChargeHandOver();
 }
 
 void CoreScheduler::LeaveSibling(Vcpu& vcpu, Time now) {

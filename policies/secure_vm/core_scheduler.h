@@ -31,6 +31,7 @@ namespace corral::secure_vm {
 struct Tenures {
   Duration shortest = std::chrono::milliseconds(2);
   Duration longest = std::chrono::milliseconds(10);
+  Duration hand_over = std::chrono::microseconds(20);  // what servers are charged for one
 };
 
 class CoreScheduler final : public CorePolicy {
@@ -61,6 +62,7 @@ class CoreScheduler final : public CorePolicy {
   void JoinServer(Vcpu& vcpu, Time now);
   void Enqueue(Vcpu& vcpu, bool front, Time now);
   void Dequeue(Vcpu& vcpu);
+  void ChargeHandOver(const CoreTransaction& txn);
   void LeaveSibling(Vcpu& vcpu, Time now);
   void TakeSibling(Vcpu& vcpu, int sibling, Time now);
   void SetHolder(Pen* pen, Time now);
@@ -100,6 +102,12 @@ class CoreScheduler final : public CorePolicy {
   Time turn_since_{};              // when the holder's present turn among shares began
   GangServer* serving_ = nullptr;  // the holder has the core because of it
   std::array<Vcpu*, GHOST_MAX_SIBLINGS> running_{};
+  // By sibling: whose promise the one there, or the last one, was put there for.
+  struct Served {
+    GangServer* server = nullptr;
+    Time deadline{};
+  };
+  std::array<Served, GHOST_MAX_SIBLINGS> last_{};
 
   // Since the last Settle, by sibling: time had, and time had of what serving_ promised.
   std::array<Duration, GHOST_MAX_SIBLINGS> had_{};

@@ -32,6 +32,11 @@ Duration GangTime(absl::Span<const Duration> budgets, int nr_siblings, std::vect
   return *std::max_element(load.begin(), end);
 }
 
+Duration HandOverTime(size_t nr_vcpus, int nr_siblings, Duration hand_over) {
+  const auto siblings = static_cast<size_t>(nr_siblings);
+  return hand_over * (2 + nr_vcpus - std::min(nr_vcpus, siblings));
+}
+
 bool GangServer::active() const {
   if (left_ <= Duration(0)) return false;
   for (const Vcpu* v = members_.front(); v != nullptr; v = members_.Next(*v)) {
@@ -95,7 +100,8 @@ void GangServer::Deal() {
   std::vector<int> home;
   for (const Vcpu* v = members_.front(); v != nullptr; v = members_.Next(*v))
     budgets.push_back(v->task->granted);
-  budget_ = GangTime(budgets, nr_siblings_, &home);
+  hand_overs_ = HandOverTime(budgets.size(), nr_siblings_, hand_over_);
+  budget_ = GangTime(budgets, nr_siblings_, &home) + hand_overs_;
   size_t i = 0;
   for (Vcpu* v = members_.front(); v != nullptr; v = members_.Next(*v)) v->home = home[i++];
   left_ = Demand();
@@ -106,7 +112,7 @@ Duration GangServer::Demand() const {
   std::array<Duration, GHOST_MAX_SIBLINGS> load{};
   for (const Vcpu* v = members_.front(); v != nullptr; v = members_.Next(*v))
     load[v->home] += v->left;
-  return *std::max_element(load.begin(), load.end());
+  return *std::max_element(load.begin(), load.end()) + hand_overs_;
 }
 
 }  // namespace corral::secure_vm

@@ -9,6 +9,10 @@
 // long as it has not, its sibling serves it or another member of that sibling, and their budgets
 // together fit into the gang's.
 //
+// On top of it comes a hand-over to the gang, one from it, and one for each member that finds the
+// siblings taken: what a gang that computes makes necessary in a period. Members that sleep and
+// wake make more of them, and those are taken out of the gang's time, so others do not pay.
+//
 // A gang that wakes within a period may have what is left of it in proportion, and no more: what it
 // asks for between any two moments then stays within its share, which is all that EDF needs.
 // Source: Liu and Layland 1973; Abeni and Buttazzo 1998 for the wake-up rule.
@@ -28,13 +32,15 @@ namespace corral::secure_vm {
 // Deals `budgets`, longest first, out to siblings; returns the most that one of them has to do.
 // `home`, if given, gets the sibling of each, in the order of `budgets`.
 Duration GangTime(absl::Span<const Duration> budgets, int nr_siblings, std::vector<int>* home);
+// For as many hand-overs as a period of `nr_vcpus` that compute has.
+Duration HandOverTime(size_t nr_vcpus, int nr_siblings, Duration hand_over);
 
 class GangServer {
  public:
-  explicit GangServer(int nr_siblings) : nr_siblings_(nr_siblings) {}
+  GangServer(int nr_siblings, Duration hand_over)
+      : nr_siblings_(nr_siblings), hand_over_(hand_over) {}
 
   Duration period() const { return period_; }
-  Duration budget() const { return budget_; }
   Duration left() const { return left_; }
   Time deadline() const { return deadline_; }  // the end of the present period
   bool empty() const { return members_.empty(); }
@@ -54,14 +60,17 @@ class GangServer {
   void Wake(const Vcpu& vcpu, Time now);
   // The core has been the gang's for so long.
   void Charge(Duration time) { left_ -= std::min(left_, time); }
+  void ChargeHandOver() { Charge(hand_over_); }
 
  private:
   void Deal();
   Duration Demand() const;
 
   const int nr_siblings_;
+  const Duration hand_over_;
   Duration period_{0};
-  Duration budget_{0};
+  Duration budget_{0};  // with hand-overs, as is left_
+  Duration hand_overs_{0};
   Duration left_{0};
   Time deadline_{};
   List<Vcpu, &Vcpu::member> members_;

@@ -27,8 +27,8 @@ absl::Span<const OptionSpec> OptionTable() {
        .min = "1us",
        .max = "1ms",
        .help =
-           "What a change of a core's domain is taken to cost, twice in each period, when budgets "
-           "are admitted."},
+           "What a change of a core's domain is taken to cost when budgets are admitted, and when "
+           "a domain makes more of them than it must."},
       {.name = "reserve",
        .type = OptionType::kInt,
        .default_value = "5",

@@ -34,7 +34,7 @@ struct Pen {
   // Of the servers that are active, the one with the earliest deadline.
   GangServer* Due() const;
   // The server for the period; may allocate.
-  GangServer& ServerOf(Duration period, int nr_siblings);
+  GangServer& ServerOf(Duration period, int nr_siblings, Duration hand_over);
   void Enqueue(Vcpu& vcpu, bool front);
   void Dequeue(Vcpu& vcpu);
 };

@@ -38,7 +38,8 @@ class SecureVmPolicy final : public PerCorePolicy {
   SecureVmPolicy(const Topology& topology, uint32_t nr_slots, const Options& options)
       : topology_(topology),
         tenures_{.shortest = std::min(options.min_tenure, options.tenure),
-                 .longest = options.tenure},
+                 .longest = options.tenure,
+                 .hand_over = options.hand_over},
         placement_(topology, {.min_tenure = tenures_.shortest,
                               .hand_over = options.hand_over,
                               .reserve_percent = options.reserve_percent}),

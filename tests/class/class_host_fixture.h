@@ -132,6 +132,7 @@ class ClassHostTest : public testing::Test {
         static_cast<long long>(report->total[AUDIT_FORCED_IDLE].time.count() / 1000000),
         static_cast<unsigned long long>(report->total.switches));
     PrintWorst(report->total[AUDIT_VCPU_ENFORCED]);
+    PrintWorst(report->total[AUDIT_VCPU_EXPOSED]);
     EXPECT_FALSE(report->gaps.Any());
     EXPECT_EQ(report->total[AUDIT_VCPU_ENFORCED].time.count(), 0);
     EXPECT_EQ(report->total[AUDIT_VCPU_EXPOSED].time.count(), 0);

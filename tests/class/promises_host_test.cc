@@ -2,6 +2,7 @@
 // What secure_vm promises, on a real kernel with plain threads: a VM with a budget has it beside
 // neighbours that compute all the time. Emulated, so what counts are shares of the time that the
 // class's threads had on the whole, in one run. Runs as root in the test host.
+#include <functional>
 #include <string>
 #include <thread>
 
@@ -23,6 +24,18 @@ class PromisesHostTest : public AgentHostTest {
     }
     return nullptr;
   }
+  // The lead agent judges; where everything is emulated it may take its time.
+  bool Becomes(pid_t tid, const std::function<bool(const ghost_status_word&)>& as) const {
+    for (int i = 0; i < 600; ++i) {
+      if (as(*WordOf(tid))) return true;
+      std::this_thread::sleep_for(milliseconds(100));
+    }
+    return false;
+  }
+  bool BecomesPromised(pid_t tid) const {
+    constexpr auto kBudget = static_cast<uint64_t>(kPromised.budget.count());
+    return Becomes(tid, [](const ghost_status_word& word) { return word.granted_ns == kBudget; });
+  }
   // For each spinner of the VM.
   void AskFor(const VmProcess& vm, const TaskAttributes& attributes) {
     for (const pid_t tid : vm.tids()) {
@@ -43,9 +56,8 @@ TEST_F(PromisesHostTest, APromisedBudgetIsHadBesideNeighboursThatSpin) {
     vms.push_back(std::make_unique<VmProcess>(/*spinners=*/2, /*sleepers=*/0));
   AttachAll(vms);
   ASSERT_NO_FATAL_FAILURE(AskFor(*vms[0], kPromised));
-  std::this_thread::sleep_for(seconds(2));
-  for (const pid_t tid : vms[0]->tids())
-    ASSERT_EQ(WordOf(tid)->granted_ns, static_cast<uint64_t>(kPromised.budget.count()));
+  for (const pid_t tid : vms[0]->tids()) ASSERT_TRUE(BecomesPromised(tid));
+  std::this_thread::sleep_for(seconds(1));
   ASSERT_TRUE(auditor_->Reset().ok());
   const std::vector<Duration> before = CpuTimes(vms);
   const Time began = kernel_->Now();
@@ -76,24 +88,27 @@ TEST_F(PromisesHostTest, WhatDoesNotFitIsRefusedAndPromisedOnceItDoes) {
   for (int i = 0; i <= cores; ++i)
     vms.push_back(std::make_unique<VmProcess>(/*spinners=*/2, /*sleepers=*/0));
   AttachAll(vms);
-  for (const auto& vm : vms) {
-    ASSERT_NO_FATAL_FAILURE(AskFor(*vm, kPromised));
-    std::this_thread::sleep_for(milliseconds(500));
+  for (int i = 0; i < cores; ++i) {
+    ASSERT_NO_FATAL_FAILURE(AskFor(*vms[i], kPromised));
+    for (const pid_t tid : vms[i]->tids()) ASSERT_TRUE(BecomesPromised(tid));
   }
-  std::this_thread::sleep_for(seconds(1));
-  ASSERT_TRUE(auditor_->Reset().ok());
+  ASSERT_NO_FATAL_FAILURE(AskFor(*vms.back(), kPromised));
   const pid_t last = vms.back()->tids()[0];
+  ASSERT_TRUE(Becomes(last, [](const ghost_status_word& word) { return word.free_ns > 0; }));
   EXPECT_EQ(WordOf(last)->granted_ns, 0u);
-  EXPECT_GT(WordOf(last)->free_ns, 0u);
   EXPECT_LT(WordOf(last)->free_ns, static_cast<uint64_t>(kPromised.budget.count()));
+  ASSERT_TRUE(auditor_->Reset().ok());
   const Duration before = CpuTime(last);
   std::this_thread::sleep_for(seconds(2));
   EXPECT_GT(CpuTime(last), before) << "it runs best-effort";
+  ExpectIsolated();
+  // The end of a process is not its vCPUs': its first thread, which is in no class, is woken to
+  // die.
   vms.front()->Kill();
-  for (int i = 0; i < 50 && WordOf(last)->granted_ns == 0; ++i)
-    std::this_thread::sleep_for(milliseconds(100));
-  EXPECT_EQ(WordOf(last)->granted_ns, static_cast<uint64_t>(kPromised.budget.count()));
+  EXPECT_TRUE(BecomesPromised(last)) << "there is room now";
   vms.erase(vms.begin());
+  ASSERT_TRUE(auditor_->Reset().ok());
+  std::this_thread::sleep_for(seconds(1));
   ExpectIsolated();
 }
 
