@@ -94,7 +94,7 @@ void CoreScheduler::Unthrottle(Time now) {
       if (vcpu.spent()) continue;
       Dequeue(vcpu);
       Enqueue(vcpu, /*front=*/false, now);
-      if (vcpu.server != nullptr) vcpu.server->Wake(vcpu, now);
+      WakeServer(vcpu, now);
     }
   }
 }

@@ -22,7 +22,7 @@ void CoreScheduler::TaskNew(Task& task, Time now) {
 void CoreScheduler::TaskWakeup(Task& task, Time now) {
   Vcpu& vcpu = vcpus_[task];
   Enqueue(vcpu, /*front=*/false, now);
-  if (vcpu.server != nullptr) vcpu.server->Wake(vcpu, now);
+  WakeServer(vcpu, now);
 }
 
 void CoreScheduler::TaskBlocked(Task& task, Time now) {
@@ -135,6 +135,13 @@ void CoreScheduler::JoinServer(Vcpu& vcpu, Time now) {
   const Task& task = *vcpu.task;
   if (task.granted == Duration(0) || task.period == Duration(0) || task.place != core_.id) return;
   vcpu.pen->ServerOf(task.period, core_.nr_cpus, tenures_.hand_over).Join(vcpu, now);
+}
+
+void CoreScheduler::WakeServer(const Vcpu& vcpu, Time now) {
+  if (vcpu.server == nullptr) return;
+  const bool taken = holder_ != nullptr && holder_ != vcpu.pen;
+  const Time from = taken ? std::max(now, held_since_ + tenures_.shortest) : now;
+  vcpu.server->Wake(vcpu, now, from);
 }
 
 void CoreScheduler::Enqueue(Vcpu& vcpu, bool front, Time now) {

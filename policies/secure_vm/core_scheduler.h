@@ -60,6 +60,7 @@ class CoreScheduler final : public CorePolicy {
   // core_scheduler.cc
   Pen& PenOf(DomainId domain);
   void JoinServer(Vcpu& vcpu, Time now);
+  void WakeServer(const Vcpu& vcpu, Time now);
   void Enqueue(Vcpu& vcpu, bool front, Time now);
   void Dequeue(Vcpu& vcpu);
   void ChargeHandOver(const CoreTransaction& txn);

@@ -87,12 +87,13 @@ void GangServer::Renew(Time now) {
   left_ = Demand();
 }
 
-void GangServer::Wake(const Vcpu& vcpu, Time now) {
+void GangServer::Wake(const Vcpu& vcpu, Time now, Time from) {
   Renew(now);
   for (const Vcpu* v = members_.front(); v != nullptr; v = members_.Next(*v)) {
     if (v != &vcpu && v->owed()) return;  // it was awake all the time
   }
-  left_ = std::min(left_, InProportion(budget_, deadline_ - now, period_));
+  const Duration rest = std::max(deadline_ - from, Duration(0));
+  left_ = std::min(left_, InProportion(budget_, rest, period_));
 }
 
 void GangServer::Deal() {

@@ -14,7 +14,9 @@
 // wake make more of them, and those are taken out of the gang's time, so others do not pay.
 //
 // A gang that wakes within a period may have what is left of it in proportion, and no more: what it
-// asks for between any two moments then stays within its share, which is all that EDF needs.
+// asks for between any two moments then stays within its share, which is all that EDF needs. What
+// is left is counted from when the core can be taken from whoever has it, because admission knows
+// of that wait once in a whole period only.
 // Source: Liu and Layland 1973; Abeni and Buttazzo 1998 for the wake-up rule.
 //
 // One thread. Units: ns.
@@ -56,8 +58,8 @@ class GangServer {
   void Renew(Time now);
   // Brings a member's own budget to the period that `now` is in.
   void RenewMember(Vcpu& vcpu, Time now) const;
-  // `vcpu` is runnable again.
-  void Wake(const Vcpu& vcpu, Time now);
+  // `vcpu` is runnable again, and the core can be the gang's from `from` on.
+  void Wake(const Vcpu& vcpu, Time now, Time from);
   // The core has been the gang's for so long.
   void Charge(Duration time) { left_ -= std::min(left_, time); }
   void ChargeHandOver() { Charge(hand_over_); }
