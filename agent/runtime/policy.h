@@ -6,10 +6,10 @@
 // drives them, and tells them the same story whether it came by message, from a status word, or at
 // a takeover. (A centralized policy will implement TaskEvents for all cores at once.)
 //
-// Thread rules: a CorePolicy is called by the loop of its core only. PlaceTask, Judge, TaskPlaced
-// and TaskUnplaced are called by the loop of the enclave's first core, the lead, while other cores
-// run: they share nothing with the CorePolicies. No callback may block, take a lock or make a
-// system call; only TaskNew may allocate.
+// Thread rules: a CorePolicy is called by the loop of its core only. The calls to PerCorePolicy
+// come from the loop of the enclave's first core, the lead, while other cores run: they share
+// nothing with the CorePolicies. No callback may block, take a lock or make a system call; of a
+// CorePolicy's, only TaskNew and TaskAttributesChanged may allocate.
 #ifndef CORRAL_AGENT_RUNTIME_POLICY_H_
 #define CORRAL_AGENT_RUNTIME_POLICY_H_
 
