@@ -124,7 +124,8 @@ class ScenarioReader : private NodeReader {
       Error(node, "a domain must be a map that begins with \"name:\"");
       return {domain, count};
     }
-    CheckKeys(node, {"name", "count", "vcpus", "weight", "budget", "period", "cap", "load"});
+    CheckKeys(node, {"name", "count", "vcpus", "memory_node", "weight", "budget", "period", "cap",
+                     "load"});
     if (const YAML::Node name = node["name"]) {
       domain.name = Text(name, "name", "web").value_or("");
     } else {
@@ -133,6 +134,8 @@ class ScenarioReader : private NodeReader {
     if (const YAML::Node n = node["count"]) count = ReadNumber(n, "count", 1, 10000);
     if (const YAML::Node n = node["vcpus"])
       domain.vcpus = static_cast<int>(ReadNumber(n, "vcpus", 1, 1024));
+    if (const YAML::Node n = node["memory_node"])
+      domain.memory_node = static_cast<int>(ReadNumber(n, "memory_node", 0, 1023));
     TaskAttributes& attributes = domain.attributes;
     if (const YAML::Node n = node["weight"])
       attributes.weight = static_cast<uint32_t>(ReadNumber(n, "weight", 1, 10000));

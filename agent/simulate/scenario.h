@@ -36,6 +36,7 @@ struct ScenarioLoad {
 struct ScenarioDomain {
   std::string name;
   int vcpus = 1;
+  int memory_node = -1;  // NUMA node that its memory is on; -1: spread over all of them
   TaskAttributes attributes;
   ScenarioLoad load;
 };

@@ -100,6 +100,11 @@ absl::Status Simulation::MakeDomain(uint32_t vm, const ScenarioDomain& domain) {
   memcpy(key.data(), &vm, sizeof(vm));
   const absl::StatusOr<DomainId> id = control_->CreateDomain(enclave_, key, domain.name);
   if (!id.ok()) return id.status();
+  if (domain.memory_node >= topology_.nr_nodes()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "memory_node ", domain.memory_node, " of domain ", domain.name, " is not there; \"",
+        scenario_.topology, "\" has ", topology_.nr_nodes(), " nodes, from 0 on"));
+  }
   loads_.push_back(MakeLoad(domain.load, *machine_, random_));
   vcpus_.emplace_back();
   tasks_.emplace_back();
@@ -107,6 +112,7 @@ absl::Status Simulation::MakeDomain(uint32_t vm, const ScenarioDomain& domain) {
     sim::SimThread& thread =
         machine_->NewThread(absl::StrCat(domain.name, "/", i), loads_.back()->Program());
     thread.vm = vm;
+    thread.home_node = domain.memory_node;
     const absl::StatusOr<Gtid> task =
         control_->AttachTask(thread.tid(), *id, i, static_cast<int>(domain.attributes.weight));
     if (!task.ok()) return task.status();

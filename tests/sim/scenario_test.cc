@@ -142,13 +142,30 @@ TEST_F(SimulationTest, ARelayTakesTurns) {
   EXPECT_GT(r.domains[0].requests.p50, std::chrono::microseconds(60));
 }
 
+TEST_F(SimulationTest, MemoryOfAnotherNodeIsSlower) {
+  const auto work = [](const std::string& memory) {
+    return Run("version: 1\ntopology: \"numa:2 core:1 pu:1\"\nhousekeeping: 1\ntime: 1s\n"
+               "domains: [{name: a" +
+               memory + "}]")
+        .domains[0]
+        .work.count();
+  };
+  EXPECT_EQ(work(", memory_node: 0"), work(""));
+  EXPECT_NEAR(static_cast<double>(work(", memory_node: 1")),
+              static_cast<double>(work("")) * sim::Costs().remote_speed / 1000,
+              static_cast<double>(work("")) / 1000);
+}
+
 TEST_F(SimulationTest, WhatCannotBeIsRefused) {
   for (const auto& [text, error] :
        {std::pair("version: 1\ntopology: rubbish\ndomains: [{name: a}]", "no synthetic topology"),
         std::pair("version: 1\ntopology: /nowhere.xml\ndomains: [{name: a}]",
                   "no topology of hwloc"),
         std::pair("version: 1\ntopology: \"core:1 pu:2\"\nhousekeeping: 0\ndomains: [{name: a}]",
-                  "takes every core")}) {
+                  "takes every core"),
+        std::pair("version: 1\ntopology: \"numa:2 core:1 pu:2\"\n"
+                  "domains: [{name: a, memory_node: 2}]",
+                  "memory_node 2 of domain a is not there; \"numa:2 core:1 pu:2\" has 2 nodes")}) {
     const auto scenario = ParseScenario(text, "s.yaml");
     ASSERT_TRUE(scenario.ok()) << scenario.status();
     const auto simulation = Simulation::Create(*scenario, {});
