@@ -138,6 +138,8 @@ void Lead::Consider(uint32_t slot, Gtid announced) {
   Account(slot, Choose(slot, word), word);
   place.announced = Gtid(0);
   place.orphan = 0;
+  state_.tasks().SetWanted(slot,
+                           TaskTable::kNobody);  // whatever was wanted of the slot's last task
   state_.tasks().SetOwner(slot, place.core);
   state_.Post(state_.lead(), place.core, slot);
 }

@@ -82,10 +82,13 @@ class TaskTable {
   // Only by the owner, or by the lead while nobody owns it.
   void SetOwner(uint32_t slot, int core) { owners_[slot].store(core, std::memory_order_seq_cst); }
 
-  // The core that the owner is to give the task to as soon as it is off its CPU, or kNobody. Set by
-  // the lead, taken back by whoever is the owner then.
+  // The core that the owner is to give the task to, or kNobody. Set by the lead; whoever gives the
+  // task away clears what has come to nothing, which is why that must be the value that it knows.
   int wanted(uint32_t slot) const { return wanted_[slot].load(std::memory_order_seq_cst); }
   void SetWanted(uint32_t slot, int core) { wanted_[slot].store(core, std::memory_order_seq_cst); }
+  void ClearWanted(uint32_t slot, int core) {
+    wanted_[slot].compare_exchange_strong(core, kNobody, std::memory_order_seq_cst);
+  }
 
  private:
   std::vector<Task> tasks_;

@@ -107,9 +107,10 @@ void PerCoreLoop::Give(Task& task, int core, Time now) {
   const int moves = task.moves + 1;
   Vacate(task);
   task.moves = moves;
-  // In this order: what the lead wants from now on is for the new owner.
-  state_.tasks().SetWanted(slot, TaskTable::kNobody);
   state_.tasks().SetOwner(slot, core);
+  // Only that: what else the lead wants by now is for the new owner.
+  state_.tasks().ClearWanted(slot, core);
+  state_.tasks().ClearWanted(slot, core_);
   state_.Post(core_, core, slot);
   if (core != state_.lead()) state_.Post(core_, state_.lead(), slot);
 }
