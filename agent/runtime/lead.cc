@@ -83,10 +83,10 @@ bool Lead::Grant(uint32_t slot, const CorePromise& promise) {
                            .place = state_.topology().core(promise.core).id};
   if (!state_.kernel().Grant(place.gtid, verdict).ok()) return false;
   place.request.granted = promise.granted;
-  const bool moves = promise.granted > Duration(0) && promise.core != place.core;
-  if (moves) place.core = promise.core;
-  if (state_.tasks().owner(slot) == TaskTable::kNobody) return true;
-  if (moves) state_.tasks().SetWanted(slot, promise.core);
+  if (promise.granted > Duration(0) && promise.core != place.core) {
+    place.core = promise.core;
+    state_.tasks().SetWanted(slot, promise.core);
+  }
   // Only now: the owner may have given it away, and whoever has it is to know what is wanted.
   const int owner = state_.tasks().owner(slot);
   if (owner != TaskTable::kNobody) state_.Post(state_.lead(), owner, slot);
@@ -123,10 +123,11 @@ void Lead::Consider(uint32_t slot, Gtid announced) {
   if (slot >= places_.size() || slot >= words.size()) return;
   Place& place = places_[slot];
   if (announced.value() != 0) place.announced = announced;
+  // In this order: whoever gives a task away makes it another's first, and then nobody wants it.
+  const int wanted = state_.tasks().wanted(slot);
   const int owner = state_.tasks().owner(slot);
   const ghost_status_word word = ReadStatusWord(words[slot]);
   if (owner != TaskTable::kNobody) {
-    const int wanted = state_.tasks().wanted(slot);
     if (word.flags & GHOST_SW_INUSE)
       Account(slot, wanted == TaskTable::kNobody ? owner : wanted, word);
     // The owner will find its former task gone, let go of the slot, and tell us.
@@ -138,8 +139,8 @@ void Lead::Consider(uint32_t slot, Gtid announced) {
   Account(slot, Choose(slot, word), word);
   place.announced = Gtid(0);
   place.orphan = 0;
-  state_.tasks().SetWanted(slot,
-                           TaskTable::kNobody);  // whatever was wanted of the slot's last task
+  // It goes there at once, and what was wanted of the slot's last task is over.
+  state_.tasks().SetWanted(slot, TaskTable::kNobody);
   state_.tasks().SetOwner(slot, place.core);
   state_.Post(state_.lead(), place.core, slot);
 }

@@ -126,13 +126,9 @@ void PerCoreLoop::OnTaskMessage(Task& task, const ghost_msg& message, Time now) 
     case TaskTracker::Outcome::kLatchFailure:
       ++counters_.latch_failures;
       return NoteRefusal(task, /*by_cpus=*/true, now);
-    case TaskTracker::Outcome::kLook: {
-      const bool changed = message.type == GHOST_MSG_TASK_ATTRIBUTES_CHANGED;
-      // The lead says what can be promised.
-      if (changed) state_.Post(core_, state_.lead(), task.slot);
+    case TaskTracker::Outcome::kLook:
       Reconcile(task, now);
       return;
-    }
   }
 }
 
@@ -183,8 +179,9 @@ void PerCoreLoop::Decide(Time now) {
     const uint32_t deserted = occupants_.Deserted();
     for (int i = 0; i < place_.nr_cpus; ++i) {
       const bool kept = txn_.sibling(i).target == CoreTransaction::Target::kKeep;
-      const bool leave = ((deserted >> i) & 1) || IsWantedElsewhere(occupants_.at(i));
-      if (kept && txn_.usable(i) && leave) txn_.Idle(i);
+      const Task* const task = occupants_.at(i);
+      const bool leaves = task != nullptr && WantedElsewhere(task->slot) != TaskTable::kNobody;
+      if (kept && txn_.usable(i) && (leaves || ((deserted >> i) & 1))) txn_.Idle(i);
     }
     if (txn_.empty()) return;
     const Reaction reaction = CommitOnce(now);

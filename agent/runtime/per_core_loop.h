@@ -74,11 +74,12 @@ class PerCoreLoop {
   absl::Status AssociateToUs(const ghost_status_word& word);
   // False: the task is not ours any more, and its record may be another loop's by now.
   bool Reconcile(Task& task, Time now);
+  void TellLead(Task& task);
   void NoteOnCpu(Task& task);
   void Vacate(Task& task);
   void Release(uint32_t slot);
   void Give(Task& task, int core, Time now);
-  bool IsWantedElsewhere(const Task* task) const;
+  int WantedElsewhere(uint32_t slot) const;
   void GiveIfWanted(Task& task, Time now);
   void Rescan(Time now);
   void Settle(Time now);

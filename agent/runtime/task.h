@@ -56,6 +56,8 @@ struct Task {
   int settle_looks = 0;          // look at its status word that many times more
   bool refused_by_cpus = false;  // it is parked because CPUs, not the class, refused it
   int moves = 0;                 // from core to core in a row, in search of a CPU that takes it
+  Duration told_budget{0};       // what is asked for as the lead was last told
+  Duration told_period{0};
   Time parked_until{};
   ListHook<Task> owned;
   ListHook<Task> parked;

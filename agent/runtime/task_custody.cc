@@ -29,6 +29,7 @@ void PerCoreLoop::Adopt(uint32_t slot, Time now) {
     owned_.PushBack(task);
     ++counters_.adopted;
     tracker_.Adopt(task, word, now);
+    TellLead(task);
     if (task.state == TaskState::kOnCpu) {
       NoteOnCpu(task);
       settle_at_ = std::min(settle_at_, now + kSettle);
@@ -60,6 +61,7 @@ bool PerCoreLoop::Reconcile(Task& task, Time now) {
     Release(task.slot);
     return false;
   }
+  TellLead(task);
   if (task.state != TaskState::kParked) parked_.Erase(task);
   if (task.settle_looks > 0) settle_at_ = std::min(settle_at_, now + kSettle);
   if (task.state != TaskState::kOnCpu) return true;
@@ -70,6 +72,15 @@ bool PerCoreLoop::Reconcile(Task& task, Time now) {
   }
   NoteOnCpu(task);
   return true;
+}
+
+// The lead judges what is asked for. It reads the status word, but only we notice that it changed:
+// by a message, or by looking there first, after which the message is stale.
+void PerCoreLoop::TellLead(Task& task) {
+  if (task.told_budget == task.budget && task.told_period == task.period) return;
+  task.told_budget = task.budget;
+  task.told_period = task.period;
+  state_.Post(core_, state_.lead(), task.slot);
 }
 
 // Found on a CPU. If that is news, it is not by our last word, and whoever had that is leaving.
@@ -108,23 +119,23 @@ void PerCoreLoop::Give(Task& task, int core, Time now) {
   Vacate(task);
   task.moves = moves;
   state_.tasks().SetOwner(slot, core);
-  // Only that: what else the lead wants by now is for the new owner.
+  // What this fulfils or gives up; anything else that the lead wants by now is for the new owner.
   state_.tasks().ClearWanted(slot, core);
   state_.tasks().ClearWanted(slot, core_);
   state_.Post(core_, core, slot);
   if (core != state_.lead()) state_.Post(core_, state_.lead(), slot);
 }
 
-bool PerCoreLoop::IsWantedElsewhere(const Task* task) const {
-  if (task == nullptr) return false;
-  const int core = state_.tasks().wanted(task->slot);
-  return core != TaskTable::kNobody && core != core_;
+// The other core that the lead wants a task of ours on, or kNobody.
+int PerCoreLoop::WantedElsewhere(uint32_t slot) const {
+  const int core = state_.tasks().wanted(slot);
+  return core == core_ ? TaskTable::kNobody : core;
 }
 
 // A task that is on a CPU goes when it has left that; Decide() sees to it.
 void PerCoreLoop::GiveIfWanted(Task& task, Time now) {
-  if (task.state == TaskState::kOnCpu || !IsWantedElsewhere(&task)) return;
-  Give(task, state_.tasks().wanted(task.slot), now);
+  const int core = WantedElsewhere(task.slot);
+  if (task.state != TaskState::kOnCpu && core != TaskTable::kNobody) Give(task, core, now);
 }
 
 void PerCoreLoop::Rescan(Time now) {

@@ -291,6 +291,15 @@ void FakeKernel::ChangeDomain(Gtid gtid, uint32_t domain) {
   Post(gtid, GHOST_MSG_TASK_ATTRIBUTES_CHANGED, 0);
 }
 
+void FakeKernel::Ask(Gtid gtid, Duration budget, Duration period) {
+  ghost_status_word& word = words_[GHOST_GTID_SLOT(gtid.value())];
+  word.budget_ns = static_cast<uint64_t>(budget.count());
+  word.period_ns = static_cast<uint64_t>(period.count());
+  ++task(gtid).barrier;
+  Publish(gtid);
+  Post(gtid, GHOST_MSG_TASK_ATTRIBUTES_CHANGED, 0);
+}
+
 void FakeKernel::SetOffline(CpuId cpu, bool offline) {
   if (!offline) return offline_.Erase(cpu);
   Replace(cpu.value(), 0);

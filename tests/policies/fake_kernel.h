@@ -59,6 +59,7 @@ class FakeKernel final : public AgentKernel {
   void Yield(Gtid task);
   void Die(Gtid task, uint32_t message = GHOST_MSG_TASK_DEAD);
   void ChangeDomain(Gtid task, uint32_t domain);
+  void Ask(Gtid task, Duration budget, Duration period);
   // Something of the host takes the CPU for a moment.
   void HostTakes(CpuId cpu);
   // The CPU goes away, or is back.

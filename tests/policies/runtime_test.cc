@@ -349,6 +349,25 @@ TEST(PerCoreLoop, AChangeOfDomainIsObeyed) {
   EXPECT_EQ(world.kernel().invalid_targets(), 0u);
 }
 
+// A loop that looks at the status word before it comes to the message finds that message stale.
+TEST(PerCoreLoop, WhatIsAskedForIsJudgedHoweverItIsNoticed) {
+  for (const bool by_message : {true, false}) {
+    World world({.machine = "numa:1 core:2 pu:2"});
+    world.kernel().Attach(2, true);
+    const Gtid b = world.kernel().Attach(3, true);
+    world.RunFor(milliseconds(5));
+    const int owner = world.CoreOf(b);
+    ASSERT_NE(owner, world.state().lead());
+    world.kernel().lose_messages = !by_message;
+    world.kernel().Ask(b, milliseconds(30), milliseconds(100));
+    world.kernel().lose_messages = false;
+    if (!by_message) world.state().Post(world.state().lead(), owner, GHOST_GTID_SLOT(b.value()));
+    world.RunFor(milliseconds(5));
+    EXPECT_EQ(Duration(world.kernel().word(b).granted_ns), milliseconds(30)) << by_message;
+    ExpectAllServed(world);
+  }
+}
+
 TEST(PerCoreLoop, TheSelfCheckFindsWhatWasLostWithoutATrace) {
   World world({});
   const Gtid a = world.kernel().Attach(2, false);
