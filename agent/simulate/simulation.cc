@@ -96,15 +96,15 @@ absl::Status Simulation::MakeEnclave() {
 }
 
 absl::Status Simulation::MakeDomain(uint32_t vm, const ScenarioDomain& domain) {
-  DomainKey key = {};
-  memcpy(key.data(), &vm, sizeof(vm));
-  const absl::StatusOr<DomainId> id = control_->CreateDomain(enclave_, key, domain.name);
-  if (!id.ok()) return id.status();
   if (domain.memory_node >= topology_.nr_nodes()) {
     return absl::InvalidArgumentError(absl::StrCat(
         "memory_node ", domain.memory_node, " of domain ", domain.name, " is not there; \"",
         scenario_.topology, "\" has ", topology_.nr_nodes(), " nodes, from 0 on"));
   }
+  DomainKey key = {};
+  memcpy(key.data(), &vm, sizeof(vm));
+  const absl::StatusOr<DomainId> id = control_->CreateDomain(enclave_, key, domain.name);
+  if (!id.ok()) return id.status();
   loads_.push_back(MakeLoad(domain.load, *machine_, random_));
   vcpus_.emplace_back();
   tasks_.emplace_back();

@@ -101,8 +101,7 @@ void GangServer::Deal() {
   std::vector<int> home;
   for (const Vcpu* v = members_.front(); v != nullptr; v = members_.Next(*v))
     budgets.push_back(v->task->granted);
-  hand_overs_ = HandOverTime(budgets.size(), nr_siblings_, hand_over_);
-  budget_ = GangTime(budgets, nr_siblings_, &home) + hand_overs_;
+  budget_ = GangTime(budgets, nr_siblings_, &home) + HandOvers();
   size_t i = 0;
   for (Vcpu* v = members_.front(); v != nullptr; v = members_.Next(*v)) v->home = home[i++];
   left_ = Demand();
@@ -113,7 +112,7 @@ Duration GangServer::Demand() const {
   std::array<Duration, GHOST_MAX_SIBLINGS> load{};
   for (const Vcpu* v = members_.front(); v != nullptr; v = members_.Next(*v))
     load[v->home] += v->left;
-  return *std::max_element(load.begin(), load.end()) + hand_overs_;
+  return *std::max_element(load.begin(), load.end()) + HandOvers();
 }
 
 }  // namespace corral::secure_vm

@@ -66,13 +66,13 @@ class GangServer {
 
  private:
   void Deal();
+  Duration HandOvers() const { return HandOverTime(members_.size(), nr_siblings_, hand_over_); }
   Duration Demand() const;
 
   const int nr_siblings_;
   const Duration hand_over_;
   Duration period_{0};
   Duration budget_{0};  // with hand-overs, as is left_
-  Duration hand_overs_{0};
   Duration left_{0};
   Time deadline_{};
   List<Vcpu, &Vcpu::member> members_;

@@ -104,9 +104,15 @@ TEST_F(PromisesHostTest, WhatDoesNotFitIsRefusedAndPromisedOnceItDoes) {
   ExpectIsolated();
   // The end of a process is not its vCPUs': its first thread, which is in no class, is woken to
   // die.
+  printf("VM %d dies, of threads %d and %d\n", vms.front()->pid(), vms.front()->tids()[0],
+         vms.front()->tids()[1]);
   vms.front()->Kill();
   EXPECT_TRUE(BecomesPromised(last)) << "there is room now";
   vms.erase(vms.begin());
+  const absl::StatusOr<AuditReport> death = auditor_->Read();
+  ASSERT_TRUE(death.ok()) << death.status();
+  PrintWorst(death->total[AUDIT_VCPU_EXPOSED]);
+  EXPECT_EQ(death->total[AUDIT_VCPU_ENFORCED].time.count(), 0);
   ASSERT_TRUE(auditor_->Reset().ok());
   std::this_thread::sleep_for(seconds(1));
   ExpectIsolated();

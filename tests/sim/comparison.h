@@ -7,7 +7,6 @@
 #define CORRAL_TESTS_SIM_COMPARISON_H_
 
 #include <memory>
-#include <vector>
 
 #include "agent/simulate/scenario.h"
 #include "kernel/sim/costs.h"
@@ -15,15 +14,13 @@
 
 namespace corral {
 
-// What matters to whoever owns the VMs; by domain, in the scenario's order.
+// What matters to whoever owns the VMs.
 struct Outcome {
-  std::vector<Duration> work;  // as time of a core for oneself
-  std::vector<Duration> p99;   // of requests, from arrival to completion; 0 without
-  Duration shared{0};          // siblings in two VMs at once
-
-  Duration AllWork() const;
+  Duration work{0};  // of all, as time of a core for oneself
+  Duration p99{0};   // of requests, from arrival to completion; of the domain that has it worst
 };
 
+// Fails the test that calls it if two VMs shared a core.
 Outcome RunPolicy(const Scenario& scenario, const sim::Costs& costs);
 
 // The scenario's topology must be nodes, cores and siblings in hwloc's synthetic notation.
