@@ -17,6 +17,7 @@ enum corral_seeded_fault {
 	CORRAL_FAULT_DEFAULT_SELECT_CPU, /* the kernel puts who wakes into an idle CPU's local queue */
 	CORRAL_FAULT_NO_ENQ_EXITING,	 /* and who is about to die into his own CPU's */
 	CORRAL_FAULT_NO_ENQ_LAST,	 /* and who is alone keeps his CPU without being asked */
+	CORRAL_FAULT_NO_ENQ_MIGRATION_DISABLED, /* and who may not migrate gets into his own CPU's */
 };
 
 #if defined(__bpf__) && defined(CORRAL_SEEDED_FAULTS)

@@ -21,12 +21,9 @@ void Announce(int pipe_fd) {
   if (write(pipe_fd, &tid, sizeof(tid)) != sizeof(tid)) _exit(1);
 }
 
-[[noreturn]] void Spin(int pipe_fd) {
+[[noreturn]] void Spin(int pipe_fd, const std::function<void()>& work) {
   Announce(pipe_fd);
-  for (;;) {
-    volatile int work = 0;
-    for (int i = 0; i < 1000; ++i) work = work + i;
-  }
+  for (;;) work();
 }
 
 [[noreturn]] void SleepAndWake(int pipe_fd) {
@@ -38,20 +35,21 @@ void Announce(int pipe_fd) {
   }
 }
 
-[[noreturn]] void BeVm(int pipe_fd, int spinners, int sleepers) {
+[[noreturn]] void BeVm(int pipe_fd, int spinners, int sleepers, const std::function<void()>& work) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
-  for (int i = 0; i < spinners; ++i) std::thread(Spin, pipe_fd).detach();
+  for (int i = 0; i < spinners; ++i) std::thread(Spin, pipe_fd, work).detach();
   for (int i = 0; i < sleepers; ++i) std::thread(SleepAndWake, pipe_fd).detach();
   for (;;) pause();
 }
 
 }  // namespace
 
-VmProcess::VmProcess(int spinners, int sleepers) : spinners_(spinners) {
+VmProcess::VmProcess(int spinners, int sleepers, const std::function<void()>& work)
+    : spinners_(spinners) {
   int pipe_fds[2];
   if (pipe(pipe_fds) != 0) abort();
   pid_ = fork();
-  if (pid_ == 0) BeVm(pipe_fds[1], spinners, sleepers);
+  if (pid_ == 0) BeVm(pipe_fds[1], spinners, sleepers, work);
   close(pipe_fds[1]);
   std::vector<pid_t> tids(spinners + sleepers);
   for (pid_t& tid : tids) {
@@ -62,6 +60,11 @@ VmProcess::VmProcess(int spinners, int sleepers) : spinners_(spinners) {
 }
 
 VmProcess::~VmProcess() { Kill(); }
+
+void VmProcess::Calculate() {
+  volatile int work = 0;
+  for (int i = 0; i < 1000; ++i) work = work + i;
+}
 
 void VmProcess::Kill() {
   if (pid_ <= 0) return;

@@ -6,6 +6,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <vector>
 
 #include "kernel/types.h"
@@ -14,8 +15,9 @@ namespace corral {
 
 class VmProcess {
  public:
-  // Starts the process; its threads exist and run when the constructor returns.
-  VmProcess(int spinners, int sleepers);
+  // Starts the process; its threads exist and run when the constructor returns. What the spinners
+  // do all the time may be something else than a calculation.
+  VmProcess(int spinners, int sleepers, const std::function<void()>& work = Calculate);
   VmProcess(const VmProcess&) = delete;
   ~VmProcess();  // kills it
 
@@ -25,6 +27,8 @@ class VmProcess {
   void Kill();
 
  private:
+  static void Calculate();
+
   pid_t pid_ = -1;
   int spinners_ = 0;
   std::vector<pid_t> tids_;

@@ -8,10 +8,12 @@
 #include <sys/wait.h>
 
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <tuple>
 
 #include "tests/class/agent_host_fixture.h"
+#include "tests/faults/bpf_sleepers.h"
 
 namespace corral {
 namespace {
@@ -61,7 +63,14 @@ class LeakTest : public AgentHostTest, public testing::WithParamInterface<std::t
       for (;;) DieOnceMore();
     }
     slow_ = pid;
-    ASSERT_NO_FATAL_FAILURE(AttachProcess(pid));
+    ASSERT_NO_FATAL_FAILURE(AttachThreads(pid, {pid}));
+  }
+  // In their own memory, where they may not migrate.
+  void SleepInBpf(int turn) {
+    if (turn > 0) return;
+    sleepers_.emplace(/*threads=*/4);
+    ASSERT_FALSE(sleepers_->tids().empty());
+    ASSERT_NO_FATAL_FAILURE(AttachThreads(sleepers_->pid(), sleepers_->tids()));
   }
   bool Overlapped() {
     const absl::StatusOr<AuditReport> report = auditor_->Read();
@@ -112,15 +121,17 @@ class LeakTest : public AgentHostTest, public testing::WithParamInterface<std::t
   void TearDown() override {
     if (slow_ > 0) kill(slow_, SIGKILL);
     vms_.clear();
+    sleepers_.reset();
     AgentHostTest::TearDown();
   }
-  void AttachProcess(pid_t pid) {
+  void AttachThreads(pid_t pid, const std::vector<pid_t>& tids) {
     ASSERT_TRUE(auditor_->Declare({pid}).ok());
     DomainKey key = {};
     memcpy(key.data(), &pid, sizeof(pid));
-    const absl::StatusOr<DomainId> domain = kernel_->CreateDomain(enclave_, key, "slow");
+    const absl::StatusOr<DomainId> domain = kernel_->CreateDomain(enclave_, key, "other");
     ASSERT_TRUE(domain.ok()) << domain.status();
-    ASSERT_TRUE(kernel_->AttachTask(pid, *domain, 0, 100).ok());
+    for (size_t i = 0; i < tids.size(); ++i)
+      ASSERT_TRUE(kernel_->AttachTask(tids[i], *domain, static_cast<int>(i), 100).ok());
   }
   static void DieOnceMore() {
     constexpr size_t kMemory = size_t{48} << 20;
@@ -138,6 +149,7 @@ class LeakTest : public AgentHostTest, public testing::WithParamInterface<std::t
   bool open_ = false;
   VmProcesses vms_;
   pid_t slow_ = -1;
+  std::optional<BpfSleepers> sleepers_;
   Duration overlap_{};
   std::vector<Duration> times_;
   std::vector<int> had_nothing_;  // so many times in a row
@@ -177,6 +189,8 @@ INSTANTIATE_TEST_SUITE_P(
                  &LeakTest::Overlapped},
             Leak{"default_select_cpu", false, 2, 2, &LeakTest::Nothing, &LeakTest::Overlapped},
             Leak{"no_enq_exiting", false, 2, 2, &LeakTest::DieSlowly, &LeakTest::Overlapped},
+            Leak{"no_enq_migration_disabled", false, 2, 0, &LeakTest::SleepInBpf,
+                 &LeakTest::Overlapped},
             Leak{"no_enq_last", false, 2, 2, &LeakTest::ShareOneCore, &LeakTest::OneStarves}),
         testing::Bool()),
     [](const auto& info) {

@@ -30,6 +30,7 @@ inline constexpr SeededFault kSeededFaults[] = {
     {"default_select_cpu", CORRAL_FAULT_DEFAULT_SELECT_CPU},
     {"no_enq_exiting", CORRAL_FAULT_NO_ENQ_EXITING},
     {"no_enq_last", CORRAL_FAULT_NO_ENQ_LAST},
+    {"no_enq_migration_disabled", CORRAL_FAULT_NO_ENQ_MIGRATION_DISABLED},
 };
 
 // Before the load.
@@ -37,13 +38,14 @@ inline absl::Status SeedFault(const ghost& skeleton) {
   const char* const wanted = getenv("CORRAL_SEEDED_FAULT");
   if (wanted == nullptr) return absl::OkStatus();
   // As in the kernel's enum scx_ops_flags.
-  constexpr uint64_t kEnqLast = 1 << 1, kEnqExiting = 1 << 2;
+  constexpr uint64_t kEnqLast = 1 << 1, kEnqExiting = 1 << 2, kEnqMigrationDisabled = 1 << 4;
   for (const SeededFault& known : kSeededFaults) {
     if (known.name != wanted) continue;
     skeleton.rodata->seeded_fault = known.fault;
     auto& ops = *skeleton.struct_ops.corral_ops;
     if (known.fault == CORRAL_FAULT_NO_ENQ_EXITING) ops.flags &= ~kEnqExiting;
     if (known.fault == CORRAL_FAULT_NO_ENQ_LAST) ops.flags &= ~kEnqLast;
+    if (known.fault == CORRAL_FAULT_NO_ENQ_MIGRATION_DISABLED) ops.flags &= ~kEnqMigrationDisabled;
     if (known.fault == CORRAL_FAULT_DEFAULT_SELECT_CPU) {
       bpf_program__set_autoload(ops.select_cpu, false);
       ops.select_cpu = nullptr;
