@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "agent/runtime/loop_timing.h"
 #include "agent/runtime/status_word.h"
 
 namespace corral {
@@ -51,6 +52,7 @@ void Lead::Account(uint32_t slot, int core, const ghost_status_word& word) {
     policy_.TaskUnplaced(place.request, place.core);
     judge_again_ = true;
   }
+  changed_ = true;
   place.core = core;
   place.request = request;
   place.gtid = Gtid(word.gtid);
@@ -83,23 +85,30 @@ bool Lead::Grant(uint32_t slot, const CorePromise& promise) {
                            .place = state_.topology().core(promise.core).id};
   if (!state_.kernel().Grant(place.gtid, verdict).ok()) return false;
   place.request.granted = promise.granted;
-  if (promise.granted > Duration(0) && promise.core != place.core) {
-    place.core = promise.core;
-    state_.tasks().SetWanted(slot, promise.core);
-  }
+  if (promise.granted > Duration(0) && promise.core != place.core) Want(slot, promise.core);
+  TellOwner(slot);
+  return true;
+}
+
+void Lead::Want(uint32_t slot, int core) {
+  places_[slot].core = core;
+  state_.tasks().SetWanted(slot, core);
+}
+
+// Something is new about the task, perhaps where it is to be.
+void Lead::TellOwner(uint32_t slot) {
   // Only now: the owner may have given it away, and whoever has it is to know what is wanted.
   const int owner = state_.tasks().owner(slot);
   if (owner != TaskTable::kNobody) state_.Post(state_.lead(), owner, slot);
-  return true;
 }
 
 // Promises are kept elsewhere from now on, so that one more fits.
 void Lead::MakeRoom(const PlacementRequest& request) {
-  const std::vector<PromiseMove> moves = policy_.MakeRoom(request);
+  const std::vector<TaskMove> moves = policy_.MakeRoom(request);
   // All leave before any comes, so that no core has too much in between.
-  for (const PromiseMove& move : moves)
+  for (const TaskMove& move : moves)
     policy_.TaskUnplaced(places_[move.slot].request, places_[move.slot].core);
-  for (const PromiseMove& move : moves) {
+  for (const TaskMove& move : moves) {
     const PlacementRequest& moved = places_[move.slot].request;
     Grant(move.slot, {.core = move.core, .granted = moved.granted});
     policy_.TaskPlaced(moved, places_[move.slot].core);
@@ -115,6 +124,36 @@ void Lead::JudgeAgain() {
     if (place.core < 0 || request.budget == Duration(0) || request.granted > Duration(0)) continue;
     policy_.TaskUnplaced(request, place.core);
     Promise(slot);
+  }
+}
+
+// On some CPU of the core.
+bool Lead::MayRun(uint32_t slot, int core) const {
+  const absl::Span<const ghost_affinity> affinities = state_.kernel().affinities();
+  if (slot >= affinities.size()) return false;
+  bool may = false;
+  state_.topology().core(core).siblings.ForEach([&](CpuId cpu) {
+    const auto id = static_cast<unsigned>(cpu.value());
+    may |= (affinities[slot].cpus[id / 64] >> (id % 64)) & 1;
+  });
+  return may;
+}
+
+void Lead::Spread(Time now) {
+  if (changed_) {
+    changed_ = false;
+    spread_at_ = std::min(spread_at_, now + loop_timing::kSpread);
+  }
+  if (now < spread_at_) return;
+  const std::vector<TaskMove> moves =
+      policy_.Spread([this](uint32_t slot, int core) { return MayRun(slot, core); });
+  spread_at_ = moves.empty() ? Time::max() : now + loop_timing::kSpread;
+  for (const TaskMove& move : moves) {
+    Place& place = places_[move.slot];
+    policy_.TaskUnplaced(place.request, place.core);
+    Want(move.slot, move.core);
+    policy_.TaskPlaced(place.request, place.core);
+    TellOwner(move.slot);
   }
 }
 

@@ -30,6 +30,11 @@ class Lead {
   void Discover();
   // Gives those that were promised nothing another chance, if somebody left since.
   void JudgeAgain();
+  // Moves tasks to where the policy would have them now, some at a time, a while after any came or
+  // went.
+  void Spread(Time now);
+  // When Spread() has something to do; Time::max() for never.
+  Time next_spread() const { return spread_at_; }
   // Part of the self-check: takes in tasks that were nobody's at two checks in a row, and counts
   // them as repairs.
   void SelfCheck(LoopCounters& counters);
@@ -49,12 +54,17 @@ class Lead {
   void Account(uint32_t slot, int core, const ghost_status_word& word);
   void Promise(uint32_t slot);
   bool Grant(uint32_t slot, const CorePromise& promise);
+  bool MayRun(uint32_t slot, int core) const;
+  void Want(uint32_t slot, int core);
+  void TellOwner(uint32_t slot);
   void MakeRoom(const PlacementRequest& request);
 
   EnclaveState& state_;
   PerCorePolicy& policy_;
   std::vector<Place> places_;
   bool judge_again_ = false;  // somebody left
+  bool changed_ = false;      // somebody came or left
+  Time spread_at_ = Time::max();
 };
 
 }  // namespace corral

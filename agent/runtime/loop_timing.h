@@ -26,6 +26,8 @@ inline constexpr Duration kFirstParking = std::chrono::milliseconds(1);
 inline constexpr int kParkingDoublings = 6;
 // A sibling that the class calls offline is tried again.
 inline constexpr Duration kOffline = std::chrono::milliseconds(100);
+// After tasks came or went, until others move because of them, and from one such move to the next.
+inline constexpr Duration kSpread = std::chrono::milliseconds(50);
 // Until a former agent of the core has left.
 inline constexpr Duration kEnterRetry = std::chrono::milliseconds(10);
 

@@ -158,7 +158,10 @@ void PerCoreLoop::LookAt(uint32_t slot, Time now) {
 
 void PerCoreLoop::Housekeeping(Time now) {
   Unpark(now);
-  if (lead_ != nullptr) lead_->JudgeAgain();
+  if (lead_ != nullptr) {
+    lead_->JudgeAgain();
+    lead_->Spread(now);
+  }
   if (now >= settle_at_) Settle(now);
   if (now >= adopt_again_at_) AdoptAgain(now);
   if (now >= self_check_at_) {
@@ -201,6 +204,7 @@ Time PerCoreLoop::Deadline(Time now) const {
   // What was due and could not be done is tried again after the back-off, not at once.
   if (at <= now) at = retry_at_ == Time::max() ? now + kLastBackoff : retry_at_;
   at = std::min({at, retry_at_, adopt_again_at_, settle_at_, self_check_at_});
+  if (lead_ != nullptr) at = std::min(at, lead_->next_spread());
   for (const Task* t = parked_.front(); t != nullptr; t = parked_.Next(*t)) {
     at = std::min(at, t->parked_until);
   }

@@ -16,6 +16,7 @@
 #include <memory>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "agent/runtime/task.h"
 #include "agent/runtime/transaction.h"
 #include "kernel/types.h"
@@ -84,8 +85,8 @@ struct CorePromise {
   Duration free{0};     // if nothing: the most that there is, on `core`
 };
 
-// A task with a promise, and the core that is to keep it from now on.
-struct PromiseMove {
+// A task, and the core that is to have it from now on.
+struct TaskMove {
   uint32_t slot = 0;
   int core = 0;
 };
@@ -106,7 +107,11 @@ class PerCorePolicy {
   virtual CorePromise Judge(const PlacementRequest&, int core) { return {.core = core}; }
   // Moves of promised tasks after which Judge would promise the budget; none if there is no such
   // way. Changes nothing.
-  virtual std::vector<PromiseMove> MakeRoom(const PlacementRequest&) { return {}; }
+  virtual std::vector<TaskMove> MakeRoom(const PlacementRequest&) { return {}; }
+  // Tasks without a promise that should live elsewhere, now that others came or went; asked again
+  // until there are none. `may` says whether a task's affinity lets it. Changes nothing.
+  using MayRun = absl::FunctionRef<bool(uint32_t slot, int core)>;
+  virtual std::vector<TaskMove> Spread(MayRun) { return {}; }
   // The task is on `core` now, or is about to go there, with a promise if it was given one. Each is
   // taken back by one TaskUnplaced.
   virtual void TaskPlaced(const PlacementRequest& task, int core) = 0;

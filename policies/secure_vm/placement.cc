@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "policies/secure_vm/repacking.h"
+#include "policies/secure_vm/spreading.h"
 
 namespace corral::secure_vm {
 
@@ -88,22 +89,32 @@ CorePromise Placement::Judge(const PlacementRequest& vcpu, int core) const {
 void Placement::Add(const PlacementRequest& vcpu, int core) {
   ++load_[core].vcpus;
   ++load_[core].by_domain[vcpu.domain];
+  vcpus_[vcpu.slot] = {vcpu, core};
   if (vcpu.granted == Duration(0)) return;
   load_[core].admission.Add(vcpu.domain, vcpu.granted, vcpu.period);
-  promised_[vcpu.slot] = {vcpu, core};
 }
 
-std::vector<PromiseMove> Placement::MakeRoom(const PlacementRequest& vcpu) const {
+std::vector<TaskMove> Placement::MakeRoom(const PlacementRequest& vcpu) const {
   Repacking repacking(topology_, costs_);
-  for (const auto& [slot, promise] : promised_) repacking.Add(promise.first, promise.second);
+  for (const auto& [slot, placed] : vcpus_) {
+    if (placed.first.granted > Duration(0)) repacking.Add(placed.first, placed.second);
+  }
   return repacking.RoomFor(vcpu);
+}
+
+std::vector<TaskMove> Placement::Spread(PerCorePolicy::MayRun may) const {
+  constexpr size_t kAtOnce = 16;
+  Spreading spreading(topology_, may);
+  for (const auto& [slot, placed] : vcpus_)
+    spreading.Add(slot, placed.first.domain, placed.second, placed.first.granted > Duration(0));
+  return spreading.Moves(kAtOnce);
 }
 
 void Placement::Remove(const PlacementRequest& vcpu, int core) {
   if (vcpu.granted > Duration(0)) {
     load_[core].admission.Remove(vcpu.domain, vcpu.granted, vcpu.period);
-    promised_.erase(vcpu.slot);
   }
+  vcpus_.erase(vcpu.slot);
   const auto it = load_[core].by_domain.find(vcpu.domain);
   if (it == load_[core].by_domain.end()) return;
   --load_[core].vcpus;

@@ -5,7 +5,8 @@
 // A core is filled with a domain's vCPUs before another core is begun, because siblings run in
 // parallel only within a domain. Otherwise the core with the fewest vCPUs is taken, then the one
 // with the fewest domains (each of them is a wait of one tenure). A domain fits a node as long as
-// it has no more vCPUs there than the node has CPUs.
+// it has no more vCPUs there than the node has CPUs. Where that leaves cores empty, or has come to
+// do so, vCPUs move (spreading.h).
 //
 // A vCPU with a budget goes where that can be promised (admission.h): where it costs least, and of
 // such cores where most is left (worst fit), in the domain's node before others. One thread.
@@ -32,7 +33,10 @@ class Placement {
   // nothing.
   CorePromise Judge(const PlacementRequest& vcpu, int core) const;
   // Moves of promised vCPUs after which it could be promised its budget (repacking.h).
-  std::vector<PromiseMove> MakeRoom(const PlacementRequest& vcpu) const;
+  std::vector<TaskMove> MakeRoom(const PlacementRequest& vcpu) const;
+  // Moves of vCPUs without a promise after which cores are used better (spreading.h); a few at a
+  // time.
+  std::vector<TaskMove> Spread(PerCorePolicy::MayRun may) const;
   void Add(const PlacementRequest& vcpu, int core);
   // Takes back one Add.
   void Remove(const PlacementRequest& vcpu, int core);
@@ -63,7 +67,7 @@ class Placement {
   Topology topology_;
   const AdmissionCosts costs_;
   std::vector<Load> load_;
-  std::map<uint32_t, std::pair<PlacementRequest, int>> promised_;  // by slot; with its core
+  std::map<uint32_t, std::pair<PlacementRequest, int>> vcpus_;  // by slot; with its core
 };
 
 }  // namespace corral::secure_vm

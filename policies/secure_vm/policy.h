@@ -52,9 +52,10 @@ class SecureVmPolicy final : public PerCorePolicy {
   CorePromise Judge(const PlacementRequest& task, int core) override {
     return placement_.Judge(task, core);
   }
-  std::vector<PromiseMove> MakeRoom(const PlacementRequest& task) override {
+  std::vector<TaskMove> MakeRoom(const PlacementRequest& task) override {
     return placement_.MakeRoom(task);
   }
+  std::vector<TaskMove> Spread(MayRun may) override { return placement_.Spread(may); }
   void TaskPlaced(const PlacementRequest& task, int core) override { placement_.Add(task, core); }
   void TaskUnplaced(const PlacementRequest& task, int core) override {
     placement_.Remove(task, core);

@@ -23,8 +23,8 @@ void Repacking::Add(const PlacementRequest& vcpu, int core) {
   gangs_.push_back({.vcpus = {vcpu}, .core = core});
 }
 
-std::vector<PromiseMove> Repacking::RoomFor(const PlacementRequest& vcpu) {
-  std::vector<PromiseMove> moves = ByOneMove(vcpu);
+std::vector<TaskMove> Repacking::RoomFor(const PlacementRequest& vcpu) {
+  std::vector<TaskMove> moves = ByOneMove(vcpu);
   return moves.empty() ? ByDealingOut(vcpu) : moves;
 }
 
@@ -60,7 +60,7 @@ int Repacking::Fullest(const Gang& gang, const Cores& cores, int except) {
   return best;
 }
 
-std::vector<PromiseMove> Repacking::ByOneMove(const PlacementRequest& vcpu) {
+std::vector<TaskMove> Repacking::ByOneMove(const PlacementRequest& vcpu) {
   std::stable_sort(gangs_.begin(), gangs_.end(),
                    [&](const Gang& a, const Gang& b) { return Share(a) < Share(b); });
   for (const Gang& gang : gangs_) {
@@ -69,14 +69,14 @@ std::vector<PromiseMove> Repacking::ByOneMove(const PlacementRequest& vcpu) {
     if (!without.Fits(vcpu.domain, vcpu.budget, vcpu.period)) continue;
     const int to = Fullest(gang, cores_, gang.core);
     if (to < 0) continue;
-    std::vector<PromiseMove> moves;
+    std::vector<TaskMove> moves;
     for (const PlacementRequest& v : gang.vcpus) moves.push_back({.slot = v.slot, .core = to});
     return moves;
   }
   return {};
 }
 
-std::vector<PromiseMove> Repacking::ByDealingOut(const PlacementRequest& vcpu) const {
+std::vector<TaskMove> Repacking::ByDealingOut(const PlacementRequest& vcpu) const {
   Cores cores;
   for (const int siblings : siblings_) cores.emplace_back(siblings, costs_);
   std::vector<Gang> gangs = gangs_;
@@ -88,7 +88,7 @@ std::vector<PromiseMove> Repacking::ByDealingOut(const PlacementRequest& vcpu) c
   };
   std::stable_sort(gangs.begin(), gangs.end(),
                    [&](const Gang& a, const Gang& b) { return share(a) > share(b); });
-  std::vector<PromiseMove> moves;
+  std::vector<TaskMove> moves;
   for (const Gang& gang : gangs) {
     const int to = Fullest(gang, cores, -1);
     if (to < 0) return {};

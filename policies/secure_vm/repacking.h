@@ -22,7 +22,7 @@ class Repacking {
   // What is promised where.
   void Add(const PlacementRequest& vcpu, int core);
   // The moves; none if no way was found, or none is needed.
-  std::vector<PromiseMove> RoomFor(const PlacementRequest& vcpu);
+  std::vector<TaskMove> RoomFor(const PlacementRequest& vcpu);
 
  private:
   // Promised vCPUs of a domain, with the same period, on one core. They move together.
@@ -32,8 +32,8 @@ class Repacking {
   };
   using Cores = std::vector<CoreAdmission>;
 
-  std::vector<PromiseMove> ByOneMove(const PlacementRequest& vcpu);
-  std::vector<PromiseMove> ByDealingOut(const PlacementRequest& vcpu) const;
+  std::vector<TaskMove> ByOneMove(const PlacementRequest& vcpu);
+  std::vector<TaskMove> ByDealingOut(const PlacementRequest& vcpu) const;
   double Share(const Gang& gang) const;
   static bool Fits(const Gang& gang, CoreAdmission core);
   static void Put(const Gang& gang, CoreAdmission& core);

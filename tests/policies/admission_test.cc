@@ -141,10 +141,9 @@ bool Admits(const Set& set) {
     const int core = placement.Choose(vcpu);
     CorePromise promise = placement.Judge(vcpu, core);
     if (promise.granted == Duration(0)) {
-      const std::vector<PromiseMove> moves = placement.MakeRoom(vcpu);
-      for (const PromiseMove& m : moves)
-        placement.Remove(placed[m.slot].first, placed[m.slot].second);
-      for (const PromiseMove& m : moves) {
+      const std::vector<TaskMove> moves = placement.MakeRoom(vcpu);
+      for (const TaskMove& m : moves) placement.Remove(placed[m.slot].first, placed[m.slot].second);
+      for (const TaskMove& m : moves) {
         const PlacementRequest& moved = placed[m.slot].first;
         EXPECT_TRUE(placement.admission(m.core).Fits(moved.domain, moved.budget, moved.period));
         placement.Add(moved, m.core);
