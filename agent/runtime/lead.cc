@@ -51,6 +51,7 @@ void Lead::Account(uint32_t slot, int core, const ghost_status_word& word) {
   if (place.core >= 0) {
     policy_.TaskUnplaced(place.request, place.core);
     judge_again_ = true;
+    if (core >= 0 && core != place.core) Shun(place.core);
   }
   changed_ = true;
   place.core = core;
@@ -127,6 +128,9 @@ void Lead::JudgeAgain() {
   }
 }
 
+// A task was to be there, and is elsewhere.
+void Lead::Shun(int core) { shunned_until_[core] = state_.kernel().Now() + loop_timing::kShunned; }
+
 // On some CPU of the core.
 bool Lead::MayRun(uint32_t slot, int core) const {
   const absl::Span<const ghost_affinity> affinities = state_.kernel().affinities();
@@ -145,9 +149,12 @@ void Lead::Spread(Time now) {
     spread_at_ = std::min(spread_at_, now + loop_timing::kSpread);
   }
   if (now < spread_at_) return;
-  const std::vector<TaskMove> moves =
-      policy_.Spread([this](uint32_t slot, int core) { return MayRun(slot, core); });
+  const std::vector<TaskMove> moves = policy_.Spread(
+      [&](uint32_t slot, int core) { return now >= shunned_until_[core] && MayRun(slot, core); });
   spread_at_ = moves.empty() ? Time::max() : now + loop_timing::kSpread;
+  for (const Time until : shunned_until_) {
+    if (until > now) spread_at_ = std::min(spread_at_, until);
+  }
   for (const TaskMove& move : moves) {
     Place& place = places_[move.slot];
     policy_.TaskUnplaced(place.request, place.core);

@@ -20,7 +20,10 @@ class Lead {
  public:
   // `state` and `policy` must outlive the lead.
   Lead(EnclaveState& state, PerCorePolicy& policy)
-      : state_(state), policy_(policy), places_(state.tasks().size()) {}
+      : state_(state),
+        policy_(policy),
+        places_(state.tasks().size()),
+        shunned_until_(state.topology().nr_cores()) {}
 
   // Looks at the slot and does what is due: hands an announced task of ours that nobody owns to the
   // core that the policy chooses, or corrects the policy's account. `announced` is the gtid of a
@@ -54,6 +57,7 @@ class Lead {
   void Account(uint32_t slot, int core, const ghost_status_word& word);
   void Promise(uint32_t slot);
   bool Grant(uint32_t slot, const CorePromise& promise);
+  void Shun(int core);
   bool MayRun(uint32_t slot, int core) const;
   void Want(uint32_t slot, int core);
   void TellOwner(uint32_t slot);
@@ -62,8 +66,9 @@ class Lead {
   EnclaveState& state_;
   PerCorePolicy& policy_;
   std::vector<Place> places_;
-  bool judge_again_ = false;  // somebody left
-  bool changed_ = false;      // somebody came or left
+  std::vector<Time> shunned_until_;  // by core
+  bool judge_again_ = false;         // somebody left
+  bool changed_ = false;             // somebody came or left
   Time spread_at_ = Time::max();
 };
 

@@ -28,6 +28,8 @@ inline constexpr int kParkingDoublings = 6;
 inline constexpr Duration kOffline = std::chrono::milliseconds(100);
 // After tasks came or went, until others move because of them, and from one such move to the next.
 inline constexpr Duration kSpread = std::chrono::milliseconds(50);
+// For so long nobody is moved to a core that a task has left by itself: its CPUs may be offline.
+inline constexpr Duration kShunned = std::chrono::seconds(60);
 // Until a former agent of the core has left.
 inline constexpr Duration kEnterRetry = std::chrono::milliseconds(10);
 
