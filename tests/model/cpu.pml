@@ -18,8 +18,8 @@ inline pick_task(me, asked)
 		res = TAKE_NEXT;
 		if
 		:: !asked && !next && !inactive[me] ->
-			res = (agent && !stalled -> ASK_AGENT : ASK_CLASS);
-			prev_ok = queued && claim[me] == prev
+			res = (CLOSED -> TAKE_NEXT : (agent && !stalled -> ASK_AGENT : ASK_CLASS)); /* closed: ghost_dispatch() takes nothing */
+			prev_ok = !CLOSED && queued && claim[me] == prev
 		:: else
 		fi
 	fi

@@ -66,7 +66,12 @@ bit lock[SIBLINGS + 1];	   /* run-queue locks */
 bit dropped[SIBLINGS];	   /* the CPU is in dispatch, without its lock for a moment */
 bit higher[SIBLINGS];	   /* a task of a higher class wants this CPU */
 bit offline[SIBLINGS + 1], inactive[SIBLINGS + 1];
-bit closed;		   /* hotplug: nothing more is acquired on this core */
+bit closed;		   /* hotplug: nobody takes a task on this core */
+#ifdef BUG_OPEN_HOTPLUG
+#define CLOSED false
+#else
+#define CLOSED closed
+#endif
 
 /*
  * ghost_task. Of the barrier only one thing matters, whether somebody's copy is still the present one; so every copy has a `fresh` bit,
@@ -139,19 +144,15 @@ inline kick_waiters()
 #endif
 }
 
-/* core_acquire(); a closed core denies, and reopening it kicks everybody. */
+/* core_acquire() */
 inline core_acquire(k, domain)
 {
+	arg_cpu = k;
+	arg_domain = domain;
+	c_code { struct core_step s = core_word_acquire(now.word, OF(arg_cpu), OF(arg_domain)); TAKE(s); };
 	if
-	:: closed || offline[k] -> res_granted = 0
-	:: else ->
-		arg_cpu = k;
-		arg_domain = domain;
-		c_code { struct core_step s = core_word_acquire(now.word, OF(arg_cpu), OF(arg_domain)); TAKE(s); };
-		if
-		:: res_granted && res_changed -> over = 0 /* note_owner() */
-		:: else
-		fi
+	:: res_granted && res_changed -> over = 0 /* note_owner() */
+	:: else
 	fi
 }
 

@@ -110,10 +110,28 @@ end_time:
 
 #ifdef HOTPLUG
 /*
- * The last sibling goes away and comes back. What the class is to do: close the core when the kernel begins (cpuhp_enter), so that nothing
- * is acquired while the CPU no longer asks, and open it when the sibling is gone or back.
+ * The last sibling goes away and comes back. The class closes the core when the kernel begins (ghost_cpuhp_enter), because on a CPU on its way
+ * down the kernel asks nobody, and opens it when the sibling is gone.
  */
 #define GOES (SIBLINGS - 1)
+#define STAY (255 & ~(1 << GOES))
+#if SIBLINGS == 2
+#define CLOSED_TO_ALL (!lock[0] && !lock[1] && !dropped[0] && !dropped[1] && kick[0] != KICK_PREEMPT)
+#else
+#define CLOSED_TO_ALL \
+	(!lock[0] && !lock[1] && !lock[2] && !dropped[0] && !dropped[1] && !dropped[2] && kick[0] != KICK_PREEMPT && kick[1] != KICK_PREEMPT)
+#endif
+#define HELD_ON_GOES(n) (task_cpu[n] == GOES && custody[n])
+#define IN_ITS_QUEUE(n) (task_cpu[n] == GOES && (custody[n] || moving[n]))
+
+inline push_away(t, was)
+{
+	quiescent(t, was);
+	task_cpu[t] = OUTSIDE;
+	enqueue(t, OUTSIDE, was);
+	d_step { lock[GOES] = 0; lock[OUTSIDE] = 0; t = 0 }
+}
+
 proctype Hotplug()
 {
 	byte t, was;
@@ -122,28 +140,32 @@ down:
 	skip;
 	d_step {
 		closed = 1;
-		kick_cpu(GOES, KICK_PREEMPT)
+		kick_siblings(255, KICK_PREEMPT) /* what runs on the one that goes is preempted by the thread that takes it down */
 	};
-	d_step { !lock[GOES] && !dropped[GOES] -> inactive[GOES] = 1 };
-	/* balance_push(): one task after the other is taken away */
+	/* Nothing waits for it, but the kernel's steps before this one take longer than a pick that found the core open, and a kick. */
+	d_step { CLOSED_TO_ALL -> inactive[GOES] = 1 };
+	/* balance_push() takes one task after the other away; what is held in that run queue leaves it to another core, or by the guard. */
 	do
 	:: d_step { !lock[GOES] && local0[GOES] && local0[GOES] != curr[GOES] && !lock[OUTSIDE] ->
 		lock[GOES] = 1; lock[OUTSIDE] = 1; t = local0[GOES] - 1; local_remove(GOES, t) };
-		quiescent(t, was);
-		task_cpu[t] = OUTSIDE;
-		enqueue(t, OUTSIDE, was);
-		d_step { lock[GOES] = 0; lock[OUTSIDE] = 0; t = 0 }
-	:: d_step { !lock[GOES] && curr[GOES] == IDLE_TASK && !local0[GOES] ->
-		assert(!(BUSY & (1 << GOES)));
-		offline[GOES] = 1 };
+		push_away(t, was)
+	:: d_step { !lock[GOES] && (HELD_ON_GOES(0) || HELD_ON_GOES(1)) && !lock[OUTSIDE] ->
+		lock[GOES] = 1; lock[OUTSIDE] = 1; t = (HELD_ON_GOES(0) -> 0 : 1); custody[t] = 0 };
+		push_away(t, was)
+	:: d_step { !lock[GOES] && curr[GOES] == IDLE_TASK && !local0[GOES] && !IN_ITS_QUEUE(0) && !IN_ITS_QUEUE(1) ->
+		offline[GOES] = 1;
+		if
+		:: claim[GOES] -> claim_release(GOES, (claim[GOES] - 1))
+		:: else
+		fi;
+		assert(!(BUSY & (1 << GOES))) };
 		break
 	od;
 	skip;
-	d_step { closed = 0; kick_siblings(255, KICK) };
+	d_step { closed = 0; kick_siblings(STAY, KICK_PREEMPT) };
 
-	closed = 1;
-	d_step { offline[GOES] = 0; inactive[GOES] = 0 };
-	d_step { closed = 0; kick_siblings(255, KICK) };
+	offline[GOES] = 0;
+	d_step { inactive[GOES] = 0; kick_siblings(STAY, KICK_PREEMPT) };
 	goto down
 }
 #endif
