@@ -84,7 +84,7 @@ init {
 
 	atomic {
 		do
-		:: k < TASKS -> state[k] = BLOCKED; claim_cpu[k] = NOBODY; task_cpu[k] = OUTSIDE; slice[k] = SLICE_ENDS; k++
+		:: k < TASKS -> state[k] = BLOCKED; claim_cpu[k] = NOBODY; task_cpu[k] = HOME(k); slice[k] = SLICE_ENDS; k++
 		:: else -> break
 		od;
 		k = 0;

@@ -36,6 +36,15 @@
 #define LATCH_IDLE 100
 #define TARGET_KEEP 101
 
+/* The first PINNED tasks may use one sibling only: task t sibling t. Then the core is left to siblings that wait. */
+#ifdef PINNED
+#define MAY_USE(t, k) ((t) >= PINNED || (k) == (t))
+#define HOME(t) ((t) < PINNED -> (t) : OUTSIDE)
+#else
+#define MAY_USE(t, k) true
+#define HOME(t) OUTSIDE
+#endif
+
 #define OUTSIDE SIBLINGS /* run queues of CPUs that are not of this core, taken as one */
 
 /* Slices: over, with an end, without one. */
@@ -97,6 +106,9 @@ bit target_fresh[SIBLINGS];
 byte old_latch;
 bit old_fresh;
 
+#ifdef PINNED
+byte left_to; /* siblings that the core was left to */
+#endif
 bit over;    /* the owner's tenure is over */
 byte cursor; /* of the round robin over domains */
 

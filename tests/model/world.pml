@@ -39,7 +39,7 @@ inline unlock()
 #define LEAVE(n) \
 	:: d_step { (n) < TASKS && CHAOS_LEFT && state[n] == BLOCKED && !ON_CPU(n) && RQ_FREE(n) -> \
 		SPEND_CHAOS; state[n] = NONE; raise_barrier(n) } /* ghost_disable() */ \
-	:: d_step { (n) < TASKS && state[n] == NONE -> state[n] = BLOCKED; raise_barrier(n); task_cpu[n] = OUTSIDE } /* slot_fill() */
+	:: d_step { (n) < TASKS && state[n] == NONE -> state[n] = BLOCKED; raise_barrier(n); task_cpu[n] = HOME(n) } /* slot_fill() */
 
 #if TASKS == 2
 #define EACH(what) what(0) what(1)
@@ -121,6 +121,11 @@ end_time:
 #define CLOSED_TO_ALL \
 	(!lock[0] && !lock[1] && !lock[2] && !dropped[0] && !dropped[1] && !dropped[2] && kick[0] != KICK_PREEMPT && kick[1] != KICK_PREEMPT)
 #endif
+#ifdef PINNED
+#define FORGET_LEFT left_to = 0;
+#else
+#define FORGET_LEFT
+#endif
 #define HELD_ON_GOES(n) (task_cpu[n] == GOES && custody[n])
 #define IN_ITS_QUEUE(n) (task_cpu[n] == GOES && (custody[n] || moving[n]))
 
@@ -140,6 +145,7 @@ down:
 	skip;
 	d_step {
 		closed = 1;
+		FORGET_LEFT
 		kick_siblings(255, KICK_PREEMPT) /* what runs on the one that goes is preempted by the thread that takes it down */
 	};
 	/* Nothing waits for it, but the kernel's steps before this one take longer than a pick that found the core open, and a kick. */
@@ -162,10 +168,10 @@ down:
 		break
 	od;
 	skip;
-	d_step { closed = 0; kick_siblings(STAY, KICK_PREEMPT) };
+	d_step { closed = 0; FORGET_LEFT kick_siblings(STAY, KICK_PREEMPT) };
 
 	offline[GOES] = 0;
-	d_step { inactive[GOES] = 0; kick_siblings(STAY, KICK_PREEMPT) };
+	d_step { inactive[GOES] = 0; FORGET_LEFT kick_siblings(STAY, KICK_PREEMPT) };
 	goto down
 }
 #endif
