@@ -60,6 +60,11 @@ end_rest:
 
 	d_step {
 		pick_task(me, false);
+		if
+		/* claim_drop_stale() has nothing to do: only a thread of no enclave leaves a claim behind. */
+		:: (res == ASK_AGENT || res == ASK_CLASS) && claim[me] && claim[me] != prev * queued -> assert(no_stale_claim)
+		:: else
+		fi;
 #ifdef PINNED
 		if
 		:: res == ASK_CLASS -> take_left(me, left)

@@ -203,7 +203,7 @@ inline core_switch_in(k, domain)
 }
 
 /* Never set: names for what an assertion is about. */
-HIDDEN byte one_domain_on_the_core, no_forgotten_decision, no_unseen_decision, no_forgotten_waiter, no_task_waits_for_an_idle_core;
+HIDDEN byte one_domain_on_the_core, no_forgotten_decision, no_unseen_decision, no_forgotten_waiter, no_task_waits_for_an_idle_core, no_stale_claim;
 
 /* I1, from switch to switch. */
 inline check_isolation()

@@ -27,7 +27,7 @@ inline unlock()
 }
 
 #define WAKE(n) \
-	:: d_step { (n) < TASKS && state[n] == BLOCKED && !ON_CPU(n) && (RQ_FREE(n) || inactive[task_cpu[n]]) && !lock[OUTSIDE] -> \
+	:: d_step { (n) < TASKS && state[n] == BLOCKED && !ON_CPU(n) && !IN_LOCAL(n) && (RQ_FREE(n) || inactive[task_cpu[n]]) && !lock[OUTSIDE] -> \
 		t = n; choose_cpu(t); lock_of(t) }; \
 		goto wake
 
@@ -40,6 +40,17 @@ inline unlock()
 	:: d_step { (n) < TASKS && CHAOS_LEFT && state[n] == BLOCKED && !ON_CPU(n) && RQ_FREE(n) -> \
 		SPEND_CHAOS; state[n] = NONE; raise_barrier(n) } /* ghost_disable() */ \
 	:: d_step { (n) < TASKS && state[n] == NONE -> state[n] = BLOCKED; raise_barrier(n); task_cpu[n] = HOME(n) } /* slot_fill() */
+
+#ifdef MIGRATE
+/*
+ * The stopper moves a task that it has preempted, whose affinity was changed while it ran: it stays on that CPU, here by holding its lock, and
+ * the claim is given up by the enqueue elsewhere, under that other lock.
+ */
+#define MOVE(n) \
+	:: d_step { (n) < TASKS && IN_LOCAL(n) && curr[task_cpu[n]] == HIGHER && RQ_FREE(n) && !lock[OUTSIDE] -> \
+		t = n; lock_of(t); lock[OUTSIDE] = 1; local_remove(rq, t); task_cpu[t] = OUTSIDE }; \
+		goto move
+#endif
 
 #if TASKS == 2
 #define EACH(what) what(0) what(1)
@@ -61,6 +72,9 @@ end_next:
 #endif
 #ifndef NO_LEAVE
 	EACH(LEAVE)
+#endif
+#ifdef MIGRATE
+	EACH(MOVE)
 #endif
 	fi;
 	goto end_next;
@@ -96,6 +110,13 @@ change: /* nice or affinity: the kernel takes the task off its run queue and put
 		enqueue(t, rq, was)
 	fi;
 	unlock();
+	goto end_next;
+#endif
+
+#ifdef MIGRATE
+move:
+	enqueue(t, OUTSIDE, was);
+	d_step { lock[OUTSIDE] = 0; lock[rq] = 0; rq = 0; t = 0; was = 0 };
 	goto end_next
 #endif
 }
@@ -129,9 +150,9 @@ end_time:
 #define HELD_ON_GOES(n) (task_cpu[n] == GOES && custody[n])
 #define IN_ITS_QUEUE(n) (task_cpu[n] == GOES && (custody[n] || moving[n]))
 
+/* The kernel tells of a migration only at its end. */
 inline push_away(t, was)
 {
-	quiescent(t, was);
 	task_cpu[t] = OUTSIDE;
 	enqueue(t, OUTSIDE, was);
 	d_step { lock[GOES] = 0; lock[OUTSIDE] = 0; t = 0 }
