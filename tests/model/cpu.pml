@@ -18,8 +18,8 @@ inline pick_task(me, asked)
 		res = TAKE_NEXT;
 		if
 		:: !asked && !next && !inactive[me] ->
-			res = (agent && !stalled -> ASK_AGENT : ASK_CLASS);
-			prev_ok = queued && claim[me] == prev
+			res = (CLOSED -> TAKE_NEXT : (agent && !stalled -> ASK_AGENT : ASK_CLASS)); /* closed: ghost_dispatch() takes nothing */
+			prev_ok = !CLOSED && queued && claim[me] == prev
 		:: else
 		fi
 	fi
@@ -28,6 +28,9 @@ inline pick_task(me, asked)
 proctype Cpu(byte me)
 {
 	byte prev, next, t, res, was, others;
+#ifdef PINNED
+	byte left;
+#endif
 	bit queued, prev_ok;
 
 end_rest:
@@ -55,7 +58,20 @@ end_rest:
 #endif
 	fi;
 
-	d_step { pick_task(me, false) };
+	d_step {
+		pick_task(me, false);
+		if
+		/* claim_drop_stale() has nothing to do: only a thread of no enclave leaves a claim behind. */
+		:: (res == ASK_AGENT || res == ASK_CLASS) && claim[me] && claim[me] != prev * queued -> assert(no_stale_claim)
+		:: else
+		fi;
+#ifdef PINNED
+		if
+		:: res == ASK_CLASS -> take_left(me, left)
+		:: else
+		fi
+#endif
+	};
 	if
 	:: res == ASK_AGENT ->
 		pick_latched(me, t, res);
@@ -77,6 +93,10 @@ end_rest:
 			:: res != RUN_OK && prev_ok && claim[me] == prev -> slice[prev - 1] = SLICE_ENDS; slice_inf[prev - 1] = 0 /* keep_prev() */
 			:: else
 			fi;
+#ifdef PINNED
+			end_left(me, res == RUN_OK || (prev_ok && claim[me] == prev), prev_ok, left, res);
+			left = 0;
+#endif
 			t = 0; prev_ok = 0;
 			pick_task(me, true)
 		}
@@ -119,6 +139,14 @@ end_rest:
 		:: next == prev /* idle again: no switch */
 		:: else ->
 			curr[me] = next;
+#ifdef PINNED
+			if
+			:: next == HIGHER && (left_to & (1 << me)) -> /* switch_availability(): it cannot come */
+				left_to = left_to & ~(1 << me);
+				kick_siblings(255 & ~(1 << me), KICK)
+			:: else
+			fi;
+#endif
 			if
 			:: IS_TASK(next) -> core_switch_in(me, DOMAIN_OF(next - 1))
 			:: else -> core_switch_out(me)

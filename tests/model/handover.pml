@@ -40,13 +40,14 @@ byte sleeps = SLEEPS;
 #include "world.pml"
 
 /* Nothing is under way that would still bring a CPU to look. */
+#define HOTPLUG_AT_REST (!closed && inactive[SIBLINGS - 1] == offline[SIBLINGS - 1])
 #if SIBLINGS == 2
-#define AT_REST (!lock[0] && !lock[1] && !lock[OUTSIDE] && !dropped[0] && !dropped[1] && !agent_busy && !closed)
+#define AT_REST (HOTPLUG_AT_REST && !lock[0] && !lock[1] && !lock[OUTSIDE] && !dropped[0] && !dropped[1] && !agent_busy)
 #define NO_KICKS (!kick[0] && !kick[1])
 #define ALL_IDLE (curr[0] == IDLE_TASK && curr[1] == IDLE_TASK)
 #define EACH_CPU(what) (what(0) || what(1))
 #else
-#define AT_REST (!lock[0] && !lock[1] && !lock[2] && !lock[OUTSIDE] && !dropped[0] && !dropped[1] && !dropped[2] && !agent_busy && !closed)
+#define AT_REST (HOTPLUG_AT_REST && !lock[0] && !lock[1] && !lock[2] && !lock[OUTSIDE] && !dropped[0] && !dropped[1] && !dropped[2] && !agent_busy)
 #define NO_KICKS (!kick[0] && !kick[1] && !kick[2])
 #define ALL_IDLE (curr[0] == IDLE_TASK && curr[1] == IDLE_TASK && curr[2] == IDLE_TASK)
 #define EACH_CPU(what) (what(0) || what(1) || what(2))
@@ -83,7 +84,7 @@ init {
 
 	atomic {
 		do
-		:: k < TASKS -> state[k] = BLOCKED; claim_cpu[k] = NOBODY; task_cpu[k] = OUTSIDE; slice[k] = SLICE_ENDS; k++
+		:: k < TASKS -> state[k] = BLOCKED; claim_cpu[k] = NOBODY; task_cpu[k] = HOME(k); slice[k] = SLICE_ENDS; k++
 		:: else -> break
 		od;
 		k = 0;

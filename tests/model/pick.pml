@@ -164,12 +164,12 @@ inline pick_latched(me, t, res)
 	d_step { got[me] = 0; got_fresh[me] = 0; got_same[me] = 0; t = 0 }
 }
 
-/* find_held() or find_other_domain(): the first held task of the owner, or of the next other domain after the cursor. */
-inline find_held(domain, t)
+/* find_held() or find_other_domain(): the first held task of the owner, or of the next other domain after the cursor, for sibling k. */
+inline find_held(domain, k, t)
 {
 	find_t = 0;
 	do
-	:: find_t < TASKS && !(state[find_t] == HELD && DOMAIN_OF(find_t) == (domain)) -> find_t++
+	:: find_t < TASKS && !(state[find_t] == HELD && DOMAIN_OF(find_t) == (domain) && MAY_USE(find_t, k)) -> find_t++
 	:: else -> break
 	od;
 	if
@@ -179,14 +179,14 @@ inline find_held(domain, t)
 	find_t = 0
 }
 
-inline find_other_domain(except, t)
+inline find_other_domain(except, k, t)
 {
 	find_d = 0;
 	t = 0;
 	do
 	:: find_d < DOMAINS && !t ->
 		if
-		:: (cursor + find_d) % DOMAINS + 1 != (except) -> find_held((cursor + find_d) % DOMAINS + 1, t)
+		:: (cursor + find_d) % DOMAINS + 1 != (except) -> find_held((cursor + find_d) % DOMAINS + 1, k, t)
 		:: else
 		fi;
 		find_d++
@@ -209,9 +209,96 @@ inline run_alone(me, t, res)
 	}
 }
 
+#ifdef PINNED
+/* able_waiters(): siblings that wait for the core, and can come; into `able`. */
+inline able_waiters(me)
+{
+	able_k = 0;
+	able = 0;
+	do
+	:: able_k < SIBLINGS ->
+		if
+		:: able_k != me && (WAITERS & (1 << able_k)) && curr[able_k] != HIGHER && !inactive[able_k] -> able = able | (1 << able_k)
+		:: else
+		fi;
+		able_k++
+	:: else -> break
+	od;
+	able_k = 0
+}
+HIDDEN byte able_k, able;
+
+/* Beside busy siblings: the core is to become empty, for a sibling that waits. Then res is PICK_STAY_IDLE. */
+inline empty_for_waiters(me, prev_ok, res)
+{
+#ifndef BUG_TURNS_WITH_ITSELF
+	able_waiters(me);
+	if
+	:: able -> prev_ok = 0; res = PICK_STAY_IDLE
+	:: else
+	fi;
+	able = 0
+#else
+	skip
+#endif
+}
+
+/* leave_core() */
+inline leave_core(me, prev_ok, res)
+{
+#ifndef BUG_TURNS_WITH_ITSELF
+	able_waiters(me);
+	if
+	:: able && !(BUSY & ~(1 << me)) -> left_to = able; prev_ok = 0; res = PICK_STAY_IDLE
+	:: else
+	fi;
+	able = 0
+#else
+	skip
+#endif
+}
+
+/* ghost_dispatch() as it begins: left is 1 if the core was left to others, 2 if to this CPU. */
+inline take_left(me, left)
+{
+	left = (left_to -> (left_to & (1 << me) -> 2 : 1) : 0);
+#ifdef BUG_LEFT_AND_FORGOTTEN
+	left_to = left_to & ~(1 << me)
+#endif
+}
+
 /*
- * pick_alone(). One step decides what to try, from one look at the word and the tasks; keep says whether the previous task may go on if that
- * comes to nothing.
+ * And as it ends; taken is whether a task was taken or the previous one goes on. Who found the core left to this CPU took nothing, and does
+ * not wait for it either, so it has to look again. Denied, this CPU is a waiter, and its turn is still to come.
+ */
+inline end_left(me, taken, prev_ok, left, res)
+{
+	denied = (res == RUN_DENIED);
+	if
+	:: !(taken) && left != 1 -> leave_core(me, prev_ok, res)
+	:: else
+	fi;
+	if
+#ifdef BUG_LEFT_AND_FORGOTTEN
+	:: left == 2 && !(taken) -> kick_siblings(255 & ~(1 << me), KICK)
+#else
+	:: left == 2 && !denied -> left_to = left_to & ~(1 << me); kick_siblings(255 & ~(1 << me), KICK)
+#endif
+	:: else
+	fi;
+	denied = 0
+}
+HIDDEN byte denied;
+#define LEFT_TO_OTHERS (left == 1)
+#else
+#define empty_for_waiters(me, prev_ok, res) skip
+#define leave_core(me, prev_ok, res) skip
+#define LEFT_TO_OTHERS false
+#endif
+
+/*
+ * pick_alone(). One step decides what to try, from one look at the word and the tasks; prev_ok says whether the previous task may go on if
+ * that comes to nothing.
  */
 inline pick_alone(me, prev_ok, t, res)
 {
@@ -219,25 +306,32 @@ inline pick_alone(me, prev_ok, t, res)
 		res = PICK_NONE;
 		t = 0;
 		if
-		:: BUSY & ~(1 << me) ->
+		:: LEFT_TO_OTHERS -> prev_ok = 0
+		:: !LEFT_TO_OTHERS && (BUSY & ~(1 << me)) ->
 			if
-			:: over -> find_other_domain(OWNER, t)
+			:: over -> find_other_domain(OWNER, me, t)
 			:: else
 			fi;
 			if
 			:: t -> others = BUSY & ~(1 << me) & 255
-			:: else -> find_held(OWNER, t)
+			:: !t && over -> empty_for_waiters(me, prev_ok, res)
+			:: else
+			fi;
+			if
+			:: !t && res == PICK_NONE -> find_held(OWNER, me, t)
+			:: else
 			fi;
 #ifndef BUG_PICK_WITHOUT_WAITING
 			if
-			:: !t && !prev_ok -> find_other_domain(OWNER, t) /* denied, this CPU is a waiter: its siblings may be leaving */
+			:: !t && !prev_ok && res == PICK_NONE ->
+				find_other_domain(OWNER, me, t) /* denied, this CPU is a waiter: its siblings may be leaving */
 			:: else
 			fi
 #endif
 		:: else ->
 			if
 			:: !over ->
-				find_held(OWNER, t);
+				find_held(OWNER, me, t);
 				if
 				:: !t && prev_ok -> res = PICK_STAY_IDLE /* the owner's only task goes on */
 				:: else
@@ -245,11 +339,15 @@ inline pick_alone(me, prev_ok, t, res)
 			:: else
 			fi;
 			if
-			:: !t && res == PICK_NONE -> find_other_domain(OWNER * (over && prev_ok), t)
+			:: !t && res == PICK_NONE -> find_other_domain(OWNER * (over && prev_ok), me, t)
 			:: else
 			fi;
 			if
-			:: !t && res == PICK_NONE -> find_held(OWNER, t)
+			:: !t && res == PICK_NONE && over -> leave_core(me, prev_ok, res)
+			:: else
+			fi;
+			if
+			:: !t && res == PICK_NONE -> find_held(OWNER, me, t)
 			:: else
 			fi
 		fi

@@ -36,6 +36,15 @@
 #define LATCH_IDLE 100
 #define TARGET_KEEP 101
 
+/* The first PINNED tasks may use one sibling only: task t sibling t. Then the core is left to siblings that wait. */
+#ifdef PINNED
+#define MAY_USE(t, k) ((t) >= PINNED || (k) == (t))
+#define HOME(t) ((t) < PINNED -> (t) : OUTSIDE)
+#else
+#define MAY_USE(t, k) true
+#define HOME(t) OUTSIDE
+#endif
+
 #define OUTSIDE SIBLINGS /* run queues of CPUs that are not of this core, taken as one */
 
 /* Slices: over, with an end, without one. */
@@ -66,7 +75,12 @@ bit lock[SIBLINGS + 1];	   /* run-queue locks */
 bit dropped[SIBLINGS];	   /* the CPU is in dispatch, without its lock for a moment */
 bit higher[SIBLINGS];	   /* a task of a higher class wants this CPU */
 bit offline[SIBLINGS + 1], inactive[SIBLINGS + 1];
-bit closed;		   /* hotplug: nothing more is acquired on this core */
+bit closed;		   /* hotplug: nobody takes a task on this core */
+#ifdef BUG_OPEN_HOTPLUG
+#define CLOSED false
+#else
+#define CLOSED closed
+#endif
 
 /*
  * ghost_task. Of the barrier only one thing matters, whether somebody's copy is still the present one; so every copy has a `fresh` bit,
@@ -92,6 +106,9 @@ bit target_fresh[SIBLINGS];
 byte old_latch;
 bit old_fresh;
 
+#ifdef PINNED
+byte left_to; /* siblings that the core was left to */
+#endif
 bit over;    /* the owner's tenure is over */
 byte cursor; /* of the round robin over domains */
 
@@ -139,19 +156,15 @@ inline kick_waiters()
 #endif
 }
 
-/* core_acquire(); a closed core denies, and reopening it kicks everybody. */
+/* core_acquire() */
 inline core_acquire(k, domain)
 {
+	arg_cpu = k;
+	arg_domain = domain;
+	c_code { struct core_step s = core_word_acquire(now.word, OF(arg_cpu), OF(arg_domain)); TAKE(s); };
 	if
-	:: closed || offline[k] -> res_granted = 0
-	:: else ->
-		arg_cpu = k;
-		arg_domain = domain;
-		c_code { struct core_step s = core_word_acquire(now.word, OF(arg_cpu), OF(arg_domain)); TAKE(s); };
-		if
-		:: res_granted && res_changed -> over = 0 /* note_owner() */
-		:: else
-		fi
+	:: res_granted && res_changed -> over = 0 /* note_owner() */
+	:: else
 	fi
 }
 
@@ -190,7 +203,7 @@ inline core_switch_in(k, domain)
 }
 
 /* Never set: names for what an assertion is about. */
-HIDDEN byte one_domain_on_the_core, no_forgotten_decision, no_unseen_decision, no_forgotten_waiter, no_task_waits_for_an_idle_core;
+HIDDEN byte one_domain_on_the_core, no_forgotten_decision, no_unseen_decision, no_forgotten_waiter, no_task_waits_for_an_idle_core, no_stale_claim;
 
 /* I1, from switch to switch. */
 inline check_isolation()

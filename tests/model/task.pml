@@ -61,22 +61,22 @@ inline task_advance(t, to, was)
 	fi
 }
 
-/* wake_cpu_for(): for cores that no agent serves. The first free sibling, if the core is free or its own. */
+/* wake_cpu_for(), on a core that no agent serves. One that is on CPU without a claim is on its way out, and has made its pick already. */
+#ifdef BUG_WAKE_RACE
+#define WAKE_TAKEN BUSY
+#else
+#define WAKE_TAKEN CLAIMS
+#endif
 inline wake_cpu_for(t)
 {
 	d_step {
 		if
 		:: agent && !stalled
-		:: !(agent && !stalled) && BUSY && (OWNER != DOMAIN_OF(t) || HANDOVER) ->
-#ifdef BUG_WAKE_RACE
-			skip
-#else
-			kick_siblings(BUSY & ~CLAIMS & 255, KICK) /* one that leaves has made its pick already: it looks again */
-#endif
+		:: !(agent && !stalled) && WAKE_TAKEN && (OWNER != DOMAIN_OF(t) || HANDOVER)
 		:: else ->
 			wake_k = 0;
 			do
-			:: wake_k < SIBLINGS && ((BUSY & (1 << wake_k)) || offline[wake_k]) -> wake_k++
+			:: wake_k < SIBLINGS && ((WAKE_TAKEN & (1 << wake_k)) || !MAY_USE(t, wake_k)) -> wake_k++
 			:: else -> break
 			od;
 			if
