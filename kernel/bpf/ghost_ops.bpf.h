@@ -152,30 +152,30 @@ static __always_inline void claim_drop_stale(struct pick *pk, struct task_struct
 		claim_release(pk->cpu, claim);
 }
 
-/* True: this pick is settled, be it by taking nothing. */
-static __always_inline bool pick_any(struct pick *pk, struct task_struct *prev)
+static __always_inline void pick_any(struct pick *pk, struct task_struct *prev)
 {
 	if (keep_rescued(pk, prev) || pick_rescue(pk))
-		return true;
+		return;
 	/* Only a rescue is worth that: without it a host task that never ends would have the class ejected. */
 	if (host_beside(pk->core, pk->sibling))
-		return true;
+		return;
 	if (pick_unattached_in_time(pk))
-		return true;
+		return;
 	if (READ_ONCE(pk->core->agent_tid) && !READ_ONCE(pk->core->agent_stalled)) {
 		if (pick_latched(pk) != LATCH_NONE || keep_unending(pk, prev))
-			return true;
+			return;
 	} else if (pk->core->enclave) {
 		latch_drop(pk);
 		if (pick_alone(pk)) {
 			pk->cs->latch_retries = 0;
-			return true;
+			return;
 		}
 		if (keep_prev(pk, prev, tenure_of(pk->core)))
-			return true;
+			return;
 	}
 	/* Outside their time strangers have what nobody waits for: taking turns with each other here, they would never let a sibling in. */
-	return !pk->left && !leave_core(pk) && pick_unattached(pk) == RUN_OK;
+	if (!pk->left && !leave_core(pk))
+		pick_unattached(pk);
 }
 
 SEC("struct_ops/dispatch")
@@ -203,11 +203,15 @@ void BPF_PROG(ghost_dispatch, s32 cpu, struct task_struct *prev)
 	left = READ_ONCE(pk.core->left_to);
 	bit = 1u << (pk.sibling & 7);
 	pk.left = left && !(left & bit);
-	if (left & bit)
+	pick_any(&pk, prev);
+	/*
+	 * What was left to this CPU the others may ask for again, be it to wait for it, but not before this CPU could have it: denied, it
+	 * waits for the one that left, whose switch is not over.
+	 */
+	if ((left & bit) && !pk.denied) {
 		__sync_fetch_and_and(&pk.core->left_to, ~bit);
-	/* What was left to this CPU and is not needed, the others may have. */
-	if (!pick_any(&pk, prev) && (left & bit))
 		kick_siblings(pk.core, 0xff & ~bit, 0);
+	}
 }
 
 /* On its way onto the CPU, or already there when its class or affinity changed while it ran. */

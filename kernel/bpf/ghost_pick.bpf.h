@@ -26,6 +26,7 @@ struct pick {
 	u32 sibling;
 	u32 prev_slot; /* + 1, of a runnable previous task that still holds this CPU's claim */
 	u32 left;      /* the core was left to others: this CPU's turn comes after their pick */
+	u32 denied;    /* the last task that was tried may not have the core: this CPU waits for it */
 	u64 now;
 	struct ghost_cpu_state *cs;
 	struct ghost_core_state *core;
@@ -57,7 +58,8 @@ static __noinline int run_task(struct pick *pk, u32 slot, enum core_cause cause)
 
 	if (!cs || !t || !pk->core)
 		return RUN_ABSENT;
-	if (!core_acquire(pk->core, pk->sibling, t->domain, cause))
+	pk->denied = !core_acquire(pk->core, pk->sibling, t->domain, cause);
+	if (pk->denied)
 		return RUN_DENIED;
 	WRITE_ONCE(cs->claim, slot + 1);
 	if (!move_to_local(cs, CUSTODY_DSQ(slot))) {

@@ -15,7 +15,8 @@ static __noinline int pick_unattached(struct pick *pk)
 	dsq = UNATTACHED_DSQ(pk->core_index);
 	if (!scx_bpf_dsq_nr_queued(dsq))
 		return RUN_ABSENT;
-	if (!core_acquire(pk->core, pk->sibling, GHOST_DOMAIN_UNATTACHED, CAUSE_CLASS) && !FAULT(STRANGERS_UNGATED))
+	pk->denied = !core_acquire(pk->core, pk->sibling, GHOST_DOMAIN_UNATTACHED, CAUSE_CLASS) && !FAULT(STRANGERS_UNGATED);
+	if (pk->denied)
 		return RUN_DENIED;
 	/* Before the move, as in run_task(): what becomes of the previous thread meanwhile must not give up this claim. */
 	WRITE_ONCE(pk->cs->claim, UNATTACHED_CLAIM_ANY);

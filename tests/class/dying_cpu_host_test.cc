@@ -103,6 +103,37 @@ TEST_F(DyingCpuHostTest, NobodyReachesUserModeOnACpuThatIsGivenUp) {
       << kernel_->info().exit_reason << ": " << kernel_->info().exit_message;
 }
 
+// Who may use no other core waits there, and the kernel for them, but not for long.
+TEST_F(DyingCpuHostTest, ThreadsThatMayGoNowhereElseDoNotKeepACpu) {
+  cpu_set_t mask;
+  CPU_ZERO(&mask);
+  topology_.core(1).siblings.ForEach([&](CpuId cpu) { CPU_SET(cpu.value(), &mask); });
+  for (const auto& vm : vms_) {
+    for (const pid_t tid : vm->tids()) ASSERT_EQ(sched_setaffinity(tid, sizeof(mask), &mask), 0);
+  }
+  for (const pid_t tid : strangers_->tids())
+    ASSERT_EQ(sched_setaffinity(tid, sizeof(mask), &mask), 0);
+  const std::vector<Duration> before = CpuTimes(vms_);
+  Duration longest{0};
+  for (int round = 0; round < 4; ++round) {
+    for (const CpuId cpu : topology_.core(1).siblings.ToVector()) {
+      const Time begin = kernel_->Now();
+      ASSERT_NO_FATAL_FAILURE(SetOnline(cpu, false));
+      const Duration took = kernel_->Now() - begin;
+      printf("CPU %d: %lld ms\n", cpu.value(), static_cast<long long>(took.count() / 1000000));
+      longest = std::max(longest, took);
+      std::this_thread::sleep_for(milliseconds(200));
+      ASSERT_NO_FATAL_FAILURE(SetOnline(cpu, true));
+      std::this_thread::sleep_for(milliseconds(200));
+    }
+  }
+  printf("a CPU took %lld ms at most to go\n", static_cast<long long>(longest.count() / 1000000));
+  EXPECT_LT(longest, seconds(5)) << "that is the guard's doing";
+  ExpectProgress(vms_, before, milliseconds(1));
+  EXPECT_TRUE(kernel_->info().enabled)
+      << kernel_->info().exit_reason << ": " << kernel_->info().exit_message;
+}
+
 // The threads would notice.
 TEST_F(DyingCpuHostTest, WhoRunsOnSuchACpuSeesIt) {
   __atomic_add_fetch(&Cpus()[1].turns, 1, __ATOMIC_SEQ_CST);
