@@ -43,6 +43,7 @@
 #include "ghost_trip.bpf.h"
 #include "ghost_pick.bpf.h"
 #include "ghost_unattached.bpf.h"
+#include "ghost_hotplug.bpf.h"
 #include "ghost_ops.bpf.h"
 #include "ghost_switch.bpf.h"
 #include "ghost_txn.bpf.h"

@@ -63,10 +63,10 @@ static __noinline s32 free_cpu(struct task_struct *p, s32 prev_cpu)
 	bpf_for(i, 0, nr) {
 		cpu = prev_cpu + i < nr ? prev_cpu + i : prev_cpu + i - nr;
 		core = core_of_cpu(cpu_config_of(cpu));
-		if (core && !core->enclave && bpf_cpumask_test_cpu(cpu, p->cpus_ptr))
+		if (core && !core->enclave && bpf_cpumask_test_cpu(cpu, p->cpus_ptr) && !cpu_is_offline(cpu))
 			return cpu;
 	}
-	return prev_cpu;
+	return settled_cpu(p, prev_cpu);
 }
 
 /* The default would insert into an idle CPU's local queue, past the gate. Where a task runs is decided at its pick. */
@@ -75,7 +75,7 @@ s32 BPF_PROG(ghost_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_fla
 {
 	u32 slot = 0;
 
-	return attached(p, &slot) ? prev_cpu : free_cpu(p, prev_cpu);
+	return attached(p, &slot) ? settled_cpu(p, prev_cpu) : free_cpu(p, prev_cpu);
 }
 
 static __always_inline void enqueue_unattached(struct task_struct *p, s32 cpu, u64 enq_flags)
@@ -194,8 +194,7 @@ void BPF_PROG(ghost_dispatch, s32 cpu, struct task_struct *prev)
 	pk.sibling = cfg->sibling;
 	pk.core_index = cfg->core;
 	claim_drop_stale(&pk, prev);
-	/* A sibling goes down, where the kernel queues tasks past the gate: the others stay idle until it is gone. */
-	if (READ_ONCE(pk.core->closed))
+	if (!core_is_open(&pk))
 		return;
 	pk.now = bpf_ktime_get_ns();
 	if (prev && (prev->scx.flags & SCX_TASK_QUEUED) && attached(prev, &slot) && READ_ONCE(pk.cs->claim) == slot + 1)

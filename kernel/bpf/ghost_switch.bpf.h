@@ -106,82 +106,9 @@ int BPF_PROG(ghost_sched_switch, bool preempt, struct task_struct *prev, struct 
 	core_switch(core, cfg->sibling, cs->running_domain);
 	switch_availability(cfg, core, cs, next, cpu, now);
 	switch_host(cfg, core, next);
+	/* Preempted, the previous task would come back without a question, to a core that was closed meanwhile. */
+	if (READ_ONCE(core->closed) && !READ_ONCE(cs->offline) && next->policy != SCHED_EXT)
+		kf_reenqueue_local_of(cpu);
 	trip_at_switch(prev, next);
 	return 0;
-}
-
-/* ---- CPU hotplug ---- */
-
-/*
- * From the moment that a CPU goes down the kernel queues tasks there past the gate (it asks no scheduler on an inactive run queue),
- * so its core is closed: the siblings stop running tasks until the CPU is gone.
- */
-static __always_inline void core_close(u32 cpu, bool close)
-{
-	struct ghost_cpu_config *cfg = cpu_config_of(cpu);
-	struct ghost_core_state *core = core_of_cpu(cfg);
-
-	if (!cfg || !core)
-		return;
-	if (close)
-		__sync_fetch_and_or(&core->closed, 1u << (cfg->sibling & 7));
-	else
-		__sync_fetch_and_and(&core->closed, ~(1u << (cfg->sibling & 7)));
-	WRITE_ONCE(core->left_to, 0);
-	kick_siblings(core, 0xff & ~(1u << cfg->sibling), SCX_KICK_PREEMPT);
-}
-
-static __always_inline void cpu_set_offline(u32 cpu, u32 offline)
-{
-	struct ghost_cpu_state *cs = cpu_state_of(cpu);
-
-	if (cs)
-		WRITE_ONCE(cs->offline, offline);
-}
-
-SEC("tp_btf/cpuhp_enter")
-int BPF_PROG(ghost_cpuhp_enter, unsigned int cpu, int target, int idx, void *fun)
-{
-	struct ghost_cpu_state *cs = cpu_state_of(cpu);
-	int active = bpf_core_enum_value(enum cpuhp_state, CPUHP_AP_ACTIVE);
-
-	if (!cs)
-		return 0;
-	if (target < idx && idx >= active && !cs->offline) {
-		cpu_set_offline(cpu, 1);
-		core_close(cpu, true);
-	} else if (target > idx && idx > active && cs->offline) {
-		/* Up, or up again after a failure to go down. */
-		cpu_set_offline(cpu, 0);
-		core_close(cpu, false);
-	}
-	return 0;
-}
-
-/* The CPU is dead: what happens on its siblings does not concern it any more. */
-SEC("tp_btf/cpuhp_exit")
-int BPF_PROG(ghost_cpuhp_exit, unsigned int cpu, int state, int idx, int ret)
-{
-	struct ghost_cpu_state *cs = cpu_state_of(cpu);
-
-	if (idx != bpf_core_enum_value(enum cpuhp_state, CPUHP_TEARDOWN_CPU) || state > idx || ret)
-		return 0;
-	/* Whom the kernel moved away from there went without a word, and left it behind. */
-	if (cs && READ_ONCE(cs->claim))
-		claim_release(cpu, READ_ONCE(cs->claim));
-	core_close(cpu, false);
-	return 0;
-}
-
-SEC("struct_ops/cpu_online")
-void BPF_PROG(ghost_cpu_online, s32 cpu)
-{
-	cpu_set_offline(cpu, 0);
-	core_close(cpu, false);
-}
-
-SEC("struct_ops/cpu_offline")
-void BPF_PROG(ghost_cpu_offline, s32 cpu)
-{
-	cpu_set_offline(cpu, 1);
 }

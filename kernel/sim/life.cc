@@ -186,10 +186,10 @@ void Machine::TakeDown(Cpu& c) {
   }
   {
     const ClassContext context(*this, executing_, cpus_[executing_].idle.get());
-    ghost_cpuhp_enter(c.id, CPUHP_OFFLINE, CPUHP_ONLINE, nullptr);
+    ghost_cpuhp_enter(c.id, CPUHP_OFFLINE, CPUHP_AP_ACTIVE, nullptr);
   }
   At(now_ + kHotplugStep, [this, &c] {
-    c.active = false;
+    c.allowed = c.active = false;
     {
       const ClassContext context(*this, executing_, cpus_[executing_].idle.get());
       corral_ops.cpu_offline(c.id);
@@ -214,14 +214,26 @@ void Machine::PushOff(Cpu& c) {
   });
 }
 
+// As sched_cpu_activate(): threads may be sent there before the class is asked about them. Stints
+// on the siblings end before that: one of a thread that has left the class since would count as the
+// class's, which cannot send it away. A kernel does not see to that.
 void Machine::BringUp(Cpu& c) {
-  At(now_ + kHotplugStep, [this, &c] {
-    c.online = true;
-    c.active = true;
+  {
     const ClassContext context(*this, executing_, cpus_[executing_].idle.get());
-    ghost_cpuhp_enter(c.id, CPUHP_ONLINE, CPUHP_ONLINE, nullptr);
-    corral_ops.cpu_online(c.id);
-    Resched(c);
+    ghost_cpuhp_enter(c.id, CPUHP_ONLINE, CPUHP_AP_ACTIVE, nullptr);
+  }
+  for (const int sibling : cores_[c.core]) {
+    if (sibling != c.id && cpus_[sibling].online) Stop(cpus_[sibling], [] {});
+  }
+  At(now_ + kHotplugStep, [this, &c] {
+    c.online = c.allowed = true;
+    At(now_ + kHotplugStep, [this, &c] {
+      const ClassContext context(*this, executing_, cpus_[executing_].idle.get());
+      corral_ops.cpu_online(c.id);
+      c.active = true;
+      ghost_cpuhp_exit(c.id, CPUHP_AP_ACTIVE, CPUHP_AP_ACTIVE, 0);
+      Resched(c);
+    });
   });
 }
 

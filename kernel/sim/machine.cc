@@ -173,6 +173,8 @@ bool Machine::CreateDsq(uint64_t id) {
 }
 
 uint32_t Machine::DsqLength(uint64_t id) const {
+  if ((id & SCX_DSQ_LOCAL_ON) == SCX_DSQ_LOCAL_ON)
+    return static_cast<uint32_t>(cpus_[static_cast<uint32_t>(id)].local.threads.size());
   const auto found = dsqs_.find(id);
   return found == dsqs_.end() ? 0 : static_cast<uint32_t>(found->second->threads.size());
 }

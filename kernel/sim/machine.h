@@ -127,7 +127,8 @@ class Machine {
     bool present = false;
     bool online = true;  // it schedules
     bool going_down = false;
-    bool active = true;  // the class is asked about tasks that are queued here
+    bool allowed = true;  // threads may be sent here
+    bool active = true;   // the class is asked about tasks that are queued here
     SimThread* curr = nullptr;
     std::unique_ptr<SimThread> idle;
     std::unique_ptr<SimThread> stopper;

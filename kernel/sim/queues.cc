@@ -46,7 +46,7 @@ void Machine::Interrupt(SimThread& t) {
 int Machine::ChooseCpu(const SimThread& t, int wanted) const {
   const auto fits = [&](int cpu) {
     return cpu >= 0 && cpu < static_cast<int>(cpus_.size()) && cpus_[cpu].present &&
-           cpus_[cpu].active && t.affinity_.Contains(CpuId(cpu));
+           cpus_[cpu].allowed && t.affinity_.Contains(CpuId(cpu));
   };
   if (fits(wanted)) return wanted;
   if (fits(t.cpu_)) return t.cpu_;
@@ -54,7 +54,7 @@ int Machine::ChooseCpu(const SimThread& t, int wanted) const {
     if (fits(c.id)) return c.id;
   }
   for (const Cpu& c : cpus_) {
-    if (c.present && c.active) return c.id;
+    if (c.present && c.allowed) return c.id;
   }
   return wanted;
 }
@@ -64,7 +64,7 @@ int Machine::ChooseHostCpu(const SimThread& t) const {
   int best_rank = 4;
   for (size_t i = 0; i < cpus_.size(); ++i) {
     const Cpu& c = cpus_[(t.cpu_ + i) % cpus_.size()];
-    if (!c.present || !c.active || !t.affinity_.Contains(CpuId(c.id))) continue;
+    if (!c.present || !c.allowed || !t.affinity_.Contains(CpuId(c.id))) continue;
     // An idle CPU, one of a task of the class, and only then one of the host.
     const int rank = Idle(c) ? 0 : c.host.empty() ? 1 : 2;
     if (rank < best_rank) {
@@ -92,7 +92,7 @@ void Machine::Enqueue(SimThread& t, uint64_t flags, bool stays) {
   EnqueueExt(t, flags, stays);
 }
 
-// do_enqueue_task(). What stays on its CPU, and what comes to a CPU that goes down, is put into the
+// do_enqueue_task(). What stays on its CPU, and what comes to a CPU that goes or comes, is put into the
 // local queue without a question.
 void Machine::EnqueueExt(SimThread& t, uint64_t flags, bool stays) {
   Cpu& c = cpu_of(t);
