@@ -72,12 +72,12 @@ all_have_policy() {
 
 # Prints "TID CPULIST" for each vCPU thread.
 affinities() {
-    local tid key value
+    local tid status
     vm_threads
     for tid in "${threads[@]}"; do
-        while read -r key value; do
-            if [[ $key == Cpus_allowed_list: ]]; then echo "$tid $value"; fi
-        done <"/proc/$tid/status"
+        # At once: the kernel writes it anew for each piece that is read, and lines before ours change their lengths.
+        status=$(<"/proc/$tid/status")
+        if [[ $status =~ Cpus_allowed_list:[[:space:]]*([0-9,-]+) ]]; then echo "$tid ${BASH_REMATCH[1]}"; fi
     done
 }
 
