@@ -105,7 +105,6 @@ static __always_inline void cpu_is_back(u32 cpu)
 		core_close(cpu, false);
 }
 
-/* The CPU is dead: what happens on its siblings does not concern it any more. */
 SEC("tp_btf/cpuhp_exit")
 int BPF_PROG(ghost_cpuhp_exit, unsigned int cpu, int state, int idx, int ret)
 {
@@ -116,7 +115,7 @@ int BPF_PROG(ghost_cpuhp_exit, unsigned int cpu, int state, int idx, int ret)
 		cpu_is_back(cpu);
 	if (idx != bpf_core_enum_value(enum cpuhp_state, CPUHP_TEARDOWN_CPU) || state > idx || ret)
 		return 0;
-	/* Whom the kernel moved away from there went without a word, and left it behind. */
+	/* It is dead, and its siblings do not concern it any more. Whom the kernel moved away from there went without a word. */
 	if (cs && READ_ONCE(cs->claim))
 		claim_release(cpu, READ_ONCE(cs->claim));
 	core_close(cpu, false);

@@ -13,12 +13,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-void SetOnline(CpuId cpu, bool online) {
-  std::ofstream file("/sys/devices/system/cpu/cpu" + std::to_string(cpu.value()) + "/online");
-  file << online << std::flush;
-  EXPECT_TRUE(file) << "CPU " << cpu.value() << (online ? " stays offline" : " stays online");
-}
-
 TEST_F(AgentHostTest, AgentsDecideAndIsolate) {
   VmProcesses vms;
   ASSERT_NO_FATAL_FAILURE(StartAgentAndVms(vms));

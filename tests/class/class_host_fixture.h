@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -74,6 +75,20 @@ class ClassHostTest : public testing::Test {
         ASSERT_TRUE(gtid.ok()) << gtid.status();
       }
     }
+  }
+
+  // Into SCHED_EXT without an enclave, as any user may do it; one VM to the auditor.
+  void EnterUnattached(const VmProcess& process) {
+    ASSERT_TRUE(auditor_->Declare({process.pid()}).ok());
+    const sched_param param = {};
+    for (const pid_t tid : process.tids())
+      ASSERT_EQ(sched_setscheduler(tid, kSchedExtPolicy, &param), 0);
+  }
+
+  static void SetOnline(CpuId cpu, bool online) {
+    std::ofstream file("/sys/devices/system/cpu/cpu" + std::to_string(cpu.value()) + "/online");
+    file << online << std::flush;
+    ASSERT_TRUE(file) << "CPU " << cpu.value() << (online ? " stays offline" : " stays online");
   }
 
   uint64_t Sum(__u64 ghost_core_state::*field) const {

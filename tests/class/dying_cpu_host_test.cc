@@ -4,8 +4,6 @@
 // the threads looks for itself. Runs as root in the test host.
 #include <sched.h>
 
-#include <fstream>
-
 #include "tests/class/class_host_fixture.h"
 #include "tests/class/dying_cpu.h"
 
@@ -40,10 +38,7 @@ class DyingCpuHostTest : public ClassHostTest {
     AttachAll(vms_);
     // Threads of no enclave, of a process of their own.
     strangers_ = Watchers();
-    ASSERT_TRUE(auditor_->Declare({strangers_->pid()}).ok());
-    const sched_param param = {};
-    for (const pid_t tid : strangers_->tids())
-      ASSERT_EQ(sched_setscheduler(tid, kSchedExtPolicy, &param), 0);
+    ASSERT_NO_FATAL_FAILURE(EnterUnattached(*strangers_));
     std::this_thread::sleep_for(milliseconds(500));
     ASSERT_TRUE(auditor_->Reset().ok());
   }
@@ -62,11 +57,6 @@ class DyingCpuHostTest : public ClassHostTest {
     uint32_t sum = 0;
     for (int i = 0; i < DYING_CPU_MAX; ++i) sum += Cpus()[i].*field;
     return sum;
-  }
-  static void SetOnline(CpuId cpu, bool online) {
-    std::ofstream file("/sys/devices/system/cpu/cpu" + std::to_string(cpu.value()) + "/online");
-    file << online << std::flush;
-    ASSERT_TRUE(file) << "CPU " << cpu.value() << (online ? " stays offline" : " stays online");
   }
 
   dying_cpu* skeleton_ = nullptr;

@@ -49,10 +49,7 @@ class LeakTest : public AgentHostTest, public testing::WithParamInterface<std::t
   void EnterAsStranger(int turn) {
     if (turn > 0) return;
     vms_.push_back(std::make_unique<VmProcess>(/*spinners=*/4, /*sleepers=*/0));
-    ASSERT_TRUE(auditor_->Declare({vms_.back()->pid()}).ok());
-    const sched_param param = {};
-    for (const pid_t tid : vms_.back()->tids())
-      ASSERT_EQ(sched_setscheduler(tid, kSchedExtPolicy, &param), 0);
+    ASSERT_NO_FATAL_FAILURE(EnterUnattached(*vms_.back()));
   }
   // Much memory makes the end long enough to be preempted in.
   void DieSlowly(int turn) {
