@@ -106,11 +106,15 @@ static __always_inline u32 enqueue_message(struct ghost_task *t)
 SEC("struct_ops/enqueue")
 void BPF_PROG(ghost_enqueue, struct task_struct *p, u64 enq_flags)
 {
+	struct ghost_thread *th = thread_of(p);
 	s32 cpu = scx_bpf_task_cpu(p);
 	u32 slot = 0, old = 0, type, flags;
-	struct ghost_task *t = attached(p, &slot);
+	struct ghost_task *t;
 	u64 barrier;
 
+	if (th && READ_ONCE(th->next_slot))
+		slot_change(p, cpu);
+	t = attached(p, &slot);
 	if (!t) {
 		enqueue_unattached(p, cpu, enq_flags);
 		return;
