@@ -91,6 +91,14 @@ VmThreads ThreadsToIsolate(Isolate isolate) {
   return VmThreads::kVcpus;
 }
 
+TrustRules TrustRulesOf(const Config& config) {
+  return {.by_name = [rules = config.trust_rules](const std::string& vm) -> std::string {
+            const TrustRule* const rule = FindTrustRule(rules, vm);
+            return rule == nullptr ? "" : rule->name;
+          },
+          .nova_projects = config.nova_projects};
+}
+
 // In observe mode: what would be attached.
 class Observer final : public VmSink {
  public:
@@ -181,7 +189,8 @@ absl::Status Daemon::StartSource() {
     which =
         config_.housekeeping.empty() ? ThreadsToIsolate(enclave.isolate) : VmThreads::kEverything;
   }
-  source_ = std::make_unique<LibvirtSource>(config_.libvirt_uris.front(), which);
+  source_ = std::make_unique<LibvirtSource>(LibvirtSourceOptions{
+      .uris = config_.libvirt_uris, .which = which, .trust = TrustRulesOf(config_)});
   return source_->Start(*sink_);
 }
 

@@ -92,6 +92,20 @@ TEST_F(Enclaves, WithoutAnAgentAffinityHolds) {
   EXPECT_EQ(Word(a.gtid).cpu, Cpu(kSecondCore, 1).value());
 }
 
+// Tasks that wake up where a host's thread computes do not wait for it while other CPUs idle.
+TEST_F(Enclaves, WithoutAnAgentBusyCpusArePassedOver) {
+  ASSERT_TRUE(agent_->LeaveAgent(kCore).ok());
+  second_core_agent_.reset();
+  const Member a = NewTask(NewDomain());
+  world_->Hog(Cpu(kCore, 0), milliseconds(1500));
+  world_->Hog(Cpu(kCore, 1), milliseconds(1500));
+  world_->Hog(Cpu(kSecondCore, 0), milliseconds(1500));
+  world_->Pass(milliseconds(100));
+  a.thread->Spin();
+  world_->Pass(milliseconds(900));
+  EXPECT_GT(a.thread->cpu_time(), milliseconds(200));
+}
+
 TEST_F(Enclaves, LatchesOfAnAgentThatLeavesAreTakenBack) {
   const DomainId domain = NewDomain();
   const Member runs = NewRunnableTask(domain), latched = NewRunnableTask(domain);

@@ -23,13 +23,16 @@ constexpr char kGroupA[] = "/machine.slice/machine-qemu\\x2d1\\x2da.scope/libvir
 
 class LibvirtSourceTest : public FakeHost {
  protected:
+  LibvirtSourceOptions Options(const std::string& uri, VmThreads which = VmThreads::kVcpus) const {
+    return {.uris = {uri}, .which = which, .root = root_, .watch_cgroups = false};
+  }
   RecordingSink sink_;
 };
 
 TEST_F(LibvirtSourceTest, StartTellsWhatRunsWithoutLibvirt) {
   AddVm(100, "a", kUuidA, 2, kGroupA);
   AddVm(200, "b", kUuidB, 1, "/machine/qemu-2-b.libvirt-qemu");
-  LibvirtSource source(kNobody, VmThreads::kVcpus, {.root = root_, .watch_cgroups = false});
+  LibvirtSource source(Options(kNobody));
   ASSERT_TRUE(source.Start(sink_).ok());
   ASSERT_EQ(sink_.vcpus(), 3u) << "told before Start() returned";
   const std::vector<RecordingSink::Vcpu> a = sink_.VcpusOf("a");
@@ -50,7 +53,7 @@ TEST_F(LibvirtSourceTest, StartTellsWhatRunsWithoutLibvirt) {
 
 TEST_F(LibvirtSourceTest, AScanFindsWhatComesAndGoes) {
   AddVm(100, "a", kUuidA, 1, kGroupA);
-  LibvirtSource source(kNobody, VmThreads::kVcpus, {.root = root_, .watch_cgroups = false});
+  LibvirtSource source(Options(kNobody));
   ASSERT_TRUE(source.Start(sink_).ok());
   AddVcpu(100, kGroupA, 1);  // plugged
   AddVm(200, "b", kUuidB, 1, "/machine/b");
@@ -64,7 +67,7 @@ TEST_F(LibvirtSourceTest, AScanFindsWhatComesAndGoes) {
 TEST_F(LibvirtSourceTest, HelpersAreToldWhenAskedFor) {
   AddVm(100, "a", kUuidA, 1, kGroupA);
   AddHelpers(kGroupA, "emulator", {{100, 100}, {110, 100}, {300, 300}});
-  LibvirtSource source(kNobody, VmThreads::kProcess, {.root = root_, .watch_cgroups = false});
+  LibvirtSource source(Options(kNobody, VmThreads::kProcess));
   ASSERT_TRUE(source.Start(sink_).ok());
   EXPECT_EQ(sink_.helpers(), (std::vector<pid_t>{100, 110}));
   AddHelpers(kGroupA, "iothread1", {{120, 100}});
@@ -72,9 +75,67 @@ TEST_F(LibvirtSourceTest, HelpersAreToldWhenAskedFor) {
   EXPECT_EQ(sink_.helpers().back(), 120) << "and nothing is told twice";
 }
 
+TEST_F(LibvirtSourceTest, SettingsComeBeforeVcpusAndWhenLibvirtWritesThemDown) {
+  AddVm(100, "a", kUuidA, 1, kGroupA);
+  WriteStatus(100, "a", kUuidA, "<cputune><shares>300</shares></cputune>");
+  sink_.run_time = [this](pid_t, pid_t) {
+    EXPECT_EQ(sink_.settings_told("a"), 1u) << "after the first vCPU";
+    return 0;
+  };
+  LibvirtSource source(Options(kNobody));
+  ASSERT_TRUE(source.Start(sink_).ok());
+  EXPECT_EQ(sink_.SettingsOf("a").weight.value, 300u);
+  const steady_clock::time_point begin = steady_clock::now();
+  WriteStatus(100, "a", kUuidA, "<cputune><shares>500</shares></cputune>");
+  EXPECT_TRUE(sink_.Await([&] { return sink_.SettingsOf("a").weight.value == 500; }));
+  EXPECT_LT(steady_clock::now() - begin, LibvirtSource::kRescan) << "found by a scan only";
+  // Written anew with nothing new in it.
+  const size_t told = sink_.settings_told("a");
+  WriteStatus(100, "a", kUuidA, "<cputune><shares>500</shares></cputune><title>t</title>");
+  std::this_thread::sleep_for(milliseconds(300));
+  EXPECT_EQ(sink_.settings_told("a"), told);
+}
+
+// libvirt makes its directory when it starts, which may be after us.
+TEST_F(LibvirtSourceTest, ADirectoryThatComesLater) {
+  LibvirtSource source(Options(kNobody));
+  ASSERT_TRUE(source.Start(sink_).ok());
+  AddVm(100, "a", kUuidA, 1, kGroupA);
+  EXPECT_TRUE(sink_.Await([&] { return sink_.vcpus() == 1; }));
+  WriteStatus(100, "a", kUuidA, "<cputune><shares>500</shares></cputune>");
+  EXPECT_TRUE(sink_.Await([&] { return sink_.SettingsOf("a").weight.value == 500; }));
+  EXPECT_EQ(sink_.settings_told("a"), 2u);
+}
+
+TEST_F(LibvirtSourceTest, AMistakeIsToldOnceAndWhatWasInForceStays) {
+  AddVm(100, "a", kUuidA, 1, kGroupA);
+  WriteStatus(100, "a", kUuidA, "<cputune><shares>300</shares></cputune>");
+  LibvirtSource source(Options(kNobody));
+  ASSERT_TRUE(source.Start(sink_).ok());
+  Write("/run/libvirt/qemu/a.xml", "<domstatus><dom");
+  EXPECT_TRUE(sink_.Await([&] { return sink_.HasNotice("VM a: its settings cannot be read"); }));
+  EXPECT_EQ(sink_.SettingsOf("a").weight.value, 300u);
+  EXPECT_EQ(sink_.settings_told("a"), 1u);
+  WriteStatus(100, "a", kUuidB, "<cputune><shares>900</shares></cputune>");
+  EXPECT_TRUE(sink_.Await([&] { return sink_.HasNotice("it is about bbbbbbbb"); }));
+  EXPECT_EQ(sink_.SettingsOf("a").weight.value, 300u) << "another VM's settings";
+  WriteStatus(100, "a", kUuidA,
+              "<metadata><c:domain xmlns:c='urn:corral:domain:1'><reservation budget='1ms'/>"
+              "</c:domain></metadata>");
+  EXPECT_TRUE(
+      sink_.Await([&] { return sink_.HasNotice("metadata <reservation>: there is no period"); }));
+  EXPECT_FALSE(sink_.SettingsOf("a").metadata_ok);
+  std::this_thread::sleep_for(LibvirtSource::kRescan + milliseconds(300));
+  const std::vector<std::string> notices = sink_.notices();
+  EXPECT_EQ(std::count_if(notices.begin(), notices.end(),
+                          [](const std::string& n) { return n.find("VM a") == 0; }),
+            3)
+      << "told again";
+}
+
 TEST_F(LibvirtSourceTest, IdsThatWereUsedAgain) {
   AddVm(100, "a", kUuidA, 1, kGroupA);
-  LibvirtSource source(kNobody, VmThreads::kVcpus, {.root = root_, .watch_cgroups = false});
+  LibvirtSource source(Options(kNobody));
   ASSERT_TRUE(source.Start(sink_).ok());
   WriteThread(100, 101, 5000);  // another thread with the same id
   EXPECT_TRUE(sink_.Await([&] { return sink_.vcpus() == 2; }));
@@ -90,7 +151,7 @@ TEST_F(LibvirtSourceTest, ARunningVmCannotBecomeAnother) {
   AddVm(100, "a", kUuidA, 1, kGroupA);
   AddVm(200, "b", kUuidB, 1, "/machine/b");
   WriteCommand(200, {"qemu-kvm", "-name", "guest=a", "-uuid", kUuidA});
-  LibvirtSource source(kNobody, VmThreads::kVcpus, {.root = root_, .watch_cgroups = false});
+  LibvirtSource source(Options(kNobody));
   ASSERT_TRUE(source.Start(sink_).ok());
   ASSERT_EQ(sink_.VcpusOf("b").size(), 1u);
   EXPECT_EQ(sink_.VcpusOf("b")[0].vm.uuid, kUuidB);
@@ -99,8 +160,7 @@ TEST_F(LibvirtSourceTest, ARunningVmCannotBecomeAnother) {
 
 // test:///default runs a VM called "test", which has no process.
 TEST_F(LibvirtSourceTest, AVmWithoutThreadsIsToldOnce) {
-  LibvirtSource source("test:///default", VmThreads::kVcpus,
-                       {.root = root_, .watch_cgroups = false});
+  LibvirtSource source(Options("test:///default"));
   ASSERT_TRUE(source.Start(sink_).ok());
   EXPECT_TRUE(sink_.Await([&] { return sink_.HasNotice("UNPROTECTED: libvirt runs VM test"); }));
   std::this_thread::sleep_for(seconds(5));
