@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The source on trees made for the test, and its connection with libvirt's built-in test driver: no
-// privilege, no daemon.
+// The source on trees made for the test, with libvirt's built-in test driver: no privilege, no
+// daemon.
 #include "vmm-integration/libvirt_source.h"
 
 #include <gtest/gtest.h>
-#include <libvirt/libvirt.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include "tests/libvirt/fake_host.h"
 #include "tests/libvirt/recording_sink.h"
@@ -16,7 +13,6 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-using std::chrono::steady_clock;
 
 constexpr char kNobody[] = "qemu+unix:///system?socket=/nonexistent/libvirt-sock";
 constexpr char kGroupA[] = "/machine.slice/machine-qemu\\x2d1\\x2da.scope/libvirt";
@@ -165,68 +161,6 @@ TEST_F(LibvirtSourceTest, AVmWithoutThreadsIsToldOnce) {
   EXPECT_TRUE(sink_.Await([&] { return sink_.HasNotice("UNPROTECTED: libvirt runs VM test"); }));
   std::this_thread::sleep_for(seconds(5));
   EXPECT_EQ(sink_.notices().size(), 1u);
-}
-
-TEST(LibvirtConnection, SaysWhoIsNotThere) {
-  const absl::Status status = LibvirtConnection::Open(kNobody, {}).status();
-  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
-  EXPECT_NE(status.message().find("libvirt.uri in corral.yaml"), absl::string_view::npos) << status;
-  EXPECT_FALSE(LibvirtConnection::Open("nonsense://", {}).ok());
-}
-
-TEST(LibvirtConnection, TellsDomainsAndChanges) {
-  std::mutex mutex;
-  std::map<std::string, std::string> domains;
-  std::atomic<int> changes{0};
-  const auto count = [&] {
-    const std::lock_guard<std::mutex> lock(mutex);
-    return domains.size();
-  };
-  RecordingSink clock;  // for Await()
-  const auto connection =
-      LibvirtConnection::Open("test:///default",
-                              {.changed = [&] { ++changes; },
-                               .notice = {},
-                               .domains =
-                                   [&](std::map<std::string, std::string> now) {
-                                     const std::lock_guard<std::mutex> lock(mutex);
-                                     domains = std::move(now);
-                                   }})
-          .value();
-  EXPECT_TRUE(clock.Await([&] { return count() == 1; }));
-  EXPECT_EQ(domains["test"], "6695eb01-f6a4-8304-79aa-97f2502e193f");
-  // The test driver has one state for the whole process.
-  const virConnectPtr writer = virConnectOpen("test:///default");
-  ASSERT_NE(writer, nullptr);
-  const virDomainPtr domain = virDomainLookupByName(writer, "test");
-  const int before = changes;
-  ASSERT_EQ(virDomainDestroy(domain), 0);
-  EXPECT_TRUE(clock.Await([&] { return count() == 0 && changes > before; }));
-  ASSERT_EQ(virDomainCreate(domain), 0);
-  EXPECT_TRUE(clock.Await([&] { return count() == 1; }));
-  virDomainFree(domain);
-  virConnectClose(writer);
-}
-
-// A socket that is listened on by somebody who never answers, as a stopped libvirtd.
-TEST(LibvirtConnection, AHangingDaemonHangsNobodyElse) {
-  char dir[] = "/tmp/corral-hang-XXXXXX";
-  ASSERT_NE(mkdtemp(dir), nullptr);
-  const std::string path = absl::StrCat(dir, "/sock");
-  sockaddr_un address = {.sun_family = AF_UNIX};
-  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
-  Fd listener(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  ASSERT_EQ(bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
-  ASSERT_EQ(listen(listener.get(), 8), 0);
-  const steady_clock::time_point begin = steady_clock::now();
-  const absl::Status status =
-      LibvirtConnection::Open(absl::StrCat("qemu+unix:///system?socket=", path), {}).status();
-  EXPECT_LT(steady_clock::now() - begin, seconds(9));
-  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
-  EXPECT_NE(status.message().find("hangs"), absl::string_view::npos) << status;
-  // The thread that was left behind ends when the daemon does.
-  listener = Fd();
-  std::filesystem::remove_all(dir);
 }
 
 }  // namespace
