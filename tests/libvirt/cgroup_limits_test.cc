@@ -83,6 +83,7 @@ TEST_F(CgroupLimitsTest, WhatMakesNoSenseIsNoLimit) {
 TEST_F(CgroupLimitsTest, GroupsThatAreNotThere) {
   SetLimits("", "1\n", "1 100000\n");
   EXPECT_EQ(Of(100), CgroupLimits{}) << "no such process";
+  Write("/sys/elsewhere/cpu.weight", "7\n");
   for (const char* text : {"", "0::", "0::/\n", "0::/../../elsewhere\n", "0::/gone (deleted)\n",
                            "1:cpu:/a\n", "0::/../cgroup/../..\n"}) {
     Write("/proc/100/cgroup", text);
