@@ -29,22 +29,20 @@ absl::Status QemuSource::Start(VmSink& sink) {
   stop_ = false;
   wake_ = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake_) return absl::ResourceExhaustedError(absl::StrCat("eventfd: ", strerror(errno)));
-  const absl::StatusOr<BootId> boot = PrepareToLook(seams_.root);
+  const absl::StatusOr<BootId> boot = PrepareToLook(options_.root);
   if (!boot.ok()) return boot.status();
   boot_ = *boot;
   // Watch before the first scan, so that nothing falls between the two.
-  if (seams_.watch_names) {
+  if (options_.watch_names) {
     absl::StatusOr<std::unique_ptr<NameWatcher>> names = NameWatcher::Start();
     if (!names.ok()) return names.status();
     names_ = *std::move(names);
     lost_ = 0;
   }
-  if (on_limits_) {
-    absl::StatusOr<CgroupLimitsWatcher> groups = CgroupLimitsWatcher::Start(seams_.root);
-    if (!groups.ok()) return groups.status();
-    groups_ = *std::move(groups);
-  }
-  vms_.emplace(sink, seams_.root);
+  absl::StatusOr<CgroupLimitsWatcher> groups = CgroupLimitsWatcher::Start(options_.root);
+  if (!groups.ok()) return groups.status();
+  groups_ = *std::move(groups);
+  vms_.emplace(sink, options_.root);
   nameless_.clear();
   limits_.clear();
   Rescan();
@@ -83,30 +81,40 @@ void QemuSource::Run() {
     lost_ = lost;
     if (groups_ && groups_->Drain()) next_limits_ = std::min(next_limits_, soon);
     if (Clock::now() >= next_scan_) Rescan();
-    if (Clock::now() >= next_limits_) TellLimits();
+    if (Clock::now() >= next_limits_) LookAtLimits();
   }
 }
 
 std::string QemuSource::UniqueName(pid_t pid) const {
-  const std::string name = DisplayName(pid, seams_.root);
+  const std::string name = DisplayName(pid, options_.root);
   const bool taken = std::any_of(vms_->all().begin(), vms_->all().end(), [&](const auto& known) {
     return known.second.vm.name == name &&
-           StartTime(known.first, known.first, seams_.root) == known.second.start_time;
+           StartTime(known.first, known.first, options_.root) == known.second.start_time;
   });
   return taken ? absl::StrCat(name, " (", pid, ")") : name;
 }
 
 KnownVm* QemuSource::FindOrAdd(pid_t pid) {
   if (KnownVm* const known = vms_->Find(pid); known != nullptr) return known;
-  const std::optional<uint64_t> start_time = StartTime(pid, pid, seams_.root);
-  if (!start_time || !IsQemu(pid, seams_.root)) return nullptr;
-  return &vms_->Add(
+  const std::optional<uint64_t> start_time = StartTime(pid, pid, options_.root);
+  if (!start_time || !IsOurs(pid)) return nullptr;
+  KnownVm& fresh = vms_->Add(
       {.uuid = UuidOfProcess(boot_, pid, *start_time), .name = UniqueName(pid), .pid = pid},
       *start_time);
+  TellLimits(fresh.vm);
+  return &fresh;
+}
+
+// libvirt makes a group `emulator` for the process before it makes a vCPU.
+bool QemuSource::IsOurs(pid_t pid) const {
+  if (!IsQemu(pid, options_.root)) return false;
+  if (!options_.skip_system_libvirts) return true;
+  const std::optional<std::filesystem::path> group = CgroupOf(pid, options_.root);
+  return !group || group->filename() != "emulator";
 }
 
 void QemuSource::OnName(const VcpuName& name) {
-  const std::optional<uint64_t> start_time = StartTime(name.tgid, name.tid, seams_.root);
+  const std::optional<uint64_t> start_time = StartTime(name.tgid, name.tid, options_.root);
   if (!start_time) return;  // it has ended
   KnownVm* const vm = FindOrAdd(name.tgid);
   if (vm == nullptr) return;  // a thread of something else
@@ -121,14 +129,14 @@ void QemuSource::DrainNames() {
   if (fresh_.empty()) return;
   for (const pid_t pid : std::exchange(fresh_, {})) {
     KnownVm* const vm = vms_->Find(pid);
-    if (vm != nullptr && which_ != VmThreads::kVcpus)
-      AddHelpers(*vm, ThreadsOfQemu(pid, seams_.root));
+    if (vm != nullptr && options_.which != VmThreads::kVcpus)
+      AddHelpers(*vm, ThreadsOfQemu(pid, options_.root));
   }
   next_limits_ = std::min(next_limits_, Clock::now() + kPause);
 }
 
 void QemuSource::AddHelpers(KnownVm& vm, const QemuThreads& threads) {
-  if (which_ == VmThreads::kVcpus) return;
+  if (options_.which == VmThreads::kVcpus) return;
   std::vector<HelperThread> helpers;
   for (const NamedThread& thread : threads.threads) {
     if (thread.vcpu) continue;
@@ -141,15 +149,16 @@ void QemuSource::Rescan() {
   next_scan_ = Clock::now() + kRescan;
   vms_->ForgetTheDead();
   std::map<pid_t, Nameless> nameless;
-  for (const pid_t pid : AllProcesses(seams_.root)) ScanProcess(pid, nameless);
+  for (const pid_t pid : AllProcesses(options_.root)) ScanProcess(pid, nameless);
   nameless_ = std::move(nameless);
-  TellLimits();
+  LookAtLimits();
+  sink_->OnScanned();
 }
 
 void QemuSource::ScanProcess(pid_t pid, std::map<pid_t, Nameless>& nameless) {
   KnownVm* vm = vms_->Find(pid);
-  if (vm == nullptr && !IsQemu(pid, seams_.root)) return;
-  const QemuThreads threads = ThreadsOfQemu(pid, seams_.root);
+  if (vm == nullptr && !IsOurs(pid)) return;
+  const QemuThreads threads = ThreadsOfQemu(pid, options_.root);
   if (vm == nullptr && threads.vcpus == 0) {
     if (threads.nameless > 0) nameless[pid] = LookAtNameless(pid, threads.start_time);
     return;
@@ -170,28 +179,31 @@ QemuSource::Nameless QemuSource::LookAtNameless(pid_t pid, uint64_t start_time) 
   if (!now.told && Clock::now() - now.since >= kNamelessPatience) {
     now.told = true;
     sink_->OnNotice(absl::StrCat(
-        "UNPROTECTED: QEMU process ", pid, " (", DisplayName(pid, seams_.root),
+        "UNPROTECTED: QEMU process ", pid, " (", DisplayName(pid, options_.root),
         ") gives its threads no names, so its vCPUs cannot be told from the others; start it with "
         "-name NAME,debug-threads=on, or use QEMU 11 or later"));
   }
   return now;
 }
 
-void QemuSource::TellLimits() {
+void QemuSource::TellLimits(const Vm& vm) {
+  const CgroupLimits now = LimitsOfProcess(vm.pid, options_.root);
+  const auto [told, first] = limits_.try_emplace(vm.uuid, now);
+  if (!first && told->second == now) return;
+  told->second = now;
+  sink_->OnSettings(vm, SettingsOf(now, vm.uuid, vm.name));
+}
+
+void QemuSource::LookAtLimits() {
   next_limits_ = Clock::time_point::max();
-  if (!groups_) return;
   std::vector<pid_t> pids;
   for (const auto& [pid, known] : vms_->all()) pids.push_back(pid);
   groups_->Watch(pids);
-  std::map<std::string, CgroupLimits> told;
+  std::map<std::string, CgroupLimits> former = std::exchange(limits_, {});
   for (const auto& [pid, known] : vms_->all()) {
-    const CgroupLimits now = LimitsOfProcess(pid, seams_.root);
-    const auto before = limits_.find(known.vm.uuid);
-    if (now != (before == limits_.end() ? CgroupLimits{} : before->second))
-      on_limits_(known.vm, now);
-    told[known.vm.uuid] = now;
+    if (const auto told = former.find(known.vm.uuid); told != former.end()) limits_.insert(*told);
+    TellLimits(known.vm);
   }
-  limits_ = std::move(told);
 }
 
 }  // namespace corral

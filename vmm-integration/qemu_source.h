@@ -4,17 +4,16 @@
 // libvirt knows of them.
 //
 // A vCPU is told when its thread names itself, before it runs anything of the guest's; plain_qemu.h
-// says whom that convinces. It takes thread names: -name NAME,debug-threads=on, which all of these
-// set, or QEMU 11. A scan at the start, after a lost report and every kRescan finds what reports
-// missed, what has ended, and QEMUs without thread names, which are a notice: /proc has no other
-// mark of a vCPU, QEMU's monitor is its manager's, and debugfs knows KVM's vCPU threads only once
-// they have run.
+// says whom that convinces. Settings are what the VM's cgroup says. It takes thread names: -name
+// NAME,debug-threads=on, which all of these set, or QEMU 11. A scan at the start, after a lost
+// report and every kRescan finds what reports missed, what has ended, and QEMUs without thread
+// names, which are a notice: /proc has no other mark of a vCPU, QEMU's monitor is its manager's,
+// and debugfs knows KVM's vCPU threads only once they have run.
 #ifndef CORRAL_VMM_INTEGRATION_QEMU_SOURCE_H_
 #define CORRAL_VMM_INTEGRATION_QEMU_SOURCE_H_
 
 #include <atomic>
 #include <chrono>
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -31,8 +30,12 @@
 
 namespace corral {
 
-// What tests exchange.
-struct QemuSourceSeams {
+struct QemuSourceOptions {
+  // kEverything is the same as kProcess here: nobody says which other programs work for a VM.
+  VmThreads which = VmThreads::kVcpus;
+  // Those in the cgroups that libvirt's system daemon makes are left to its driver.
+  bool skip_system_libvirts = false;
+  // What tests exchange.
   std::string root;         // of /proc and /sys
   bool watch_names = true;  // false: scans only; needs no privilege
 };
@@ -43,14 +46,7 @@ class QemuSource final : public VmSource {
   // How long a QEMU may be without a vCPU thread, but with nameless ones, until that is told.
   static constexpr std::chrono::seconds kNamelessPatience{5};
 
-  // The limits of a VM's cgroup, when they are others than those told last; at first, than none.
-  // After the VM's first vCPU; on the thread that calls the sink.
-  using OnLimits = std::function<void(const Vm&, const CgroupLimits&)>;
-
-  // kEverything is the same as kProcess here: nobody says which other programs work for a VM.
-  explicit QemuSource(VmThreads which = VmThreads::kVcpus, OnLimits on_limits = {},
-                      QemuSourceSeams seams = {})
-      : which_(which), on_limits_(std::move(on_limits)), seams_(std::move(seams)) {}
+  explicit QemuSource(QemuSourceOptions options = {}) : options_(std::move(options)) {}
   ~QemuSource() override { Stop(); }
 
   absl::Status Start(VmSink& sink) override;
@@ -70,15 +66,15 @@ class QemuSource final : public VmSource {
   void Rescan();
   void ScanProcess(pid_t pid, std::map<pid_t, Nameless>& nameless);
   KnownVm* FindOrAdd(pid_t pid);
+  bool IsOurs(pid_t pid) const;
   // A name that no other VM has, so that nobody is taken for another in what operators read.
   std::string UniqueName(pid_t pid) const;
   void AddHelpers(KnownVm& vm, const QemuThreads& threads);
   Nameless LookAtNameless(pid_t pid, uint64_t start_time);
-  void TellLimits();
+  void TellLimits(const Vm& vm);
+  void LookAtLimits();
 
-  const VmThreads which_;
-  const OnLimits on_limits_;
-  const QemuSourceSeams seams_;
+  const QemuSourceOptions options_;
   VmSink* sink_ = nullptr;
   BootId boot_;
   std::unique_ptr<NameWatcher> names_;

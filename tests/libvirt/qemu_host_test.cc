@@ -42,10 +42,7 @@ class QemuHost : public testing::Test {
     nameless_ = new PlainVm("nameless", {.debug_threads = "off"});
     sink_ = new RecordingSink;
     sink_->run_time = RunTime;
-    source_ = new QemuSource(VmThreads::kVcpus, [](const Vm& vm, const CgroupLimits& limits) {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      limits_[vm.name] = limits;
-    });
+    source_ = new QemuSource;
     const absl::Status status = source_->Start(*sink_);
     ASSERT_TRUE(status.ok()) << status;
   }
@@ -62,8 +59,8 @@ class QemuHost : public testing::Test {
   }
   static bool AwaitLimits(const std::string& vm, const CgroupLimits& limits) {
     return sink_->Await([&] {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      return limits_[vm] == limits;
+      const VmSettings told = sink_->SettingsOf(vm);
+      return told == SettingsOf(limits, told.trust.value.uuid, vm);
     });
   }
   // That what was told of a VM is what QEMU has.
@@ -93,8 +90,6 @@ class QemuHost : public testing::Test {
   static PlainVm* alpha_;
   static PlainVm* beta_;
   static PlainVm* nameless_;
-  static std::mutex mutex_;
-  static std::map<std::string, CgroupLimits> limits_;  // told last, by VM
 };
 
 RecordingSink* QemuHost::sink_ = nullptr;
@@ -102,8 +97,6 @@ QemuSource* QemuHost::source_ = nullptr;
 PlainVm* QemuHost::alpha_ = nullptr;
 PlainVm* QemuHost::beta_ = nullptr;
 PlainVm* QemuHost::nameless_ = nullptr;
-std::mutex QemuHost::mutex_;
-std::map<std::string, CgroupLimits> QemuHost::limits_;
 
 TEST_F(QemuHost, A_FindsWhatRanBefore) {
   // Start() has returned, so all has been told.
@@ -150,7 +143,7 @@ TEST_F(QemuHost, D_ReadsWhatTheCgroupGrants) {
   EXPECT_TRUE(watcher.Drain()) << "of a group above";
   EXPECT_TRUE(
       AwaitLimits("beta", {.weight = 300, .quota = milliseconds(20), .period = milliseconds(100)}));
-  EXPECT_EQ(limits_.count("alpha"), 0u);
+  EXPECT_EQ(sink_->settings_told("alpha"), 1u) << "nothing new of another VM";
 }
 
 TEST_F(QemuHost, E_AnEmulatorWithOneThreadForAllVcpusOfAnotherUser) {
@@ -206,7 +199,7 @@ TEST_F(QemuHost, I_AScanAloneFindsTheSame) {
   const PlainVm delta("delta");
   ASSERT_TRUE(AwaitVcpus("delta", 2));
   RecordingSink sink;
-  QemuSource source(VmThreads::kVcpus, {}, {.root = "", .watch_names = false});
+  QemuSource source({.watch_names = false});
   ASSERT_TRUE(source.Start(sink).ok());
   EXPECT_EQ(sink.vcpus(), 4u);
   ExpectTrue(sink, "alpha", *alpha_, 2);

@@ -18,9 +18,12 @@ using std::chrono::steady_clock;
 
 class QemuSourceTest : public FakeQemus {
  protected:
-  void Start(VmThreads which = VmThreads::kVcpus, QemuSource::OnLimits on_limits = {}) {
-    source_ = std::make_unique<QemuSource>(which, std::move(on_limits),
-                                           QemuSourceSeams{.root = root_, .watch_names = false});
+  void Start(VmThreads which = VmThreads::kVcpus, bool skip_system_libvirts = false) {
+    source_ =
+        std::make_unique<QemuSource>(QemuSourceOptions{.which = which,
+                                                       .skip_system_libvirts = skip_system_libvirts,
+                                                       .root = root_,
+                                                       .watch_names = false});
     const absl::Status status = source_->Start(sink_);
     ASSERT_TRUE(status.ok()) << status;
   }
@@ -75,7 +78,7 @@ TEST_F(QemuSourceTest, HelpersAreTheOtherThreads) {
   SetThread(100, 110, "IO iothread0", 1100);
   for (const VmThreads which : {VmThreads::kProcess, VmThreads::kEverything}) {
     RecordingSink sink;
-    QemuSource source(which, {}, {.root = root_, .watch_names = false});
+    QemuSource source({.which = which, .root = root_, .watch_names = false});
     ASSERT_TRUE(source.Start(sink).ok());
     std::vector<pid_t> helpers = sink.helpers();
     std::sort(helpers.begin(), helpers.end());
@@ -128,7 +131,7 @@ TEST_F(QemuSourceTest, NobodyCanBeAnother) {
   WriteCommand(100, {kProgram, "-name", "x", "-uuid", kUuidB});
   WriteCommand(200, {kProgram, "-name", "y", "-uuid", kUuidB});
   RecordingSink sink;
-  QemuSource again(VmThreads::kVcpus, {}, {.root = root_, .watch_names = false});
+  QemuSource again({.root = root_, .watch_names = false});
   ASSERT_TRUE(again.Start(sink).ok());
   ASSERT_EQ(sink.VcpusOf("x").size(), 1u);
   EXPECT_EQ(sink.VcpusOf("x")[0].vm.uuid,
@@ -183,38 +186,42 @@ TEST_F(QemuSourceTest, LimitsAreToldWhenTheyDiffer) {
   const std::string group = "/sys/fs/cgroup/qemu.slice/100.scope";
   Write(group + "/cpu.weight", "300\n");
   Write(group + "/cpu.max", "max 100000\n");
-  std::mutex mutex;
-  std::vector<std::pair<std::string, CgroupLimits>> told;
-  const auto count = [&] {
-    const std::lock_guard<std::mutex> lock(mutex);
-    return told.size();
+  sink_.run_time = [this](pid_t pid, pid_t) {
+    EXPECT_EQ(sink_.settings_told(pid == 100 ? "web" : "plain"), 1u) << "before its first vCPU";
+    return 0;
   };
-  Start(VmThreads::kVcpus, [&](const Vm& vm, const CgroupLimits& limits) {
-    const std::lock_guard<std::mutex> lock(mutex);
-    EXPECT_FALSE(sink_.VcpusOf(vm.name).empty()) << "after its first vCPU";
-    told.emplace_back(vm.name, limits);
-  });
-  ASSERT_EQ(count(), 1u) << "those of one VM, before Start() returned";
-  EXPECT_EQ(told[0].first, "web");
-  EXPECT_EQ(told[0].second, CgroupLimits{.weight = 300});
+  Start();
+  EXPECT_EQ(sink_.SettingsOf("web").weight.value, 300u);
+  EXPECT_EQ(sink_.SettingsOf("plain"), DefaultSettings(UuidOf("plain"), "plain"));
   // Long before the next scan.
   const steady_clock::time_point begin = steady_clock::now();
   Write(group + "/cpu.max", "50000 100000\n");
-  EXPECT_TRUE(sink_.Await([&] { return count() == 2; }));
+  EXPECT_TRUE(sink_.Await([&] { return sink_.settings_told("web") == 2; }));
   EXPECT_LT(steady_clock::now() - begin, seconds(1));
-  EXPECT_EQ(told[1].second,
-            (CgroupLimits{.weight = 300, .quota = milliseconds(50), .period = milliseconds(100)}));
+  EXPECT_EQ(sink_.SettingsOf("web").vm_cap.value,
+            (TimeShare{.time = milliseconds(50), .period = milliseconds(100)}));
   // A VM that moves, found by the scan.
   SetGroup(100, "/elsewhere");
-  EXPECT_TRUE(sink_.Await([&] { return count() == 3; }));
-  EXPECT_EQ(told[2].second, CgroupLimits{});
+  EXPECT_TRUE(sink_.Await([&] { return sink_.settings_told("web") == 3; }));
+  EXPECT_EQ(sink_.SettingsOf("web"), DefaultSettings(UuidOf("web"), "web"));
   std::this_thread::sleep_for(milliseconds(2500));
-  EXPECT_EQ(count(), 3u) << "nothing is told twice";
+  EXPECT_EQ(sink_.settings_told("web"), 3u) << "nothing is told twice";
+  EXPECT_EQ(sink_.settings_told("plain"), 1u);
+}
+
+TEST_F(QemuSourceTest, LibvirtsOwnAreLeftToItIfAskedFor) {
+  AddQemu(100, "web", 1);
+  AddQemu(200, "session", 1);
+  SetGroup(100, "/machine/qemu-1-web.libvirt-qemu/emulator");
+  SetGroup(200, "/user.slice/user-1000.slice/session-1.scope");
+  Start(VmThreads::kVcpus, /*skip_system_libvirts=*/true);
+  EXPECT_EQ(sink_.vcpus(), 1u);
+  EXPECT_EQ(sink_.VcpusOf("session").size(), 1u);
 }
 
 TEST_F(QemuSourceTest, WithoutABootIdItDoesNotStart) {
   Remove("/proc/sys");
-  QemuSource source(VmThreads::kVcpus, {}, {.root = root_, .watch_names = false});
+  QemuSource source({.root = root_, .watch_names = false});
   EXPECT_TRUE(absl::IsFailedPrecondition(source.Start(sink_)));
 }
 
