@@ -12,6 +12,7 @@
 #include "agent/check/host_findings.h"
 #include "agent/ctl/admission.h"
 #include "agent/daemon/control_socket.h"
+#include "agent/daemon/protection.h"
 #include "config/yaml_text.h"
 #include "kernel/bpf/bpf_control_kernel.h"
 #include "kernel/text_field.h"
@@ -53,14 +54,7 @@ std::string ReadStdin() {
 std::optional<CpuSet> CpusOfEnclave(const ControlKernel& kernel, const std::string& name) {
   for (uint32_t id = 1; id < kernel.enclaves().size(); ++id) {
     const ghost_enclave& enclave = kernel.enclaves()[id];
-    if (!enclave.in_use || TextOf(enclave.name) != name) continue;
-    CpuSet cpus;
-    for (const ghost_core_state& core : kernel.cores()) {
-      if (core.enclave != id) continue;
-      for (uint32_t i = 0; i < core.nr_cpus && i < GHOST_MAX_SIBLINGS; ++i)
-        cpus.Insert(CpuId(core.cpus[i]));
-    }
-    return cpus;
+    if (enclave.in_use && TextOf(enclave.name) == name) return CpusOf(kernel, EnclaveId(id));
   }
   return std::nullopt;
 }
