@@ -431,8 +431,12 @@ void BPF_PROG(ghost_disable, struct task_struct *p)
 	struct ghost_thread *th = thread_of(p);
 	u64 barrier;
 
-	if (!t || !th)
+	if (!th)
 		return;
+	if (!t) {
+		slot_leave_next(th);
+		return;
+	}
 	barrier = task_advance(slot, TASK_NONE, &old);
 	if (t->announced)
 		task_post(slot, p->flags & PF_EXITING ? GHOST_MSG_TASK_DEAD : GHOST_MSG_TASK_DEPARTED, 0, barrier, scx_bpf_task_cpu(p));
