@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
+#include "agent/daemon/trust.h"
 #include "config/config.h"
 #include "kernel/bpf/bpf_control_kernel.h"
 #include "policies/registry.h"
@@ -49,11 +50,7 @@ TrustRules RulesOf(const std::string& file) {
               << config.status().message() << "\n";
     return {};
   }
-  return {.by_name = [rules = config->trust_rules](const std::string& vm) -> std::string {
-            const TrustRule* const rule = FindTrustRule(rules, vm);
-            return rule == nullptr ? "" : rule->name;
-          },
-          .nova_projects = config->nova_projects};
+  return TrustRulesOf(*config);
 }
 
 struct Options {

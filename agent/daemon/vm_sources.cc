@@ -8,20 +8,13 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "agent/daemon/trust.h"
 #include "vmm-integration/libvirt_connection.h"
 #include "vmm-integration/libvirt_source.h"
 #include "vmm-integration/qemu_source.h"
 
 namespace corral {
 namespace {
-
-TrustRules TrustRulesOf(const Config& config) {
-  return {.by_name = [rules = config.trust_rules](const std::string& vm) -> std::string {
-            const TrustRule* const rule = FindTrustRule(rules, vm);
-            return rule == nullptr ? "" : rule->name;
-          },
-          .nova_projects = config.nova_projects};
-}
 
 class Observer final : public VmSink {
  public:
