@@ -121,6 +121,7 @@ std::string Details(const VmView& vm) {
     AppendSetting(out, "trust domain", s.trust.value.name, s.trust.origin);
     AppendSetting(out, "weight", absl::StrCat(s.weight.value), s.weight.origin);
     AppendSetting(out, "cap of a vCPU", Share(s.cap.value), s.cap.origin);
+    AppendSetting(out, "cap of the VM", Share(s.vm_cap.value), s.vm_cap.origin);
     AppendSetting(out, "reservation", Share(s.reservation), reserved);
     for (const auto& [vcpu, share] : s.reservation_of)
       AppendSetting(out, absl::StrCat("  of vCPU ", vcpu).c_str(), Share(share), Origin::kMetadata);

@@ -94,19 +94,23 @@ TEST(VmSettings, WhatIsNoCap) {
   EXPECT_EQ(Settings("<numatune><memory nodeset='0-1'/></numatune>").node.value, -1) << "two nodes";
 }
 
-// global_quota is the whole VM's; the lower rate counts.
-TEST(VmSettings, AGlobalQuotaIsDealtOut) {
+TEST(VmSettings, AGlobalQuotaIsTheWholeVms) {
   const std::string four = "<vcpu>4</vcpu>";
-  EXPECT_EQ(Settings(four + "<cputune><global_quota>100000</global_quota></cputune>").cap.value,
-            (TimeShare{milliseconds(25), milliseconds(100)}));
-  EXPECT_EQ(Settings(four + "<cputune><global_quota>100000</global_quota><period>10000</period>"
-                            "<quota>2000</quota></cputune>")
-                .cap.value,
-            (TimeShare{milliseconds(2), milliseconds(10)}));
-  EXPECT_EQ(Settings(four + "<cputune><global_quota>100000</global_quota><period>10000</period>"
-                            "<quota>3000</quota></cputune>")
-                .cap.value,
-            (TimeShare{milliseconds(25), milliseconds(100)}));
+  EXPECT_EQ(Settings(four + "<cputune><global_quota>150000</global_quota></cputune>").vm_cap,
+            (Setting<TimeShare>{{milliseconds(150), milliseconds(100)}, Origin::kXml}));
+  EXPECT_EQ(Settings(four + "<cputune><global_quota>400000</global_quota></cputune>").vm_cap,
+            Setting<TimeShare>{})
+      << "more than it could have";
+}
+
+TEST(VmSettings, OfACgroup) {
+  EXPECT_EQ(SettingsOf(CgroupLimits{}, kUuid, "web"), DefaultSettings(kUuid, "web"));
+  const VmSettings settings = SettingsOf(
+      CgroupLimits{.weight = 400, .quota = milliseconds(150), .period = milliseconds(100)}, kUuid,
+      "web");
+  EXPECT_EQ(settings.weight, (Setting<uint32_t>{400, Origin::kCgroup}));
+  EXPECT_EQ(settings.vm_cap,
+            (Setting<TimeShare>{{milliseconds(150), milliseconds(100)}, Origin::kCgroup}));
 }
 
 TEST(VmSettings, WhoSaidIt) {
