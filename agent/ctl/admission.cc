@@ -61,6 +61,11 @@ absl::StatusOr<std::string> StrictEnclave(const std::string& yaml, const std::st
 }
 
 absl::Status Admit(const AdmissionFacts& facts) {
+  if (absl::IsPermissionDenied(facts.class_status)) {
+    return Refused(
+        "this libvirt is a user's own, which may not see whether it would be protected; ",
+        "start it in qemu:///system", kOrOpen);
+  }
   if (!facts.class_status.ok()) return facts.class_status;
   if (!facts.daemon_status.ok()) return facts.daemon_status;
   if (!facts.cpus) {

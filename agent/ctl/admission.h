@@ -25,7 +25,7 @@ absl::StatusOr<std::string> StrictEnclave(const std::string& yaml, const std::st
 
 struct AdmissionFacts {
   std::string enclave;         // that shall hold the VM
-  absl::Status class_status;   // OK: it is in charge
+  absl::Status class_status;   // OK: it is in charge; PermissionDenied: whoever asks is not root
   absl::Status daemon_status;  // OK: it serves, and will take the VM's threads in
   std::optional<CpuSet> cpus;  // of the enclave, by the class; none: it is not there
   std::string sched_core;      // of qemu.conf; "" is libvirt's default

@@ -91,6 +91,15 @@ TEST(Admit, NotWithoutClassDaemonOrEnclave) {
   EXPECT_EQ(Refusal(facts), "no class; load it");
 }
 
+// Its hook runs as the user.
+TEST(Admit, NotInAUsersOwnLibvirt) {
+  AdmissionFacts facts = Facts();
+  facts.class_status = absl::PermissionDeniedError("no permission to open a pin; run as root");
+  EXPECT_EQ(Refusal(facts),
+            "this libvirt is a user's own, which may not see whether it would be protected; start "
+            "it in qemu:///system, or write \"admission: open\"");
+}
+
 TEST(Admit, NotWithCookies) {
   AdmissionFacts facts = Facts();
   facts.sched_core = "full";
