@@ -48,6 +48,7 @@ void TaskTracker::Adopt(Task& task, const ghost_status_word& word, Time now) {
   task.event_ns = 0;
   task.settle_looks = loop_timing::kSettleLooks;
   ReadAttributes(task, word);
+  TakeUpAffinity(task);
   task.cpu = CpuId(word.cpu);
   task.state = StateIn(word);
   task.on_since_ns = word.switch_time_ns;
@@ -73,9 +74,22 @@ bool TaskTracker::ReadAttributes(Task& task, const ghost_status_word& word) {
   return before != promise();
 }
 
+// True if it is another one than before.
+bool TaskTracker::TakeUpAffinity(Task& task) {
+  const absl::Span<const ghost_affinity> affinities = kernel_.affinities();
+  if (task.slot >= affinities.size()) return false;
+  const CpuSet affinity = ReadAffinity(affinities[task.slot]);
+  if (affinity == task.affinity) return false;
+  task.affinity = affinity;
+  task.told_affinity = false;
+  return true;
+}
+
 void TaskTracker::TakeUpChanges(Task& task, const ghost_status_word& word, Time now) {
   const bool changed = ReadAttributes(task, word);
+  const bool moved = TakeUpAffinity(task);
   if (task.domain == DomainId(word.domain)) {
+    if (moved) events_.TaskAffinityChanged(task, now);
     if (changed) events_.TaskAttributesChanged(task, now);
     return;
   }
@@ -129,6 +143,7 @@ TaskTracker::Outcome TaskTracker::Apply(Task& task, const ghost_msg& message, Ti
       events_.TaskDead(task, now);
       return Outcome::kGone;
     case GHOST_MSG_TASK_AFFINITY_CHANGED:
+      TakeUpAffinity(task);
       Accepted(task);
       events_.TaskAffinityChanged(task, now);
       return Outcome::kOk;

@@ -52,6 +52,7 @@ class TaskTracker {
  private:
   TaskState StateIn(const ghost_status_word& word) const;
   bool ReadAttributes(Task& task, const ghost_status_word& word);
+  bool TakeUpAffinity(Task& task);
   void TakeUpChanges(Task& task, const ghost_status_word& word, Time now);
   void MoveTo(Task& task, TaskState state, const ghost_status_word& word, Time now);
   Outcome Lost(Task& task, const ghost_msg& message, bool echo, Time now);

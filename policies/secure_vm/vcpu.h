@@ -9,6 +9,7 @@
 #include "agent/runtime/list.h"
 #include "agent/runtime/task.h"
 #include "kernel/types.h"
+#include "policies/secure_vm/siblings.h"
 
 namespace corral::secure_vm {
 
@@ -18,6 +19,7 @@ class GangServer;
 struct Vcpu {
   Task* task = nullptr;
   Pen* pen = nullptr;
+  Siblings siblings = 0;  // of the core, that it may use
   int sibling = -1;      // where it runs by our decision; -1 when it does not, or is on its way out
   Time since{};          // when its present turn began
   bool resumes = false;  // it was pushed aside within its turn by something that is not ours
@@ -39,6 +41,7 @@ struct Vcpu {
   ListHook<Vcpu> waiting;
   ListHook<Vcpu> member;  // of server
 
+  bool may(int i) const { return (siblings & SiblingBit(i)) != 0; }
   bool capped() const { return task->cap > Duration(0) && task->period > Duration(0); }
   // Its cap lets it run no more in this period.
   bool spent() const { return capped() && cap_left <= Duration(0); }

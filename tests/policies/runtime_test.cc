@@ -252,15 +252,15 @@ TEST(PerCoreLoop, APinnedTaskFindsItsCpu) {
   for (uint32_t d = 2; d < 20; ++d) world.kernel().Attach(d, true);
   const Gtid pinned = world.kernel().Attach(20, true);
   const Gtid nowhere = world.kernel().Attach(21, true);
-  world.kernel().Pin(pinned, CpuSet{13});
-  world.kernel().Pin(nowhere, CpuSet{});
+  world.kernel().SetAffinity(pinned, CpuSet{13});
+  world.kernel().SetAffinity(nowhere, CpuSet{});
   world.RunFor(seconds(1));
   EXPECT_EQ(world.CoreOf(pinned), 6);
   EXPECT_GT(world.RunTime(pinned), milliseconds(100));
   const uint64_t failures = world.counters().latch_failures;
   world.RunFor(seconds(10));
   EXPECT_LT(world.counters().latch_failures - failures, 3000u) << "the search gets slower";
-  world.kernel().Pin(nowhere, CpuSet{4});
+  world.kernel().SetAffinity(nowhere, CpuSet{4});
   ExpectAllServed(world, seconds(3));
 }
 

@@ -143,8 +143,9 @@ TEST(SecureVm, WakingADomainOftenDoesNotSwitchTheCoreOften) {
 TEST(Placement, FillsSiblingsThenBalances) {
   const Topology topology = Topology::FromHwlocSynthetic("numa:1 core:3 pu:2").value();
   secure_vm::Placement placement(topology, {});
+  uint32_t slot = 0;
   const auto place = [&](uint32_t domain) {
-    const PlacementRequest vcpu = {.domain = DomainId(domain)};
+    const PlacementRequest vcpu = {.domain = DomainId(domain), .slot = slot++};
     const int core = placement.Choose(vcpu);
     placement.Add(vcpu, core);
     return core;
@@ -156,8 +157,8 @@ TEST(Placement, FillsSiblingsThenBalances) {
   EXPECT_EQ(place(3), 1);
   EXPECT_EQ(place(5), 2) << "the core with the fewest vCPUs";
   EXPECT_EQ(place(6), 0) << "as many vCPUs, but only one domain";
-  placement.Remove({.domain = DomainId(4)}, 2);
-  placement.Remove({.domain = DomainId(5)}, 2);
+  placement.Remove({.domain = DomainId(4), .slot = 3}, 2);
+  placement.Remove({.domain = DomainId(5), .slot = 5}, 2);
   EXPECT_EQ(place(7), 2);
 }
 
@@ -165,9 +166,9 @@ TEST(Placement, KeepsADomainInItsNodeWhileItFits) {
   const Topology topology = Topology::FromHwlocSynthetic("numa:2 core:2 pu:2").value();
   secure_vm::Placement placement(topology, {});
   std::map<int, int> by_node;
-  for (int i = 0; i < 4; ++i) {
-    const int core = placement.Choose({.domain = DomainId(2)});
-    placement.Add({.domain = DomainId(2)}, core);
+  for (uint32_t i = 0; i < 4; ++i) {
+    const int core = placement.Choose({.domain = DomainId(2), .slot = i});
+    placement.Add({.domain = DomainId(2), .slot = i}, core);
     ++by_node[topology.core(core).node];
   }
   EXPECT_EQ(by_node.size(), 1u);
