@@ -11,7 +11,7 @@ void CoreScheduler::Schedule(Time now, CoreTransaction& txn) {
   Settle(now);
   if (holder_ != nullptr && !holder_->runnable()) SetHolder(nullptr, now);
   Pen* const next = Choose(now);
-  serving_ = next == nullptr ? nullptr : next->Due();
+  serving_ = next == nullptr ? nullptr : NextServed(*next);
   if (next == nullptr) {
     last_.fill(Served());
     return;
@@ -46,6 +46,16 @@ Pen* CoreScheduler::Choose(Time now) {
   if (over && fair->vtime <= holder->vtime + Slack(holder->share)) return fair;
   if (over) turn_since_ = now;
   return fair->vtime + Credit(*fair) <= holder->vtime ? fair : holder;
+}
+
+// Of the pen's servers that are due, the one that goes on being served.
+GangServer* CoreScheduler::NextServed(const Pen& pen) const {
+  GangServer* const due = pen.Due();
+  for (const std::unique_ptr<GangServer>& server : pen.servers) {
+    const bool goes_on = server.get() == serving_ && due != nullptr && server->active();
+    if (goes_on && server->deadline() == due->deadline()) return serving_;
+  }
+  return due;
 }
 
 // Of the domains that are owed promised time; the holder before others with the same deadline.
@@ -102,9 +112,10 @@ void CoreScheduler::Propose(Pen& pen, Time now, CoreTransaction& txn) {
   PlanFree(pen, txn, owed, plan);
   if (held) PlanTurns(pen, txn, now, plan);
   for (Vcpu* vcpu : plan) {
-    const bool over =
-        vcpu != nullptr && vcpu->sibling >= 0 && now >= vcpu->since + tenures_.longest;
+    if (vcpu == nullptr) continue;
+    const bool over = vcpu->sibling >= 0 && vcpu->turn_over(now, tenures_.longest);
     if (over) vcpu->since = now;  // and nobody had less: another turn
+    vcpu->promised = vcpu->owed();
   }
   bool change = !held;
   for (int i = 0; i < txn.nr_siblings(); ++i) change |= txn.usable(i) && plan[i] != running_[i];
@@ -118,12 +129,16 @@ void CoreScheduler::Propose(Pen& pen, Time now, CoreTransaction& txn) {
   }
 }
 
-// Those that are owed promised time, on their home siblings; earlier deadlines first.
+// Those that are owed promised time, on their home siblings; earlier deadlines first, and of the
+// same the server that is charged for it.
 void CoreScheduler::PlanOwed(const Pen& pen, const CoreTransaction& txn, Plan& plan) const {
   for (int i = 0; i < txn.nr_siblings(); ++i) {
     if (!txn.usable(i)) continue;
+    const auto rank = [&](const Vcpu& v) {
+      return std::tuple(v.server->deadline(), v.server != serving_);
+    };
     const auto better = [&](const Vcpu& vcpu) {
-      return plan[i] == nullptr || vcpu.server->deadline() < plan[i]->server->deadline();
+      return plan[i] == nullptr || rank(vcpu) < rank(*plan[i]);
     };
     Vcpu* const running = running_[i];
     if (running != nullptr && running->pen == &pen && running->owed() && HomeOf(*running) == i)
@@ -167,7 +182,7 @@ void CoreScheduler::PlanTurns(const Pen& pen, const CoreTransaction& txn, Time n
                               Plan& plan) const {
   const auto over = [&](int i) {
     return txn.usable(i) && plan[i] != nullptr && plan[i] == running_[i] && !plan[i]->owed() &&
-           now >= plan[i]->since + tenures_.longest;
+           plan[i]->turn_over(now, tenures_.longest);
   };
   for (Siblings looked_at = 0;;) {
     int most = -1;

@@ -86,6 +86,7 @@ class CoreScheduler final : public CorePolicy {
   Pen* Choose(Time now);
   Pen* ChooseByDeadline() const;
   Pen* ChooseByShare() const;
+  GangServer* NextServed(const Pen& pen) const;
   bool HasWork(const Pen& pen) const;
   void Propose(Pen& pen, Time now, CoreTransaction& txn);
   void PlanOwed(const Pen& pen, const CoreTransaction& txn, Plan& plan) const;
