@@ -18,7 +18,6 @@ bool AskTheSame(const PlacementRequest& a, const PlacementRequest& b) {
 // A promise holds on the core that made it.
 PlacementRequest Lead::RequestOf(uint32_t slot, const ghost_status_word& word, int core) const {
   const auto ns = [](uint64_t value) { return Duration(static_cast<int64_t>(value)); };
-  const absl::Span<const ghost_affinity> affinities = state_.kernel().affinities();
   const bool here = core >= 0 && CoreId(word.place) == state_.topology().core(core).id;
   return {.domain = DomainId(word.domain),
           .slot = slot,
@@ -26,8 +25,13 @@ PlacementRequest Lead::RequestOf(uint32_t slot, const ghost_status_word& word, i
           .budget = ns(word.budget_ns),
           .period = ns(word.period_ns),
           .granted = here ? ns(word.granted_ns) : Duration(0),
-          .cpus = slot < affinities.size() ? ReadAffinity(affinities[slot]) & online_ : CpuSet(),
+          .cpus = CpusOf(slot),
           .node = -1};
+}
+
+CpuSet Lead::CpusOf(uint32_t slot) const {
+  const absl::Span<const ghost_affinity> affinities = state_.kernel().affinities();
+  return slot < affinities.size() ? ReadAffinity(affinities[slot]) & online_ : CpuSet();
 }
 
 bool Lead::IsOrphan(uint32_t slot, const ghost_status_word& word) const {
@@ -52,17 +56,24 @@ int Lead::Choose(uint32_t slot, const ghost_status_word& word) {
 void Lead::Account(uint32_t slot, int core, const ghost_status_word& word) {
   Place& place = places_[slot];
   const PlacementRequest request = RequestOf(slot, word, core);
-  if (place.core == core && (core < 0 || AskTheSame(place.request, request))) return;
-  if (place.core >= 0) {
-    policy_.TaskUnplaced(place.request, place.core);
-    judge_again_ |= place.request.granted > Duration(0);
-    if (core >= 0 && core != place.core) Shun(place.core);
+  // What was asked for may be the same again after something else was.
+  const bool unanswered = request.budget > Duration(0) && word.place == GHOST_NO_CORE;
+  const bool same = AskTheSame(place.request, request) && !place.judge && !unanswered;
+  if (place.core == core && (core < 0 || same)) return;
+  const int former = place.core;
+  const bool promised = place.request.granted > Duration(0);
+  if (former >= 0) {
+    policy_.TaskUnplaced(place.request, former);
+    if (core >= 0 && core != former) Shun(former);
   }
   changed_ = true;
   place.core = core;
   place.request = request;
+  place.judge = false;
   place.gtid = Gtid(word.gtid);
   if (core >= 0) Settle(slot);
+  const bool frees = place.core != former || place.request.granted == Duration(0);
+  judge_again_ |= former >= 0 && promised && frees;
 }
 
 CpuSet Lead::OnlineNow() const {
@@ -112,14 +123,40 @@ void Lead::Update(uint32_t slot, Gtid announced) {
   state_.Post(state_.lead(), place.core, slot);
 }
 
-// Promises that were given come first: nobody else may take their room.
-void Lead::Discover() {
+// For all before any is judged, so that nobody makes room by going to a CPU that is not there.
+void Lead::TakeUpCpus() {
   online_ = OnlineNow();
-  const absl::Span<const ghost_status_word> words = state_.kernel().status_words();
-  for (uint32_t slot = 0; slot < places_.size() && slot < words.size(); ++slot) {
-    if (__atomic_load_n(&words[slot].granted_ns, __ATOMIC_RELAXED) != 0) Update(slot, Gtid(0));
+  for (uint32_t slot = 0; slot < places_.size(); ++slot) {
+    Place& place = places_[slot];
+    if (place.core < 0) continue;
+    const CpuSet cpus = CpusOf(slot);
+    if (cpus == place.request.cpus) continue;
+    policy_.TaskUnplaced(place.request, place.core);
+    place.request.cpus = cpus;
+    place.judge = true;
+    policy_.TaskPlaced(place.request, place.core);
   }
-  for (uint32_t slot = 0; slot < places_.size(); ++slot) Update(slot, Gtid(0));
+}
+
+// Promises that were given come first, those that can stay where they are before others: nobody
+// else may take their room.
+void Lead::Discover() {
+  TakeUpCpus();
+  const absl::Span<const ghost_status_word> words = state_.kernel().status_words();
+  const auto size = static_cast<uint32_t>(std::min(places_.size(), words.size()));
+  const auto promised = [&](uint32_t slot) {
+    return __atomic_load_n(&words[slot].granted_ns, __ATOMIC_RELAXED) != 0;
+  };
+  const auto stays = [&](uint32_t slot) {
+    return places_[slot].core < 0 || MayUse(places_[slot].request, places_[slot].core);
+  };
+  for (uint32_t slot = 0; slot < size; ++slot) {
+    if (promised(slot) && stays(slot)) Update(slot, Gtid(0));
+  }
+  for (uint32_t slot = 0; slot < size; ++slot) {
+    if (promised(slot)) Update(slot, Gtid(0));
+  }
+  for (uint32_t slot = 0; slot < size; ++slot) Update(slot, Gtid(0));
 }
 
 void Lead::SelfCheck(LoopCounters& counters) {

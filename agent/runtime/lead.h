@@ -51,6 +51,7 @@ class Lead {
     int core = -1;
     Gtid gtid{0};
     PlacementRequest request;
+    bool judge = false;  // its CPUs went or came, and what is promised was not looked at since
     Gtid announced{0};  // a TASK_NEW that came while the slot still had its former owner
     uint64_t orphan = 0;
   };
@@ -62,6 +63,8 @@ class Lead {
   void Update(uint32_t slot, Gtid announced);
   void Account(uint32_t slot, int core, const ghost_status_word& word);
   CpuSet OnlineNow() const;
+  CpuSet CpusOf(uint32_t slot) const;
+  void TakeUpCpus();
 
   // lead_moves.cc
   void Settle(uint32_t slot);

@@ -80,8 +80,9 @@ bool PerCoreLoop::Reconcile(Task& task, Time now) {
 // affinity, but only we notice that they changed: by a message, or by looking there first, after
 // which the message is stale.
 void PerCoreLoop::TellLead(Task& task) {
-  if (task.told_budget == task.budget && task.told_period == task.period && task.told_affinity)
-    return;
+  const bool unanswered = task.budget > Duration(0) && task.place == CoreId(GHOST_NO_CORE);
+  const bool told = task.told_budget == task.budget && task.told_period == task.period;
+  if (told && task.told_affinity && !unanswered) return;
   task.told_budget = task.budget;
   task.told_period = task.period;
   task.told_affinity = true;

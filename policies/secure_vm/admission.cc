@@ -22,7 +22,9 @@ double CoreAdmission::Share(Duration period, const std::vector<Promised>& vcpus)
 // those up to its own.
 bool CoreAdmission::Fits(const Demand& demand) const {
   if ((demand.siblings & AllSiblings(nr_siblings_)) == 0) return false;
-  const double capacity = 1.0 - costs_.reserve_percent / 100.0;
+  // Most cores that are full are known at once: a server that is new needs at least the budget.
+  const bool joins = servers_.count({demand.period, demand.domain}) > 0;
+  if (!joins && utilization_ + Ratio(demand.budget, demand.period) > Capacity()) return false;
   double share = 0;
   bool counted = false;
   for (auto it = servers_.begin(); it != servers_.end() || !counted;) {
@@ -31,7 +33,7 @@ bool CoreAdmission::Fits(const Demand& demand) const {
     if (own) share += Increase(demand);
     counted |= own;
     for (; it != servers_.end() && it->first.first == period; ++it) share += it->second.share;
-    if (share + Ratio(costs_.min_tenure + costs_.hand_over, period) > capacity) return false;
+    if (share + Ratio(costs_.min_tenure + costs_.hand_over, period) > Capacity()) return false;
   }
   return true;
 }
@@ -52,6 +54,7 @@ void CoreAdmission::Add(const Demand& demand) {
   Server& server = servers_[{demand.period, demand.domain}];
   server.vcpus.push_back({demand.budget, demand.siblings});
   server.share = Share(demand.period, server.vcpus);
+  SumUp();
 }
 
 void CoreAdmission::Remove(const Demand& demand) {
@@ -64,12 +67,13 @@ void CoreAdmission::Remove(const Demand& demand) {
   if (it != vcpus.end()) vcpus.erase(it);
   server->second.share = Share(demand.period, vcpus);
   if (vcpus.empty()) servers_.erase(server);
+  SumUp();
 }
 
-double CoreAdmission::utilization() const {
-  double share = 0;
-  for (const auto& [key, server] : servers_) share += server.share;
-  return share;
+// Anew, so that no rounding errors pile up.
+void CoreAdmission::SumUp() {
+  utilization_ = 0;
+  for (const auto& [key, server] : servers_) utilization_ += server.share;
 }
 
 double CoreAdmission::Increase(const Demand& demand) const {

@@ -45,7 +45,7 @@ class CoreAdmission {
   // Takes back one Add with the same values.
   void Remove(const Demand& demand);
   // The part of the core that is promised, hand-overs included.
-  double utilization() const;
+  double utilization() const { return utilization_; }
   // What one more promise adds to it.
   double Increase(const Demand& demand) const;
 
@@ -57,10 +57,13 @@ class CoreAdmission {
   };
 
   double Share(Duration period, const std::vector<Promised>& vcpus) const;
+  double Capacity() const { return 1.0 - costs_.reserve_percent / 100.0; }
+  void SumUp();
 
   int nr_siblings_;
   AdmissionCosts costs_;
   std::map<std::pair<Duration, DomainId>, Server> servers_;
+  double utilization_ = 0;
 };
 
 }  // namespace corral::secure_vm

@@ -107,8 +107,10 @@ CorePromise Placement::Judge(const PlacementRequest& vcpu, int core) const {
   if (fitting >= 0) return {.core = fitting, .granted = vcpu.budget};
   CorePromise most = {.core = core};
   for (int c = 0; c < topology_.nr_cores(); ++c) {
-    const Duration room = load_[c].admission.Room(DemandOn(vcpu, c));
-    if (room > most.free) most = {.core = c, .free = room};
+    Demand more = DemandOn(vcpu, c);
+    more.budget = most.free + std::chrono::microseconds(1);
+    if (!load_[c].admission.Fits(more)) continue;
+    most = {.core = c, .free = load_[c].admission.Room(more)};
   }
   return most;
 }
@@ -138,7 +140,8 @@ void Placement::Remove(const PlacementRequest& vcpu, int core) {
 std::vector<TaskMove> Placement::MakeRoom(const PlacementRequest& vcpu) const {
   Repacking repacking(topology_, costs_);
   for (const auto& [slot, placed] : vcpus_) {
-    if (placed.first.granted > Duration(0)) repacking.Add(placed.first, placed.second);
+    const auto& [other, core] = placed;
+    if (other.granted > Duration(0) && SiblingsFor(other, core) != 0) repacking.Add(other, core);
   }
   return repacking.RoomFor(vcpu);
 }

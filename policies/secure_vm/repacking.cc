@@ -82,6 +82,7 @@ double Repacking::Share(const Gang& gang) const {
 
 bool Repacking::Fits(const Gang& gang, int core) const {
   if (!cores_[core].Fits(DemandOn(*gang.vcpus.front(), core))) return false;
+  if (gang.vcpus.size() == 1) return true;
   CoreAdmission with = cores_[core];
   for (const PlacementRequest* v : gang.vcpus) {
     if (!with.Fits(DemandOn(*v, core))) return false;
@@ -94,8 +95,8 @@ bool Repacking::Fits(const Gang& gang, int core) const {
 int Repacking::FullestFor(const Gang& gang) const {
   int best = -1;
   for (int c = 0; c < topology_.nr_cores(); ++c) {
-    if (c == gang.core || !Fits(gang, c)) continue;
-    if (best < 0 || cores_[c].utilization() > cores_[best].utilization()) best = c;
+    const bool fuller = best < 0 || cores_[c].utilization() > cores_[best].utilization();
+    if (c != gang.core && fuller && Fits(gang, c)) best = c;
   }
   return best;
 }

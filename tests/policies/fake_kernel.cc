@@ -320,10 +320,14 @@ bool FakeKernel::MayUse(Gtid gtid, int cpu) const {
 
 void FakeKernel::Ask(Gtid gtid, Duration budget, Duration period) {
   ghost_status_word& word = words_[GHOST_GTID_SLOT(gtid.value())];
-  word.budget_ns = static_cast<uint64_t>(budget.count());
-  word.period_ns = static_cast<uint64_t>(period.count());
-  word.granted_ns = word.free_ns = 0;
-  word.place = GHOST_NO_CORE;
+  const auto budget_ns = static_cast<uint64_t>(budget.count());
+  const auto period_ns = static_cast<uint64_t>(period.count());
+  if (budget_ns != word.budget_ns || period_ns != word.period_ns) {
+    word.granted_ns = word.free_ns = 0;
+    word.place = GHOST_NO_CORE;
+  }
+  word.budget_ns = budget_ns;
+  word.period_ns = period_ns;
   ++task(gtid).barrier;
   Publish(gtid);
   Post(gtid, GHOST_MSG_TASK_ATTRIBUTES_CHANGED, 0);

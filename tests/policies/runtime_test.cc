@@ -368,6 +368,19 @@ TEST(PerCoreLoop, WhatIsAskedForIsJudgedHoweverItIsNoticed) {
   }
 }
 
+// Something else was asked for in between, and nobody looked.
+TEST(PerCoreLoop, WhatIsAskedForAgainIsAnsweredAgain) {
+  World world({.machine = "numa:1 core:2 pu:2"});
+  world.kernel().Attach(2, true);
+  const Gtid b = world.kernel().Attach(3, true);
+  for (int round = 0; round < 2; ++round) {
+    world.kernel().Ask(b, milliseconds(40), milliseconds(100));
+    world.kernel().Ask(b, milliseconds(30), milliseconds(100));
+    world.RunFor(milliseconds(5));
+    EXPECT_EQ(Duration(world.kernel().word(b).granted_ns), milliseconds(30));
+  }
+}
+
 TEST(PerCoreLoop, TheSelfCheckFindsWhatWasLostWithoutATrace) {
   World world({});
   const Gtid a = world.kernel().Attach(2, false);
