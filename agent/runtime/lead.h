@@ -52,7 +52,7 @@ class Lead {
     Gtid gtid{0};
     PlacementRequest request;
     bool judge = false;  // its CPUs went or came, and what is promised was not looked at since
-    Gtid announced{0};  // a TASK_NEW that came while the slot still had its former owner
+    Gtid announced{0};   // a TASK_NEW that came while the slot still had its former owner
     uint64_t orphan = 0;
   };
 

@@ -129,7 +129,9 @@ void PerCoreLoop::OnTaskMessage(Task& task, const ghost_msg& message, Time now) 
       return Release(task.slot);
     case TaskTracker::Outcome::kLatchFailure:
       ++counters_.latch_failures;
-      return NoteRefusal(task, Obstacle::kCpus, now);
+      NoteRefusal(task, Obstacle::kCpus, now);
+      Bar(task, now);
+      return GiveIfWanted(task, now);
     case TaskTracker::Outcome::kLook:
       Reconcile(task, now);
       return;
@@ -187,7 +189,7 @@ void PerCoreLoop::Decide(Time now) {
     for (int i = 0; i < place_.nr_cpus; ++i) {
       const bool kept = txn_.sibling(i).target == CoreTransaction::Target::kKeep;
       const Task* const task = occupants_.at(i);
-      const bool leaves = task != nullptr && WantedElsewhere(task->slot) != TaskTable::kNobody;
+      const bool leaves = task != nullptr && WantedElsewhere(*task) != TaskTable::kNobody;
       if (kept && txn_.usable(i) && (leaves || ((deserted >> i) & 1))) txn_.Idle(i);
     }
     if (txn_.empty()) return;

@@ -78,7 +78,7 @@ class PerCoreLoop {
   void Vacate(Task& task);
   void Release(uint32_t slot);
   void Give(Task& task, int core, Time now);
-  int WantedElsewhere(uint32_t slot) const;
+  int WantedElsewhere(const Task& task) const;
   void GiveIfWanted(Task& task, Time now);
   void Rescan(Time now);
   void Settle(Time now);
@@ -86,6 +86,7 @@ class PerCoreLoop {
   void NoteRefusal(Task& task, Obstacle obstacle, Time now);
   void Park(Task& task, Obstacle obstacle, int tries, Time now);
   void Unpark(Time now);
+  bool TryWhereItIs(Task& task, Time now);
   int NextCoreFor(const Task& task) const;
   void LookAtCpus(Time now);
   bool Barred(const Task& task) const;

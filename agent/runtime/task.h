@@ -67,6 +67,7 @@ struct Task {
   int settle_looks = 0;  // look at its status word that many times more
   Obstacle parked_for = Obstacle::kClass;
   int moves = 0;            // from core to core in a row, in search of a CPU that takes it
+  bool tied = false;        // is tried on the CPU that it is on, whatever its affinity says
   Duration told_budget{0};  // what is asked for as the lead was last told
   Duration told_period{0};
   bool told_affinity = false;  // the lead was told of the present one

@@ -29,6 +29,9 @@ void PerCoreLoop::Adopt(uint32_t slot, Time now) {
     owned_.PushBack(task);
     ++counters_.adopted;
     tracker_.Adopt(task, word, now);
+    // In search of a CPU that takes it, it came to the one that it is on.
+    if (task.moves > 0 && place_.SiblingOf(task.cpu) >= 0 && !task.affinity.Contains(task.cpu))
+      tracker_.Tie(task, task.cpu, now);
     TellLead(task);
     Bar(task, now);
     if (task.state == TaskState::kOnCpu) {
@@ -134,14 +137,14 @@ void PerCoreLoop::Give(Task& task, int core, Time now) {
 }
 
 // The other core that the lead wants a task of ours on, or kNobody.
-int PerCoreLoop::WantedElsewhere(uint32_t slot) const {
-  const int core = state_.tasks().wanted(slot);
-  return core == core_ ? TaskTable::kNobody : core;
+int PerCoreLoop::WantedElsewhere(const Task& task) const {
+  const int core = state_.tasks().wanted(task.slot);
+  return core == core_ || task.tied ? TaskTable::kNobody : core;
 }
 
 // A task that is on a CPU goes when it has left that; Decide() sees to it.
 void PerCoreLoop::GiveIfWanted(Task& task, Time now) {
-  const int core = WantedElsewhere(task.slot);
+  const int core = WantedElsewhere(task);
   if (task.state != TaskState::kOnCpu && core != TaskTable::kNobody) Give(task, core, now);
 }
 
@@ -217,14 +220,15 @@ void PerCoreLoop::Unpark(Time now) {
     Task& task = *next;
     next = parked_.Next(task);
     if (task.parked_until > now) continue;
+    const bool moves = task.parked_for == Obstacle::kCpus;
+    if (moves && TryWhereItIs(task, now)) continue;
     if (Barred(task)) {
       task.parked_for = Obstacle::kAffinity;
       task.parked_until = now + kSelfCheck;
       continue;
     }
-    const bool moves = task.parked_for == Obstacle::kCpus;
-    if (const int other = moves ? NextCoreFor(task) : TaskTable::kNobody;
-        other != TaskTable::kNobody) {
+    const int other = moves && !task.tied ? NextCoreFor(task) : TaskTable::kNobody;
+    if (other != TaskTable::kNobody) {
       Give(task, other, now);
       continue;
     }
@@ -232,6 +236,19 @@ void PerCoreLoop::Unpark(Time now) {
     task.state = TaskState::kQueued;
     policy_.TaskWakeup(task, now);
   }
+}
+
+// True if it is another core's now.
+bool PerCoreLoop::TryWhereItIs(Task& task, Time now) {
+  const CpuId cpu(tracker_.Read(task.slot).cpu);
+  const int core = state_.topology().CoreOf(cpu);
+  if (core < 0 || task.affinity.Contains(cpu)) return false;
+  if (core == core_) {
+    tracker_.Tie(task, cpu, now);
+    return false;
+  }
+  Give(task, core, now);
+  return true;
 }
 
 int PerCoreLoop::NextCoreFor(const Task& task) const {

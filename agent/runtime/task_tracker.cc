@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 #include <tuple>
+#include <utility>
 
 #include "agent/runtime/loop_timing.h"
 #include "agent/runtime/status_word.h"
@@ -15,12 +16,6 @@ namespace {
 Duration ToDuration(uint64_t ns) {
   constexpr uint64_t kMax = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
   return Duration(static_cast<int64_t>(std::min(ns, kMax)));
-}
-
-// It was on a CPU, or may have become acceptable to one.
-void Accepted(Task& task) {
-  task.latch_failures = 0;
-  task.moves = 0;
 }
 
 }  // namespace
@@ -48,8 +43,8 @@ void TaskTracker::Adopt(Task& task, const ghost_status_word& word, Time now) {
   task.event_ns = 0;
   task.settle_looks = loop_timing::kSettleLooks;
   ReadAttributes(task, word);
-  TakeUpAffinity(task);
   task.cpu = CpuId(word.cpu);
+  TakeUpAffinity(task);
   task.state = StateIn(word);
   task.on_since_ns = word.switch_time_ns;
   events_.TaskNew(task, now);
@@ -78,11 +73,30 @@ bool TaskTracker::ReadAttributes(Task& task, const ghost_status_word& word) {
 bool TaskTracker::TakeUpAffinity(Task& task) {
   const absl::Span<const ghost_affinity> affinities = kernel_.affinities();
   if (task.slot >= affinities.size()) return false;
-  const CpuSet affinity = ReadAffinity(affinities[task.slot]);
+  CpuSet affinity = ReadAffinity(affinities[task.slot]);
+  if (task.tied) affinity.Insert(task.cpu);
   if (affinity == task.affinity) return false;
   task.affinity = affinity;
   task.told_affinity = false;
   return true;
+}
+
+void TaskTracker::Tie(Task& task, CpuId cpu, Time now) {
+  task.tied = true;
+  task.cpu = cpu;
+  if (TakeUpAffinity(task)) events_.TaskAffinityChanged(task, now);
+}
+
+void TaskTracker::Untie(Task& task, Time now) {
+  if (!std::exchange(task.tied, false)) return;
+  if (TakeUpAffinity(task)) events_.TaskAffinityChanged(task, now);
+}
+
+// It was on a CPU, or may have become acceptable to one.
+void TaskTracker::Accepted(Task& task, Time now) {
+  task.latch_failures = 0;
+  task.moves = 0;
+  Untie(task, now);
 }
 
 void TaskTracker::TakeUpChanges(Task& task, const ghost_status_word& word, Time now) {
@@ -127,7 +141,7 @@ TaskTracker::Outcome TaskTracker::Apply(Task& task, const ghost_msg& message, Ti
   switch (message.type) {
     case GHOST_MSG_TASK_BLOCKED:
       MoveTo(task, TaskState::kBlocked, {}, now);
-      Accepted(task);
+      Accepted(task, now);
       return Outcome::kOk;
     case GHOST_MSG_TASK_WAKEUP:
       if (task.state == TaskState::kBlocked) MoveTo(task, TaskState::kQueued, {}, now);
@@ -143,8 +157,8 @@ TaskTracker::Outcome TaskTracker::Apply(Task& task, const ghost_msg& message, Ti
       events_.TaskDead(task, now);
       return Outcome::kGone;
     case GHOST_MSG_TASK_AFFINITY_CHANGED:
+      Accepted(task, now);
       TakeUpAffinity(task);
-      Accepted(task);
       events_.TaskAffinityChanged(task, now);
       return Outcome::kOk;
     case GHOST_MSG_TASK_ON_CPU:
@@ -171,9 +185,10 @@ TaskTracker::Outcome TaskTracker::Lost(Task& task, const ghost_msg& message, boo
   task.state = TaskState::kQueued;
   if (message.type == GHOST_MSG_TASK_LATCH_FAILURE) {
     events_.TaskLatchFailure(task, now);
+    Untie(task, now);
     return Outcome::kLatchFailure;
   }
-  if (!was_latched) Accepted(task);
+  if (!was_latched) Accepted(task, now);
   if (message.type == GHOST_MSG_TASK_YIELD) {
     events_.TaskYield(task, now);
   } else {

@@ -314,6 +314,8 @@ void FakeKernel::SetAffinity(Gtid gtid, const CpuSet& cpus) {
 }
 
 bool FakeKernel::MayUse(Gtid gtid, int cpu) const {
+  if (const auto tied = tied_.find(gtid.value()); tied != tied_.end())
+    return tied->second == CpuId(cpu);
   const ghost_affinity& affinity = affinities_[GHOST_GTID_SLOT(gtid.value())];
   return (affinity.cpus[cpu / 64] >> (cpu % 64)) & 1;
 }
@@ -347,6 +349,7 @@ void FakeKernel::HostTakes(CpuId cpu) {
 
 void FakeKernel::RunOn(Gtid gtid, int cpu) {
   FakeTask& t = task(gtid);
+  tied_.erase(gtid.value());
   t.state = State::kRunq;
   t.cpu = cpu;
   current_[cpu] = gtid;

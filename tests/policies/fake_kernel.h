@@ -80,6 +80,9 @@ class FakeKernel final : public AgentKernel {
   void FailNextCommit(uint32_t state) { fail_states_.push_back(state); }
   void FailNextCall(absl::Status status) { fail_calls_.push_back(std::move(status)); }
   void RefuseCpu(Gtid task, bool refuse);  // latches of it fail
+  // It was preempted where migration is disabled: until it has run, no other CPU than this can take
+  // it.
+  void Tie(Gtid task, CpuId cpu) { tied_[task.value()] = cpu; }
   std::function<void(Gtid)> before_associate;
   std::function<void(Gtid)> after_associate;
   bool lose_messages = false;  // silently: no overflow is counted
@@ -145,6 +148,7 @@ class FakeKernel final : public AgentKernel {
   std::map<int, uint64_t> latch_;  // by CPU: gtid, GHOST_TARGET_IDLE or 0
   std::set<uint32_t> agents_;
   std::set<uint64_t> refused_;
+  std::map<uint64_t, CpuId> tied_;
   std::deque<uint32_t> fail_states_;
   std::deque<absl::Status> fail_calls_;
   ghost_commit last_commit_{};

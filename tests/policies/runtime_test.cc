@@ -264,6 +264,26 @@ TEST(PerCoreLoop, APinnedTaskFindsItsCpu) {
   ExpectAllServed(world, seconds(3));
 }
 
+// Preempted where migration is disabled, and pinned elsewhere then.
+TEST(PerCoreLoop, ATaskThatCanGoOnOnlyWhereItIsDoesSo) {
+  for (const int cpu : {3, 4}) {
+    World world({.machine = "numa:1 core:3 pu:2"});
+    const Gtid tied = world.kernel().Attach(2, true);
+    world.kernel().SetAffinity(tied, CpuSet{cpu});
+    world.kernel().Attach(3, true);
+    world.RunFor(milliseconds(1));
+    world.kernel().SetAffinity(tied, CpuSet{2});
+    world.kernel().Tie(tied, CpuId(cpu));
+    world.RunFor(milliseconds(100));
+    EXPECT_EQ(world.kernel().Running(CpuId(cpu)), tied);
+    // It may migrate again, and is made to.
+    world.kernel().HostTakes(CpuId(cpu));
+    world.RunFor(milliseconds(5));
+    EXPECT_EQ(world.kernel().Running(CpuId(2)), tied) << "and is where it shall be";
+    ExpectAllServed(world);
+  }
+}
+
 TEST(PerCoreLoop, TasksLeaveACoreThatIsOffline) {
   World world({.machine = "numa:1 core:4 pu:2"});
   for (uint32_t d = 2; d < 10; ++d) world.kernel().Attach(d, true);
