@@ -34,6 +34,7 @@ class AgentView : public AgentKernel {
   EnclaveId enclave_id() const override { return enclave_id_; }
   absl::Span<const ghost_core_state> cores() const override { return memory_.cores; }
   absl::Span<const ghost_cpu_config> cpus() const override { return memory_.cpu_configs; }
+  absl::Span<const ghost_cpu_state> cpu_states() const override { return memory_.cpu_states; }
   absl::Span<const ghost_status_word> status_words() const override { return memory_.status_words; }
   absl::Span<const ghost_affinity> affinities() const override { return memory_.affinities; }
   absl::Status EnterAgent(CoreId core) override;
@@ -51,6 +52,7 @@ class AgentView : public AgentKernel {
     absl::Span<const ghost_core_state> cores;          // by CoreId
     absl::Span<const ghost_core_txn> txns;             // by CoreId: what became of the last one
     absl::Span<const ghost_cpu_config> cpu_configs;    // by CpuId
+    absl::Span<const ghost_cpu_state> cpu_states;      // by CpuId
     absl::Span<const ghost_status_word> status_words;  // by slot
     absl::Span<const ghost_affinity> affinities;       // by slot
     absl::Span<const ghost_queue_state> queue_states;  // by QueueId

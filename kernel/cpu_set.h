@@ -9,6 +9,7 @@
 #include <bitset>
 #include <cstddef>
 #include <initializer_list>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,15 @@ class CpuSet {
   CpuSet() = default;
   CpuSet(std::initializer_list<int> cpus) {
     for (int cpu : cpus) Insert(CpuId(cpu));
+  }
+
+  static CpuSet All() { return CpuSet(~Bits()); }
+  // As the kernel keeps masks: 64 CPUs in each word, the lowest first.
+  template <typename Words>
+  static CpuSet FromWords(const Words& words) {
+    CpuSet set;
+    for (size_t i = std::size(words); i > 0; --i) set.bits_ = set.bits_ << 64 | Bits(words[i - 1]);
+    return set;
   }
 
   // Reads a cpulist. InvalidArgument names the part that is wrong.

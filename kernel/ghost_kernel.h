@@ -71,6 +71,7 @@ class AgentKernel {
   virtual EnclaveId enclave_id() const = 0;
   virtual absl::Span<const ghost_core_state> cores() const = 0;  // of the whole machine, by CoreId
   virtual absl::Span<const ghost_cpu_config> cpus() const = 0;   // of the whole machine, by CpuId
+  virtual absl::Span<const ghost_cpu_state> cpu_states() const = 0;      // likewise
   virtual absl::Span<const ghost_status_word> status_words() const = 0;  // by slot
   virtual absl::Span<const ghost_affinity> affinities() const = 0;       // by slot
 

@@ -65,8 +65,7 @@ PerCoreLoop::Reaction PerCoreLoop::OnSiblingFailure(int index, Time now) {
     case GHOST_TXN_COMPLETE:
     case GHOST_TXN_POISONED:  // another sibling's fault: the task waits as before
       return Reaction::kRetry;
-    case GHOST_TXN_CPU_OFFLINE:
-      offline_until_[index] = now + kOffline;
+    case GHOST_TXN_CPU_OFFLINE:  // just now: its state says so when it is looked at again
       return Reaction::kRetry;
     case GHOST_TXN_TARGET_STALE:
     case GHOST_TXN_TARGET_ONCPU:
@@ -108,7 +107,7 @@ bool PerCoreLoop::Refused(Task& task, Time now) {
   if (!Reconcile(task, now)) return false;
   const bool changed = task.barrier != barrier || task.domain != domain;
   if (changed || task.state != TaskState::kQueued) return false;
-  NoteRefusal(task, /*by_cpus=*/false, now);
+  NoteRefusal(task, Obstacle::kClass, now);
   return true;
 }
 
@@ -126,13 +125,6 @@ PerCoreLoop::Reaction PerCoreLoop::Reenter() {
     default:
       return Reaction::kBackOff;
   }
-}
-
-// A bit per sibling that the class did not call offline lately.
-uint32_t PerCoreLoop::UsableSiblings(Time now) const {
-  uint32_t usable = 0;
-  for (int i = 0; i < place_.nr_cpus; ++i) usable |= (offline_until_[i] <= now ? 1u : 0u) << i;
-  return usable;
 }
 
 }  // namespace corral

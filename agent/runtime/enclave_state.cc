@@ -72,6 +72,19 @@ absl::StatusOr<std::unique_ptr<EnclaveState>> EnclaveState::Create(AgentKernel& 
   return state;
 }
 
+uint32_t EnclaveState::OnlineSiblings(int core) const {
+  const absl::Span<const ghost_cpu_state> cpus = kernel_.cpu_states();
+  const Core& place = topology_.core(core);
+  uint32_t online = 0;
+  for (int i = 0; i < place.nr_cpus; ++i) {
+    const auto cpu = static_cast<size_t>(place.cpu[i].value());
+    const bool there =
+        cpu < cpus.size() && __atomic_load_n(&cpus[cpu].offline, __ATOMIC_RELAXED) == 0;
+    online |= (there ? 1u : 0u) << i;
+  }
+  return online;
+}
+
 int EnclaveState::CoreOfQueue(uint32_t queue) const {
   for (size_t i = 0; i < ports_.size(); ++i) {
     if (ports_[i]->id == QueueId(queue)) return static_cast<int>(i);

@@ -36,6 +36,9 @@ class EnclaveState {
   // The core that reads `queue`; -1 if none of this enclave does.
   int CoreOfQueue(uint32_t queue) const;
 
+  // A bit per sibling of the core. Nobody is told when that changes.
+  uint32_t OnlineSiblings(int core) const;
+
   // Asks the loop of core `to` to look at a slot, on behalf of the loop of `from`. Any thread.
   void Post(int from, int to, uint32_t slot) {
     ports_[to]->mailbox.Post(slot);

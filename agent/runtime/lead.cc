@@ -3,10 +3,17 @@
 
 #include <algorithm>
 
-#include "agent/runtime/loop_timing.h"
 #include "agent/runtime/status_word.h"
 
 namespace corral {
+namespace {
+
+bool AskTheSame(const PlacementRequest& a, const PlacementRequest& b) {
+  return a.domain == b.domain && a.budget == b.budget && a.period == b.period && a.cpus == b.cpus &&
+         a.node == b.node;
+}
+
+}  // namespace
 
 // A promise holds on the core that made it.
 PlacementRequest Lead::RequestOf(uint32_t slot, const ghost_status_word& word, int core) const {
@@ -17,7 +24,14 @@ PlacementRequest Lead::RequestOf(uint32_t slot, const ghost_status_word& word, i
           .vcpu = word.vcpu,
           .budget = ns(word.budget_ns),
           .period = ns(word.period_ns),
-          .granted = here ? ns(word.granted_ns) : Duration(0)};
+          .granted = here ? ns(word.granted_ns) : Duration(0),
+          .cpus = CpusOf(slot),
+          .node = word.node == GHOST_NO_NODE ? -1 : static_cast<int>(word.node)};
+}
+
+CpuSet Lead::CpusOf(uint32_t slot) const {
+  const absl::Span<const ghost_affinity> affinities = state_.kernel().affinities();
+  return slot < affinities.size() ? ReadAffinity(affinities[slot]) & online_ : CpuSet();
 }
 
 bool Lead::IsOrphan(uint32_t slot, const ghost_status_word& word) const {
@@ -42,129 +56,47 @@ int Lead::Choose(uint32_t slot, const ghost_status_word& word) {
 void Lead::Account(uint32_t slot, int core, const ghost_status_word& word) {
   Place& place = places_[slot];
   const PlacementRequest request = RequestOf(slot, word, core);
-  const PlacementRequest& known = place.request;
-  if (place.core == core &&
-      (core < 0 || (known.domain == request.domain && known.budget == request.budget &&
-                    known.period == request.period))) {
-    return;
-  }
-  if (place.core >= 0) {
-    policy_.TaskUnplaced(place.request, place.core);
-    judge_again_ = true;
-    if (core >= 0 && core != place.core) Shun(place.core);
+  // What was asked for may be the same again after something else was.
+  const bool unanswered = request.budget > Duration(0) && word.place == GHOST_NO_CORE;
+  const bool same = AskTheSame(place.request, request) && !place.judge && !unanswered;
+  if (place.core == core && (core < 0 || same)) return;
+  const int former = place.core;
+  const bool promised = place.request.granted > Duration(0);
+  if (former >= 0) {
+    policy_.TaskUnplaced(place.request, former);
+    if (core >= 0 && core != former) Shun(former);
   }
   changed_ = true;
   place.core = core;
   place.request = request;
+  place.judge = false;
   place.gtid = Gtid(word.gtid);
-  if (core < 0) return;
-  if (request.budget > Duration(0) && request.granted == Duration(0)) {
-    Promise(slot);
-  } else {
-    policy_.TaskPlaced(place.request, place.core);
+  if (core >= 0) Settle(slot);
+  const bool frees = place.core != former || place.request.granted == Duration(0);
+  judge_again_ |= former >= 0 && promised && frees;
+}
+
+CpuSet Lead::OnlineNow() const {
+  const Topology& topology = state_.topology();
+  CpuSet online;
+  for (int c = 0; c < topology.nr_cores(); ++c) {
+    const uint32_t siblings = state_.OnlineSiblings(c);
+    for (int i = 0; i < topology.core(c).nr_cpus; ++i) {
+      if ((siblings >> i) & 1) online.Insert(topology.core(c).cpu[i]);
+    }
   }
-}
-
-// The task has a core, but the policy does not account for it yet.
-void Lead::Promise(uint32_t slot) {
-  const Place& place = places_[slot];
-  CorePromise promise = policy_.Judge(place.request, place.core);
-  if (promise.granted == Duration(0)) {
-    MakeRoom(place.request);
-    promise = policy_.Judge(place.request, place.core);
-  }
-  Grant(slot, promise);
-  policy_.TaskPlaced(place.request, place.core);
-}
-
-// Publishes the verdict, and sends the task where it holds. False if the task is gone or asked for
-// something else meanwhile; a message will tell.
-bool Lead::Grant(uint32_t slot, const CorePromise& promise) {
-  Place& place = places_[slot];
-  const Verdict verdict = {.granted = promise.granted,
-                           .free = promise.free,
-                           .place = state_.topology().core(promise.core).id};
-  if (!state_.kernel().Grant(place.gtid, verdict).ok()) return false;
-  place.request.granted = promise.granted;
-  if (promise.granted > Duration(0) && promise.core != place.core) Want(slot, promise.core);
-  TellOwner(slot);
-  return true;
-}
-
-void Lead::Want(uint32_t slot, int core) {
-  places_[slot].core = core;
-  state_.tasks().SetWanted(slot, core);
-}
-
-// Something is new about the task, perhaps where it is to be.
-void Lead::TellOwner(uint32_t slot) {
-  // Only now: the owner may have given it away, and whoever has it is to know what is wanted.
-  const int owner = state_.tasks().owner(slot);
-  if (owner != TaskTable::kNobody) state_.Post(state_.lead(), owner, slot);
-}
-
-// Promises are kept elsewhere from now on, so that one more fits.
-void Lead::MakeRoom(const PlacementRequest& request) {
-  const std::vector<TaskMove> moves = policy_.MakeRoom(request);
-  // All leave before any comes, so that no core has too much in between.
-  for (const TaskMove& move : moves)
-    policy_.TaskUnplaced(places_[move.slot].request, places_[move.slot].core);
-  for (const TaskMove& move : moves) {
-    const PlacementRequest& moved = places_[move.slot].request;
-    Grant(move.slot, {.core = move.core, .granted = moved.granted});
-    policy_.TaskPlaced(moved, places_[move.slot].core);
-  }
-}
-
-void Lead::JudgeAgain() {
-  if (!judge_again_) return;
-  judge_again_ = false;
-  for (uint32_t slot = 0; slot < places_.size(); ++slot) {
-    Place& place = places_[slot];
-    const PlacementRequest& request = place.request;
-    if (place.core < 0 || request.budget == Duration(0) || request.granted > Duration(0)) continue;
-    policy_.TaskUnplaced(request, place.core);
-    Promise(slot);
-  }
-}
-
-// A task was to be there, and is elsewhere.
-void Lead::Shun(int core) { shunned_until_[core] = state_.kernel().Now() + loop_timing::kShunned; }
-
-// On some CPU of the core.
-bool Lead::MayRun(uint32_t slot, int core) const {
-  const absl::Span<const ghost_affinity> affinities = state_.kernel().affinities();
-  if (slot >= affinities.size()) return false;
-  bool may = false;
-  state_.topology().core(core).siblings.ForEach([&](CpuId cpu) {
-    const auto id = static_cast<unsigned>(cpu.value());
-    may |= (affinities[slot].cpus[id / 64] >> (id % 64)) & 1;
-  });
-  return may;
-}
-
-void Lead::Spread(Time now) {
-  if (changed_) {
-    changed_ = false;
-    spread_at_ = std::min(spread_at_, now + loop_timing::kSpread);
-  }
-  if (now < spread_at_) return;
-  const std::vector<TaskMove> moves = policy_.Spread(
-      [&](uint32_t slot, int core) { return now >= shunned_until_[core] && MayRun(slot, core); });
-  spread_at_ = moves.empty() ? Time::max() : now + loop_timing::kSpread;
-  for (const Time until : shunned_until_) {
-    if (until > now) spread_at_ = std::min(spread_at_, until);
-  }
-  for (const TaskMove& move : moves) {
-    Place& place = places_[move.slot];
-    policy_.TaskUnplaced(place.request, place.core);
-    Want(move.slot, move.core);
-    policy_.TaskPlaced(place.request, place.core);
-    TellOwner(move.slot);
-  }
+  return online;
 }
 
 void Lead::Consider(uint32_t slot, Gtid announced) {
+  Update(slot, announced);
+  // It may be that the CPUs of its core are what is new. That concerns others as well.
+  const int core = slot < places_.size() ? places_[slot].core : -1;
+  if (core < 0) return;
+  if (state_.OnlineSiblings(core) != state_.topology().core(core).SiblingsIn(online_)) Discover();
+}
+
+void Lead::Update(uint32_t slot, Gtid announced) {
   const absl::Span<const ghost_status_word> words = state_.kernel().status_words();
   if (slot >= places_.size() || slot >= words.size()) return;
   Place& place = places_[slot];
@@ -191,16 +123,44 @@ void Lead::Consider(uint32_t slot, Gtid announced) {
   state_.Post(state_.lead(), place.core, slot);
 }
 
-// Promises that were given come first: nobody else may take their room.
-void Lead::Discover() {
-  const absl::Span<const ghost_status_word> words = state_.kernel().status_words();
-  for (uint32_t slot = 0; slot < places_.size() && slot < words.size(); ++slot) {
-    if (__atomic_load_n(&words[slot].granted_ns, __ATOMIC_RELAXED) != 0) Consider(slot);
+// For all before any is judged, so that nobody makes room by going to a CPU that is not there.
+void Lead::TakeUpCpus() {
+  online_ = OnlineNow();
+  for (uint32_t slot = 0; slot < places_.size(); ++slot) {
+    Place& place = places_[slot];
+    if (place.core < 0) continue;
+    const CpuSet cpus = CpusOf(slot);
+    if (cpus == place.request.cpus) continue;
+    policy_.TaskUnplaced(place.request, place.core);
+    place.request.cpus = cpus;
+    place.judge = true;
+    policy_.TaskPlaced(place.request, place.core);
   }
-  for (uint32_t slot = 0; slot < places_.size(); ++slot) Consider(slot);
+}
+
+// Promises that were given come first, those that can stay where they are before others: nobody
+// else may take their room.
+void Lead::Discover() {
+  TakeUpCpus();
+  const absl::Span<const ghost_status_word> words = state_.kernel().status_words();
+  const auto size = static_cast<uint32_t>(std::min(places_.size(), words.size()));
+  const auto promised = [&](uint32_t slot) {
+    return __atomic_load_n(&words[slot].granted_ns, __ATOMIC_RELAXED) != 0;
+  };
+  const auto stays = [&](uint32_t slot) {
+    return places_[slot].core < 0 || MayUse(places_[slot].request, places_[slot].core);
+  };
+  for (uint32_t slot = 0; slot < size; ++slot) {
+    if (promised(slot) && stays(slot)) Update(slot, Gtid(0));
+  }
+  for (uint32_t slot = 0; slot < size; ++slot) {
+    if (promised(slot)) Update(slot, Gtid(0));
+  }
+  for (uint32_t slot = 0; slot < size; ++slot) Update(slot, Gtid(0));
 }
 
 void Lead::SelfCheck(LoopCounters& counters) {
+  if (OnlineNow() != online_) Discover();
   const absl::Span<const ghost_status_word> words = state_.kernel().status_words();
   for (uint32_t slot = 0; slot < places_.size() && slot < words.size(); ++slot) {
     if (state_.tasks().owner(slot) != TaskTable::kNobody) continue;
@@ -212,7 +172,7 @@ void Lead::SelfCheck(LoopCounters& counters) {
       places_[slot].orphan = word.gtid;
     } else {
       ++counters.repairs;
-      Consider(slot);
+      Update(slot, Gtid(0));
     }
   }
 }

@@ -24,7 +24,7 @@ inline constexpr int kRounds = 4;
 inline constexpr int kRefusals = 3;
 inline constexpr Duration kFirstParking = std::chrono::milliseconds(1);
 inline constexpr int kParkingDoublings = 6;
-// A sibling that the class calls offline is tried again.
+// While a sibling is offline, whether it is back.
 inline constexpr Duration kOffline = std::chrono::milliseconds(100);
 // After tasks came or went, until others move because of them, and from one such move to the next.
 inline constexpr Duration kSpread = std::chrono::milliseconds(50);

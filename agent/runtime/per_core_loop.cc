@@ -20,7 +20,8 @@ PerCoreLoop::PerCoreLoop(EnclaveState& state, int core, CorePolicy& policy, Lead
       lead_(lead),
       tracker_(kernel_, policy, counters_),
       occupants_(place_),
-      backoff_(kFirstBackoff) {}
+      backoff_(kFirstBackoff),
+      online_(place_.SiblingsIn(place_.siblings)) {}
 
 absl::Status PerCoreLoop::Enter() { return kernel_.EnterAgent(place_.id); }
 
@@ -44,6 +45,7 @@ Time PerCoreLoop::Step(Time now) {
     if (lead_ != nullptr) lead_->Discover();
   }
   retry_at_ = Time::max();
+  LookAtCpus(now);
   Receive(now);
   Housekeeping(now);
   Decide(now);
@@ -120,12 +122,16 @@ void PerCoreLoop::OnTaskMessage(Task& task, const ghost_msg& message, Time now) 
       // Nothing hides a task from the policy but parking, and a parked task that blocked is
       // blocked.
       if (task.state != TaskState::kParked) parked_.Erase(task);
+      TellLead(task);
+      Bar(task, now);
       return GiveIfWanted(task, now);
     case TaskTracker::Outcome::kGone:
       return Release(task.slot);
     case TaskTracker::Outcome::kLatchFailure:
       ++counters_.latch_failures;
-      return NoteRefusal(task, /*by_cpus=*/true, now);
+      NoteRefusal(task, Obstacle::kCpus, now);
+      Bar(task, now);
+      return GiveIfWanted(task, now);
     case TaskTracker::Outcome::kLook:
       Reconcile(task, now);
       return;
@@ -172,9 +178,9 @@ void PerCoreLoop::Housekeeping(Time now) {
 
 void PerCoreLoop::Decide(Time now) {
   for (int round = 0; round < kRounds && status_.ok(); ++round) {
-    const uint32_t usable = UsableSiblings(now);
-    if (usable == 0) return ParkAll(now);
-    txn_.Reset(place_.id, place_.nr_cpus, usable);
+    LookAtCpus(now);
+    if (online_ == 0) return;
+    txn_.Reset(place_.id, place_.nr_cpus, online_);
     for (int i = 0; i < place_.nr_cpus; ++i) {
       if (Task* const task = occupants_.at(i); task != nullptr) tracker_.ReadRuntime(*task, now);
     }
@@ -183,7 +189,7 @@ void PerCoreLoop::Decide(Time now) {
     for (int i = 0; i < place_.nr_cpus; ++i) {
       const bool kept = txn_.sibling(i).target == CoreTransaction::Target::kKeep;
       const Task* const task = occupants_.at(i);
-      const bool leaves = task != nullptr && WantedElsewhere(task->slot) != TaskTable::kNobody;
+      const bool leaves = task != nullptr && WantedElsewhere(*task) != TaskTable::kNobody;
       if (kept && txn_.usable(i) && (leaves || ((deserted >> i) & 1))) txn_.Idle(i);
     }
     if (txn_.empty()) return;
@@ -208,9 +214,8 @@ Time PerCoreLoop::Deadline(Time now) const {
   for (const Task* t = parked_.front(); t != nullptr; t = parked_.Next(*t)) {
     at = std::min(at, t->parked_until);
   }
-  for (int i = 0; i < place_.nr_cpus; ++i) {
-    if (offline_until_[i] > now) at = std::min(at, offline_until_[i]);
-  }
+  // Nobody tells that a CPU is back.
+  if (online_ != place_.SiblingsIn(place_.siblings)) at = std::min(at, now + kOffline);
   return state_.mailbox(core_).empty() ? at : now;
 }
 

@@ -17,7 +17,6 @@
 #ifndef CORRAL_AGENT_RUNTIME_PER_CORE_LOOP_H_
 #define CORRAL_AGENT_RUNTIME_PER_CORE_LOOP_H_
 
-#include <array>
 #include <atomic>
 #include <memory>
 
@@ -79,15 +78,19 @@ class PerCoreLoop {
   void Vacate(Task& task);
   void Release(uint32_t slot);
   void Give(Task& task, int core, Time now);
-  int WantedElsewhere(uint32_t slot) const;
+  int WantedElsewhere(const Task& task) const;
   void GiveIfWanted(Task& task, Time now);
   void Rescan(Time now);
   void Settle(Time now);
   void SelfCheck(Time now);
-  void NoteRefusal(Task& task, bool by_cpus, Time now);
-  void Park(Task& task, bool by_cpus, int tries, Time now);
-  void ParkAll(Time now);
+  void NoteRefusal(Task& task, Obstacle obstacle, Time now);
+  void Park(Task& task, Obstacle obstacle, int tries, Time now);
   void Unpark(Time now);
+  bool TryWhereItIs(Task& task, Time now);
+  int NextCoreFor(const Task& task) const;
+  void LookAtCpus(Time now);
+  bool Barred(const Task& task) const;
+  void Bar(Task& task, Time now);
 
   // commit_results.cc: what became of a transaction
   Reaction CommitOnce(Time now);
@@ -96,7 +99,6 @@ class PerCoreLoop {
   Reaction OnCoreFailure(uint32_t txn_state, Time now);
   Reaction Reenter();
   bool Refused(Task& task, Time now);
-  uint32_t UsableSiblings(Time now) const;
 
   EnclaveState& state_;
   AgentKernel& kernel_;
@@ -122,7 +124,7 @@ class PerCoreLoop {
   Time self_check_at_{};
   Time retry_at_ = Time::max();  // a commit could not be made
   Duration backoff_;
-  std::array<Time, GHOST_MAX_SIBLINGS> offline_until_{};
+  uint32_t online_;  // a bit per sibling, as of the last look
 };
 
 }  // namespace corral

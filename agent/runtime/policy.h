@@ -9,7 +9,7 @@
 // Thread rules: a CorePolicy is called by the loop of its core only. The calls to PerCorePolicy
 // come from the loop of the enclave's first core, the lead, while other cores run: they share
 // nothing with the CorePolicies. No callback may block, take a lock or make a system call; of a
-// CorePolicy's, only TaskNew and TaskAttributesChanged may allocate.
+// CorePolicy's, only TaskNew, TaskAffinityChanged and TaskAttributesChanged may allocate.
 #ifndef CORRAL_AGENT_RUNTIME_POLICY_H_
 #define CORRAL_AGENT_RUNTIME_POLICY_H_
 
@@ -19,6 +19,7 @@
 #include "absl/functional/function_ref.h"
 #include "agent/runtime/task.h"
 #include "agent/runtime/transaction.h"
+#include "kernel/cpu_set.h"
 #include "kernel/types.h"
 
 namespace corral {
@@ -75,7 +76,9 @@ struct PlacementRequest {
   uint32_t vcpu = 0;
   Duration budget{0};  // asked for
   Duration period{0};
-  Duration granted{0};  // promised already, on the core that it is on
+  Duration granted{0};          // promised already, on the core that it is on
+  CpuSet cpus = CpuSet::All();  // that it may use: those of its affinity that are online
+  int node = -1;                // the NUMA node that it is best on, of the topology; -1: none
 };
 
 // What the enclave can promise a task that asked for a budget.
@@ -99,21 +102,22 @@ class PerCorePolicy {
   // else.
   virtual std::unique_ptr<CorePolicy> MakeCore(int core) = 0;
 
-  // Which core shall run the task.
+  // Which core shall run the task: one that it may use, if there is one.
   virtual int PlaceTask(const PlacementRequest& task) = 0;
   // What can be promised to a task that is on `core`, asked for a budget and has no promise yet:
-  // there, or on another core, to which it is then moved. It is asked again whenever others left.
-  // Changes nothing.
+  // there, or on another core, to which it is then moved. It is asked again whenever others left,
+  // or the CPUs that the task may use changed. Changes nothing.
   virtual CorePromise Judge(const PlacementRequest&, int core) { return {.core = core}; }
   // Moves of promised tasks after which Judge would promise the budget; none if there is no such
   // way. Changes nothing.
   virtual std::vector<TaskMove> MakeRoom(const PlacementRequest&) { return {}; }
   // Tasks without a promise that should live elsewhere, now that others came or went; asked again
-  // until there are none. `may` says whether a task's affinity lets it. Changes nothing.
-  using MayRun = absl::FunctionRef<bool(uint32_t slot, int core)>;
-  virtual std::vector<TaskMove> Spread(MayRun) { return {}; }
+  // until there are none. `open` says whether tasks may be moved to a core now. Changes nothing.
+  using Open = absl::FunctionRef<bool(int core)>;
+  virtual std::vector<TaskMove> Spread(Open) { return {}; }
   // The task is on `core` now, or is about to go there, with a promise if it was given one. Each is
-  // taken back by one TaskUnplaced.
+  // taken back by one TaskUnplaced of the same. It may be a core that the task may not use: then it
+  // waits there for a better time.
   virtual void TaskPlaced(const PlacementRequest& task, int core) = 0;
   virtual void TaskUnplaced(const PlacementRequest& task, int core) = 0;
 };

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading a status word that the class writes meanwhile.
+// Reading a status word, and an affinity, that the class writes meanwhile.
 //
 // The class writes the flags before the barrier, and the message after both. So a copy made here is
 // at least as new as its barrier says, and whatever is newer than its barrier still has its message
-// to come. No allocation, no system call; any thread.
+// to come. An affinity is written before its message too: one that changes while it is copied is
+// read again. No allocation, no system call; any thread.
 #ifndef CORRAL_AGENT_RUNTIME_STATUS_WORD_H_
 #define CORRAL_AGENT_RUNTIME_STATUS_WORD_H_
 
+#include <array>
 #include <atomic>
+#include <cstdint>
 
 #include "kernel/abi/ghost.h"
+#include "kernel/cpu_set.h"
 
 namespace corral {
 
@@ -38,10 +42,18 @@ inline ghost_status_word ReadStatusWord(const ghost_status_word& shared) {
     copy.vcpu = __atomic_load_n(&shared.vcpu, __ATOMIC_RELAXED);
     copy.place = __atomic_load_n(&shared.place, __ATOMIC_RELAXED);
     copy.granted_ns = __atomic_load_n(&shared.granted_ns, __ATOMIC_RELAXED);
+    copy.free_ns = __atomic_load_n(&shared.free_ns, __ATOMIC_RELAXED);
     std::atomic_thread_fence(std::memory_order_acquire);
     if (__atomic_load_n(&shared.barrier, __ATOMIC_RELAXED) == copy.barrier) break;
   }
   return copy;
+}
+
+inline CpuSet ReadAffinity(const ghost_affinity& shared) {
+  std::array<uint64_t, GHOST_AFFINITY_WORDS> words{};
+  for (size_t i = 0; i < words.size(); ++i)
+    words[i] = __atomic_load_n(&shared.cpus[i], __ATOMIC_RELAXED);
+  return CpuSet::FromWords(words);
 }
 
 }  // namespace corral

@@ -14,6 +14,7 @@
 
 #include "agent/runtime/list.h"
 #include "kernel/abi/ghost.h"
+#include "kernel/cpu_set.h"
 #include "kernel/types.h"
 
 namespace corral {
@@ -23,7 +24,15 @@ enum class TaskState : uint8_t {
   kBlocked,
   kQueued,  // runnable, waits for the policy
   kOnCpu,   // given to a CPU: latched or running there
-  kParked,  // runnable, but its CPUs keep refusing it: hidden from the policy for a while
+  kParked,  // runnable, but no CPU of its core may run it, or they keep refusing it: hidden from
+            // the policy for a while
+};
+
+// Why a task is parked.
+enum class Obstacle : uint8_t {
+  kClass,     // it refuses to run the task
+  kCpus,      // they refuse to take it
+  kAffinity,  // no CPU of its core that is online is one that it may use
 };
 
 struct Task {
@@ -43,8 +52,10 @@ struct Task {
   CoreId place{GHOST_NO_CORE};
   Duration cap{0};
   Duration cap_period{0};
+  CpuSet affinity;      // the CPUs that it may use
   Duration runtime{0};  // up to the last message; before Schedule, of tasks on the core, up to now
-  // Decisions in a row that could not be carried out. A policy may try another sibling then.
+  // Decisions in a row that could not be carried out, where the affinity was no obstacle. A policy
+  // may try another sibling then.
   int latch_failures = 0;
 
   // The rest belongs to task_tracker.cc and per_core_loop.cc.
@@ -54,11 +65,13 @@ struct Task {
   uint64_t on_since_ns = 0;  // as read in the status word: when this stint on a CPU began
   uint64_t suspect_barrier = 0;  // self-check: the contradiction that was seen last time
   uint64_t suspect_switch_ns = 0;
-  int settle_looks = 0;          // look at its status word that many times more
-  bool refused_by_cpus = false;  // it is parked because CPUs, not the class, refused it
-  int moves = 0;                 // from core to core in a row, in search of a CPU that takes it
-  Duration told_budget{0};       // what is asked for as the lead was last told
+  int settle_looks = 0;  // look at its status word that many times more
+  Obstacle parked_for = Obstacle::kClass;
+  int moves = 0;            // from core to core in a row, in search of a CPU that takes it
+  bool tied = false;        // is tried on the CPU that it is on, whatever its affinity says
+  Duration told_budget{0};  // what is asked for as the lead was last told
   Duration told_period{0};
+  bool told_affinity = false;  // the lead was told of the present one
   Time parked_until{};
   ListHook<Task> owned;
   ListHook<Task> parked;

@@ -29,7 +29,11 @@ void PerCoreLoop::Adopt(uint32_t slot, Time now) {
     owned_.PushBack(task);
     ++counters_.adopted;
     tracker_.Adopt(task, word, now);
+    // In search of a CPU that takes it, it came to the one that it is on.
+    if (task.moves > 0 && place_.SiblingOf(task.cpu) >= 0 && !task.affinity.Contains(task.cpu))
+      tracker_.Tie(task, task.cpu, now);
     TellLead(task);
+    Bar(task, now);
     if (task.state == TaskState::kOnCpu) {
       NoteOnCpu(task);
       settle_at_ = std::min(settle_at_, now + kSettle);
@@ -63,6 +67,7 @@ bool PerCoreLoop::Reconcile(Task& task, Time now) {
   }
   TellLead(task);
   if (task.state != TaskState::kParked) parked_.Erase(task);
+  Bar(task, now);
   if (task.settle_looks > 0) settle_at_ = std::min(settle_at_, now + kSettle);
   if (task.state != TaskState::kOnCpu) return true;
   const int runs_on = state_.topology().CoreOf(task.cpu);
@@ -74,12 +79,17 @@ bool PerCoreLoop::Reconcile(Task& task, Time now) {
   return true;
 }
 
-// The lead judges what is asked for. It reads the status word, but only we notice that it changed:
-// by a message, or by looking there first, after which the message is stale.
+// The lead judges what is asked for, and where the task may be. It reads the status word and the
+// affinity, but only we notice that they changed: by a message, or by looking there first, after
+// which the message is stale.
 void PerCoreLoop::TellLead(Task& task) {
-  if (task.told_budget == task.budget && task.told_period == task.period) return;
+  const bool unanswered = task.budget > Duration(0) && task.place == CoreId(GHOST_NO_CORE);
+  const bool told = task.told_budget == task.budget && task.told_period == task.period;
+  if (told && task.told_affinity && !unanswered) return;
   task.told_budget = task.budget;
   task.told_period = task.period;
+  task.told_affinity = true;
+  if (lead_ != nullptr) return lead_->Consider(task.slot);
   state_.Post(core_, state_.lead(), task.slot);
 }
 
@@ -127,14 +137,14 @@ void PerCoreLoop::Give(Task& task, int core, Time now) {
 }
 
 // The other core that the lead wants a task of ours on, or kNobody.
-int PerCoreLoop::WantedElsewhere(uint32_t slot) const {
-  const int core = state_.tasks().wanted(slot);
-  return core == core_ ? TaskTable::kNobody : core;
+int PerCoreLoop::WantedElsewhere(const Task& task) const {
+  const int core = state_.tasks().wanted(task.slot);
+  return core == core_ || task.tied ? TaskTable::kNobody : core;
 }
 
 // A task that is on a CPU goes when it has left that; Decide() sees to it.
 void PerCoreLoop::GiveIfWanted(Task& task, Time now) {
-  const int core = WantedElsewhere(task.slot);
+  const int core = WantedElsewhere(task);
   if (task.state != TaskState::kOnCpu && core != TaskTable::kNobody) Give(task, core, now);
 }
 
@@ -170,7 +180,9 @@ void PerCoreLoop::SelfCheck(Time now) {
     next = owned_.Next(task);
     if (tracker_.ContradictsTwice(task)) {
       ++counters_.repairs;
-      if (Reconcile(task, now)) tracker_.Repair(task, now);
+      if (!Reconcile(task, now)) continue;
+      tracker_.Repair(task, now);
+      Bar(task, now);
     } else if (task.state == TaskState::kQueued && !policy_.IsQueued(task)) {
       ++counters_.repairs;
       policy_.TaskDeparted(task, now);
@@ -182,50 +194,95 @@ void PerCoreLoop::SelfCheck(Time now) {
 
 // A CPU could not take the task, or the class refused it for no reason that we can see. Nobody else
 // shall wait behind it, so after a try on every sibling it is parked.
-void PerCoreLoop::NoteRefusal(Task& task, bool by_cpus, Time now) {
+void PerCoreLoop::NoteRefusal(Task& task, Obstacle obstacle, Time now) {
   ++task.latch_failures;
   const int refusals = std::max(kRefusals, place_.nr_cpus);
   if (task.latch_failures < refusals || task.state != TaskState::kQueued) return;
-  Park(task, by_cpus, task.latch_failures - refusals, now);
+  Park(task, obstacle, task.latch_failures - refusals, now);
 }
 
-void PerCoreLoop::Park(Task& task, bool by_cpus, int tries, Time now) {
-  const int rounds = by_cpus ? task.moves / state_.topology().nr_cores() : 0;
+void PerCoreLoop::Park(Task& task, Obstacle obstacle, int tries, Time now) {
+  const bool moves = obstacle == Obstacle::kCpus;
+  const int rounds = moves ? task.moves / state_.topology().nr_cores() : 0;
   const int doublings = std::min(tries + rounds, kParkingDoublings);
   policy_.TaskBlocked(task, now);
   task.state = TaskState::kParked;
-  task.refused_by_cpus = by_cpus;
+  task.parked_for = obstacle;
   task.parked_until = now + kFirstParking * (1 << doublings);
   parked_.PushBack(task);
   ++counters_.parked;
 }
 
-// No CPU of the core is there.
-void PerCoreLoop::ParkAll(Time now) {
-  for (Task* next = owned_.front(); next != nullptr;) {
-    Task& task = *next;
-    next = owned_.Next(task);
-    if (task.state == TaskState::kQueued) Park(task, /*by_cpus=*/true, 0, now);
-  }
-}
-
-// What the CPUs of this core do not take, because it is pinned elsewhere or they are offline, moves
-// on, slower with each round over all cores. Placing by AgentKernel::affinities() would spare most
-// of that.
+// What the CPUs of this core refuse for reasons that we do not see moves on to the next core that
+// it may use, slower with each round over all of them.
 void PerCoreLoop::Unpark(Time now) {
-  const int nr_cores = state_.topology().nr_cores();
   for (Task* next = parked_.front(); next != nullptr;) {
     Task& task = *next;
     next = parked_.Next(task);
     if (task.parked_until > now) continue;
-    if (task.refused_by_cpus && nr_cores > 1) {
-      Give(task, (core_ + 1) % nr_cores, now);
+    const bool moves = task.parked_for == Obstacle::kCpus;
+    if (moves && TryWhereItIs(task, now)) continue;
+    if (Barred(task)) {
+      task.parked_for = Obstacle::kAffinity;
+      task.parked_until = now + kSelfCheck;
+      continue;
+    }
+    const int other = moves && !task.tied ? NextCoreFor(task) : TaskTable::kNobody;
+    if (other != TaskTable::kNobody) {
+      Give(task, other, now);
       continue;
     }
     parked_.Erase(task);
     task.state = TaskState::kQueued;
     policy_.TaskWakeup(task, now);
   }
+}
+
+// True if it is another core's now.
+bool PerCoreLoop::TryWhereItIs(Task& task, Time now) {
+  const CpuId cpu(tracker_.Read(task.slot).cpu);
+  const int core = state_.topology().CoreOf(cpu);
+  if (core < 0 || task.affinity.Contains(cpu)) return false;
+  if (core == core_) {
+    tracker_.Tie(task, cpu, now);
+    return false;
+  }
+  Give(task, core, now);
+  return true;
+}
+
+int PerCoreLoop::NextCoreFor(const Task& task) const {
+  const Topology& topology = state_.topology();
+  for (int i = 1; i < topology.nr_cores(); ++i) {
+    const int core = (core_ + i) % topology.nr_cores();
+    const uint32_t siblings = topology.core(core).SiblingsIn(task.affinity);
+    if ((siblings & state_.OnlineSiblings(core)) != 0) return core;
+  }
+  return TaskTable::kNobody;
+}
+
+// ---- CPUs that are not there, and those that a task may not use ----
+
+// When a sibling goes or comes, the lead looks for itself whom that concerns.
+void PerCoreLoop::LookAtCpus(Time now) {
+  const uint32_t online = state_.OnlineSiblings(core_);
+  if (online == online_) return;
+  online_ = online;
+  for (Task* task = owned_.front(); task != nullptr; task = owned_.Next(*task)) Bar(*task, now);
+  if (!owned_.empty()) state_.Post(core_, state_.lead(), owned_.front()->slot);
+}
+
+bool PerCoreLoop::Barred(const Task& task) const {
+  return (place_.SiblingsIn(task.affinity) & online_) == 0;
+}
+
+// The policy shall not wait for what may not run here. The lead finds it another core, if there is
+// one; if not, the class runs it now and then where it may.
+void PerCoreLoop::Bar(Task& task, Time now) {
+  const bool barred = Barred(task);
+  if (task.state == TaskState::kQueued && barred) Park(task, Obstacle::kAffinity, 0, now);
+  const bool over = task.state == TaskState::kParked && task.parked_for == Obstacle::kAffinity;
+  if (over && !barred) task.parked_until = now;
 }
 
 }  // namespace corral

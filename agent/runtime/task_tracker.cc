@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 #include <tuple>
+#include <utility>
 
 #include "agent/runtime/loop_timing.h"
 #include "agent/runtime/status_word.h"
@@ -15,12 +16,6 @@ namespace {
 Duration ToDuration(uint64_t ns) {
   constexpr uint64_t kMax = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
   return Duration(static_cast<int64_t>(std::min(ns, kMax)));
-}
-
-// It was on a CPU, or may have become acceptable to one.
-void Accepted(Task& task) {
-  task.latch_failures = 0;
-  task.moves = 0;
 }
 
 }  // namespace
@@ -49,6 +44,7 @@ void TaskTracker::Adopt(Task& task, const ghost_status_word& word, Time now) {
   task.settle_looks = loop_timing::kSettleLooks;
   ReadAttributes(task, word);
   task.cpu = CpuId(word.cpu);
+  TakeUpAffinity(task);
   task.state = StateIn(word);
   task.on_since_ns = word.switch_time_ns;
   events_.TaskNew(task, now);
@@ -75,9 +71,41 @@ bool TaskTracker::ReadAttributes(Task& task, const ghost_status_word& word) {
   return before != promise();
 }
 
+// True if it is another one than before.
+bool TaskTracker::TakeUpAffinity(Task& task) {
+  const absl::Span<const ghost_affinity> affinities = kernel_.affinities();
+  if (task.slot >= affinities.size()) return false;
+  CpuSet affinity = ReadAffinity(affinities[task.slot]);
+  if (task.tied) affinity.Insert(task.cpu);
+  if (affinity == task.affinity) return false;
+  task.affinity = affinity;
+  task.told_affinity = false;
+  return true;
+}
+
+void TaskTracker::Tie(Task& task, CpuId cpu, Time now) {
+  task.tied = true;
+  task.cpu = cpu;
+  if (TakeUpAffinity(task)) events_.TaskAffinityChanged(task, now);
+}
+
+void TaskTracker::Untie(Task& task, Time now) {
+  if (!std::exchange(task.tied, false)) return;
+  if (TakeUpAffinity(task)) events_.TaskAffinityChanged(task, now);
+}
+
+// It was on a CPU, or may have become acceptable to one.
+void TaskTracker::Accepted(Task& task, Time now) {
+  task.latch_failures = 0;
+  task.moves = 0;
+  Untie(task, now);
+}
+
 void TaskTracker::TakeUpChanges(Task& task, const ghost_status_word& word, Time now) {
   const bool changed = ReadAttributes(task, word);
+  const bool moved = TakeUpAffinity(task);
   if (task.domain == DomainId(word.domain)) {
+    if (moved) events_.TaskAffinityChanged(task, now);
     if (changed) events_.TaskAttributesChanged(task, now);
     return;
   }
@@ -115,7 +143,7 @@ TaskTracker::Outcome TaskTracker::Apply(Task& task, const ghost_msg& message, Ti
   switch (message.type) {
     case GHOST_MSG_TASK_BLOCKED:
       MoveTo(task, TaskState::kBlocked, {}, now);
-      Accepted(task);
+      Accepted(task, now);
       return Outcome::kOk;
     case GHOST_MSG_TASK_WAKEUP:
       if (task.state == TaskState::kBlocked) MoveTo(task, TaskState::kQueued, {}, now);
@@ -131,7 +159,8 @@ TaskTracker::Outcome TaskTracker::Apply(Task& task, const ghost_msg& message, Ti
       events_.TaskDead(task, now);
       return Outcome::kGone;
     case GHOST_MSG_TASK_AFFINITY_CHANGED:
-      Accepted(task);
+      Accepted(task, now);
+      TakeUpAffinity(task);
       events_.TaskAffinityChanged(task, now);
       return Outcome::kOk;
     case GHOST_MSG_TASK_ON_CPU:
@@ -158,9 +187,10 @@ TaskTracker::Outcome TaskTracker::Lost(Task& task, const ghost_msg& message, boo
   task.state = TaskState::kQueued;
   if (message.type == GHOST_MSG_TASK_LATCH_FAILURE) {
     events_.TaskLatchFailure(task, now);
+    Untie(task, now);
     return Outcome::kLatchFailure;
   }
-  if (!was_latched) Accepted(task);
+  if (!was_latched) Accepted(task, now);
   if (message.type == GHOST_MSG_TASK_YIELD) {
     events_.TaskYield(task, now);
   } else {

@@ -36,6 +36,11 @@ class TaskTracker {
 
   // Fills an empty record and tells the policy TaskNew. `word` must be ours.
   void Adopt(Task& task, const ghost_status_word& word, Time now);
+  // The CPUs that it may use refuse the task. One that was preempted where migration is disabled
+  // can go on nowhere but on the CPU that it is on, so that one counts as allowed until it has run
+  // there, or was refused there too.
+  void Tie(Task& task, CpuId cpu, Time now);
+  void Untie(Task& task, Time now);
   // An adopted task's message. Stale ones are counted and dropped.
   Outcome Apply(Task& task, const ghost_msg& message, Time now);
   // Brings an adopted task up to date with its status word. kOk or kGone.
@@ -52,6 +57,8 @@ class TaskTracker {
  private:
   TaskState StateIn(const ghost_status_word& word) const;
   bool ReadAttributes(Task& task, const ghost_status_word& word);
+  bool TakeUpAffinity(Task& task);
+  void Accepted(Task& task, Time now);
   void TakeUpChanges(Task& task, const ghost_status_word& word, Time now);
   void MoveTo(Task& task, TaskState state, const ghost_status_word& word, Time now);
   Outcome Lost(Task& task, const ghost_msg& message, bool echo, Time now);

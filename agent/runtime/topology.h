@@ -35,6 +35,12 @@ struct Core {
     }
     return -1;
   }
+  // A bit per sibling that is in `cpus`.
+  uint32_t SiblingsIn(const CpuSet& cpus) const {
+    uint32_t bits = 0;
+    for (int i = 0; i < nr_cpus; ++i) bits |= (cpus.Contains(cpu[i]) ? 1u : 0u) << i;
+    return bits;
+  }
 };
 
 class Topology {

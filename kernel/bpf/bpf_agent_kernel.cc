@@ -16,8 +16,9 @@
 namespace corral {
 namespace {
 
-constexpr const char* kAgentMaps[] = {"class_info",  "enclaves",     "cores",      "txns",
-                                      "cpu_configs", "status_words", "affinities", "queue_states"};
+constexpr const char* kAgentMaps[] = {"class_info",   "enclaves",    "cores",
+                                      "txns",         "cpu_configs", "cpu_states",
+                                      "status_words", "affinities",  "queue_states"};
 // In the order of AgentCall.
 constexpr const char* kAgentPrograms[] = {"commit", "agent_enter", "associate", "timer_arm",
                                           "task_grant"};
@@ -102,6 +103,7 @@ absl::StatusOr<std::unique_ptr<BpfAgentKernel>> BpfAgentKernel::FromDescriptors(
         MapInto(kernel->fds_, "cores", kernel->cores_),
         MapInto(kernel->fds_, "txns", kernel->txns_),
         MapInto(kernel->fds_, "cpu_configs", kernel->cpus_),
+        MapInto(kernel->fds_, "cpu_states", kernel->cpu_states_),
         MapInto(kernel->fds_, "status_words", kernel->status_words_),
         MapInto(kernel->fds_, "affinities", kernel->affinities_),
         MapInto(kernel->fds_, "queue_states", kernel->queue_states_)}) {
@@ -120,6 +122,7 @@ absl::StatusOr<std::unique_ptr<BpfAgentKernel>> BpfAgentKernel::FromDescriptors(
                          .cores = kernel->cores_.span(),
                          .txns = kernel->txns_.span(),
                          .cpu_configs = kernel->cpus_.span(),
+                         .cpu_states = kernel->cpu_states_.span(),
                          .status_words = kernel->status_words_.span(),
                          .affinities = kernel->affinities_.span(),
                          .queue_states = kernel->queue_states_.span()};

@@ -47,6 +47,7 @@ class BpfAgentKernel final : public AgentView {
   MappedArray<ghost_core_state> cores_;
   MappedArray<ghost_core_txn> txns_;
   MappedArray<ghost_cpu_config> cpus_;
+  MappedArray<ghost_cpu_state> cpu_states_;
   MappedArray<ghost_status_word> status_words_;
   MappedArray<ghost_affinity> affinities_;
   MappedArray<ghost_queue_state> queue_states_;

@@ -48,6 +48,7 @@ absl::StatusOr<std::unique_ptr<SimAgentKernel>> SimAgentKernel::Create(Machine& 
                          .cores = View<ghost_core_state>(machine, "cores"),
                          .txns = View<ghost_core_txn>(machine, "txns"),
                          .cpu_configs = View<ghost_cpu_config>(machine, "cpu_configs"),
+                         .cpu_states = View<ghost_cpu_state>(machine, "cpu_states"),
                          .status_words = View<ghost_status_word>(machine, "status_words"),
                          .affinities = View<ghost_affinity>(machine, "affinities"),
                          .queue_states = View<ghost_queue_state>(machine, "queue_states")};

@@ -2,6 +2,7 @@
 #include "policies/fifo/policy.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace corral::fifo {
 
@@ -58,13 +59,16 @@ void CoreFifo::Schedule(Time now, CoreTransaction& txn) {
   for (int i = 0; i < txn.nr_siblings(); ++i) {
     if (Stays(i, now)) domain = running_[i]->task->domain;
   }
-  // A task that one sibling could not take, because it is pinned perhaps, is offered to the next
-  // one.
+  const auto fits = [&](int i) {
+    return head != nullptr && (domain == DomainId(0) || head->task->domain == domain) &&
+           head->task->affinity.Contains(core_.cpu[i]);
+  };
+  // A task that one sibling could not take is offered to the next one.
   const int first = head->task->latch_failures % txn.nr_siblings();
   for (int n = 0; n < txn.nr_siblings(); ++n) {
     const int i = (first + n) % txn.nr_siblings();
     if (!txn.usable(i) || Stays(i, now)) continue;
-    if (head != nullptr && (domain == DomainId(0) || head->task->domain == domain)) {
+    if (fits(i)) {
       txn.Run(i, *head->task);
       domain = head->task->domain;
       head = queue_.Next(*head);
@@ -116,8 +120,16 @@ void CoreFifo::TakeSibling(Entry& entry, int sibling, Time now) {
   entry.since = now;
 }
 
-int FifoPolicy::PlaceTask(const PlacementRequest&) {
-  return static_cast<int>(std::min_element(load_.begin(), load_.end()) - load_.begin());
+int FifoPolicy::PlaceTask(const PlacementRequest& task) {
+  const auto rank = [&](int core) {
+    const bool usable = topology_.core(core).siblings.Intersects(task.cpus);
+    return std::pair(!usable, load_[core]);
+  };
+  int best = 0;
+  for (int core = 1; core < topology_.nr_cores(); ++core) {
+    if (rank(core) < rank(best)) best = core;
+  }
+  return best;
 }
 
 }  // namespace corral::fifo

@@ -5,7 +5,8 @@
 // A task runs until it blocks or until its slice is over while another one waits; then it goes to
 // the end of the queue. Tasks of different trust domains never share a core, whatever the policy:
 // where the head of the queue belongs to another domain than what runs, nobody behind it overtakes,
-// the siblings run dry, and the head's domain takes over. Source: ghOSt's per-CPU FIFO, with a
+// the siblings run dry, and the head's domain takes over. Likewise, nobody overtakes a head that
+// waits for the siblings that its affinity lets it use. Source: ghOSt's per-CPU FIFO, with a
 // physical core in place of a CPU.
 //
 // Units: ns. Thread rules: as agent/runtime/policy.h says.
@@ -79,7 +80,7 @@ class FifoPolicy final : public PerCorePolicy {
   std::unique_ptr<CorePolicy> MakeCore(int core) override {
     return std::make_unique<CoreFifo>(topology_.core(core), options_, entries_);
   }
-  // The core with the fewest tasks.
+  // The core with the fewest tasks, of those that it may use.
   int PlaceTask(const PlacementRequest& task) override;
   void TaskPlaced(const PlacementRequest&, int core) override { ++load_[core]; }
   void TaskUnplaced(const PlacementRequest&, int core) override { --load_[core]; }

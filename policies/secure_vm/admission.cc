@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include "policies/secure_vm/gang_server.h"
-
 namespace corral::secure_vm {
 namespace {
 
@@ -14,67 +12,76 @@ double Ratio(Duration part, Duration whole) {
 
 }  // namespace
 
-double CoreAdmission::Share(Duration period, const std::vector<Duration>& budgets) const {
-  return Ratio(GangTime(budgets, nr_siblings_, nullptr) +
-                   HandOverTime(budgets.size(), nr_siblings_, costs_.hand_over),
-               period);
+double CoreAdmission::Share(Duration period, const std::vector<Promised>& vcpus) const {
+  return Ratio(
+      GangTime(vcpus, nr_siblings_, nullptr) + HandOverTime(vcpus, nr_siblings_, costs_.hand_over),
+      period);
 }
 
 // Deadlines of longer periods do not press those of shorter ones, so each period is looked at with
 // those up to its own.
-bool CoreAdmission::Feasible(const Servers& servers) const {
-  const double capacity = 1.0 - costs_.reserve_percent / 100.0;
+bool CoreAdmission::Fits(const Demand& demand) const {
+  if ((demand.siblings & AllSiblings(nr_siblings_)) == 0) return false;
+  // Most cores that are full are known at once: a server that is new needs at least the budget.
+  const bool joins = servers_.count({demand.period, demand.domain}) > 0;
+  if (!joins && utilization_ + Ratio(demand.budget, demand.period) > Capacity()) return false;
   double share = 0;
-  for (auto it = servers.begin(); it != servers.end(); ++it) {
-    const Duration period = it->first.first;
-    share += Share(period, it->second);
-    const auto next = std::next(it);
-    if (next != servers.end() && next->first.first == period) continue;
-    if (share + Ratio(costs_.min_tenure + costs_.hand_over, period) > capacity) return false;
+  bool counted = false;
+  for (auto it = servers_.begin(); it != servers_.end() || !counted;) {
+    const bool own = !counted && (it == servers_.end() || demand.period <= it->first.first);
+    const Duration period = own ? demand.period : it->first.first;
+    if (own) share += Increase(demand);
+    counted |= own;
+    for (; it != servers_.end() && it->first.first == period; ++it) share += it->second.share;
+    if (share + Ratio(costs_.min_tenure + costs_.hand_over, period) > Capacity()) return false;
   }
   return true;
 }
 
-bool CoreAdmission::Fits(DomainId domain, Duration budget, Duration period) const {
-  Servers servers = servers_;
-  servers[{period, domain}].push_back(budget);
-  return Feasible(servers);
-}
-
 // To a microsecond.
-Duration CoreAdmission::Room(DomainId domain, Duration period) const {
+Duration CoreAdmission::Room(const Demand& demand) const {
   Duration fits{0};
-  Duration too_much = period + std::chrono::microseconds(1);
+  Duration too_much = demand.period + std::chrono::microseconds(1);
   while (too_much - fits > std::chrono::microseconds(1)) {
-    const Duration middle = fits + (too_much - fits) / 2;
-    (Fits(domain, middle, period) ? fits : too_much) = middle;
+    Demand middle = demand;
+    middle.budget = fits + (too_much - fits) / 2;
+    (Fits(middle) ? fits : too_much) = middle.budget;
   }
   return fits;
 }
 
-void CoreAdmission::Add(DomainId domain, Duration budget, Duration period) {
-  servers_[{period, domain}].push_back(budget);
+void CoreAdmission::Add(const Demand& demand) {
+  Server& server = servers_[{demand.period, demand.domain}];
+  server.vcpus.push_back({demand.budget, demand.siblings});
+  server.share = Share(demand.period, server.vcpus);
+  SumUp();
 }
 
-void CoreAdmission::Remove(DomainId domain, Duration budget, Duration period) {
-  const auto server = servers_.find({period, domain});
+void CoreAdmission::Remove(const Demand& demand) {
+  const auto server = servers_.find({demand.period, demand.domain});
   if (server == servers_.end()) return;
-  std::vector<Duration>& budgets = server->second;
-  const auto it = std::find(budgets.begin(), budgets.end(), budget);
-  if (it != budgets.end()) budgets.erase(it);
-  if (budgets.empty()) servers_.erase(server);
+  std::vector<Promised>& vcpus = server->second.vcpus;
+  const auto it = std::find_if(vcpus.begin(), vcpus.end(), [&](const Promised& promised) {
+    return promised.budget == demand.budget && promised.siblings == demand.siblings;
+  });
+  if (it != vcpus.end()) vcpus.erase(it);
+  server->second.share = Share(demand.period, vcpus);
+  if (vcpus.empty()) servers_.erase(server);
+  SumUp();
 }
 
-double CoreAdmission::utilization() const {
-  double share = 0;
-  for (const auto& [key, budgets] : servers_) share += Share(key.first, budgets);
-  return share;
+// Anew, so that no rounding errors pile up.
+void CoreAdmission::SumUp() {
+  utilization_ = 0;
+  for (const auto& [key, server] : servers_) utilization_ += server.share;
 }
 
-double CoreAdmission::UtilizationWith(DomainId domain, Duration budget, Duration period) const {
-  CoreAdmission with = *this;
-  with.Add(domain, budget, period);
-  return with.utilization();
+double CoreAdmission::Increase(const Demand& demand) const {
+  const auto server = servers_.find({demand.period, demand.domain});
+  std::vector<Promised> vcpus;
+  if (server != servers_.end()) vcpus = server->second.vcpus;
+  vcpus.push_back({demand.budget, demand.siblings});
+  return Share(demand.period, vcpus) - (server == servers_.end() ? 0 : server->second.share);
 }
 
 }  // namespace corral::secure_vm

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "kernel/types.h"
+#include "policies/secure_vm/gang_server.h"
 
 namespace corral::secure_vm {
 
@@ -23,31 +24,46 @@ struct AdmissionCosts {
   int reserve_percent = 5;
 };
 
+// What is to be promised.
+struct Demand {
+  DomainId domain;
+  Duration budget{0};
+  Duration period{0};
+  Siblings siblings = kAnySibling;  // that the vCPU may use
+};
+
 class CoreAdmission {
  public:
   CoreAdmission(int nr_siblings, const AdmissionCosts& costs)
       : nr_siblings_(nr_siblings), costs_(costs) {}
 
-  bool Fits(DomainId domain, Duration budget, Duration period) const;
+  int nr_siblings() const { return nr_siblings_; }
+  bool Fits(const Demand& demand) const;
   // The largest budget that fits; 0 if none does.
-  Duration Room(DomainId domain, Duration period) const;
-  void Add(DomainId domain, Duration budget, Duration period);
+  Duration Room(const Demand& demand) const;
+  void Add(const Demand& demand);
   // Takes back one Add with the same values.
-  void Remove(DomainId domain, Duration budget, Duration period);
+  void Remove(const Demand& demand);
   // The part of the core that is promised, hand-overs included.
-  double utilization() const;
-  // The same, with one more promise.
-  double UtilizationWith(DomainId domain, Duration budget, Duration period) const;
+  double utilization() const { return utilization_; }
+  // What one more promise adds to it.
+  double Increase(const Demand& demand) const;
 
  private:
-  // By period, then by domain; budgets of the members.
-  using Servers = std::map<std::pair<Duration, DomainId>, std::vector<Duration>>;
-  double Share(Duration period, const std::vector<Duration>& budgets) const;
-  bool Feasible(const Servers& servers) const;
+  // What a domain was promised here for one period.
+  struct Server {
+    std::vector<Promised> vcpus;
+    double share = 0;
+  };
+
+  double Share(Duration period, const std::vector<Promised>& vcpus) const;
+  double Capacity() const { return 1.0 - costs_.reserve_percent / 100.0; }
+  void SumUp();
 
   int nr_siblings_;
   AdmissionCosts costs_;
-  Servers servers_;
+  std::map<std::pair<Duration, DomainId>, Server> servers_;
+  double utilization_ = 0;
 };
 
 }  // namespace corral::secure_vm

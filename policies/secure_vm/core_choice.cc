@@ -11,7 +11,7 @@ void CoreScheduler::Schedule(Time now, CoreTransaction& txn) {
   Settle(now);
   if (holder_ != nullptr && !holder_->runnable()) SetHolder(nullptr, now);
   Pen* const next = Choose(now);
-  serving_ = next == nullptr ? nullptr : next->Due();
+  serving_ = next == nullptr ? nullptr : NextServed(*next);
   if (next == nullptr) {
     last_.fill(Served());
     return;
@@ -48,6 +48,16 @@ Pen* CoreScheduler::Choose(Time now) {
   return fair->vtime + Credit(*fair) <= holder->vtime ? fair : holder;
 }
 
+// Of the pen's servers that are due, the one that goes on being served.
+GangServer* CoreScheduler::NextServed(const Pen& pen) const {
+  GangServer* const due = pen.Due();
+  for (const std::unique_ptr<GangServer>& server : pen.servers) {
+    const bool goes_on = server.get() == serving_ && due != nullptr && server->active();
+    if (goes_on && server->deadline() == due->deadline()) return serving_;
+  }
+  return due;
+}
+
 // Of the domains that are owed promised time; the holder before others with the same deadline.
 Pen* CoreScheduler::ChooseByDeadline() const {
   Pen* best = nullptr;
@@ -73,9 +83,15 @@ Pen* CoreScheduler::ChooseByShare() const {
 
 // ---- which vCPUs ----
 
-// A sibling that could not take the vCPU, because it is pinned perhaps, passes it on to the next.
+// A sibling that could not take the vCPU passes it on to the next that it may use.
 int CoreScheduler::HomeOf(const Vcpu& vcpu) const {
-  return (vcpu.home + vcpu.task->latch_failures) % core_.nr_cpus;
+  int home = vcpu.home;
+  for (int n = vcpu.task->latch_failures % core_.nr_cpus; n > 0; --n) {
+    do {
+      home = (home + 1) % core_.nr_cpus;
+    } while (!vcpu.may(home));
+  }
+  return home;
 }
 
 // Of the whole core: where nothing of the domain is to run, nothing may.
@@ -83,18 +99,23 @@ void CoreScheduler::Propose(Pen& pen, Time now, CoreTransaction& txn) {
   Plan plan{};
   const bool held = &pen == holder_;
   PlanOwed(pen, txn, plan);
+  Siblings owed = 0;
+  for (int i = 0; i < txn.nr_siblings(); ++i) {
+    if (plan[i] != nullptr) owed |= SiblingBit(i);
+  }
   for (int i = 0; held && i < txn.nr_siblings(); ++i) {
     Vcpu* const vcpu = running_[i];
+    if (!txn.usable(i) || plan[i] != nullptr || vcpu == nullptr) continue;
     const bool planned = std::find(plan.begin(), plan.end(), vcpu) != plan.end();
-    if (txn.usable(i) && plan[i] == nullptr && vcpu != nullptr && !planned && !vcpu->spent())
-      plan[i] = vcpu;
+    if (!planned && !vcpu->spent() && vcpu->may(i)) plan[i] = vcpu;
   }
-  PlanFree(pen, txn, plan);
+  PlanFree(pen, txn, owed, plan);
   if (held) PlanTurns(pen, txn, now, plan);
   for (Vcpu* vcpu : plan) {
-    const bool over =
-        vcpu != nullptr && vcpu->sibling >= 0 && now >= vcpu->since + tenures_.longest;
+    if (vcpu == nullptr) continue;
+    const bool over = vcpu->sibling >= 0 && vcpu->turn_over(now, tenures_.longest);
     if (over) vcpu->since = now;  // and nobody had less: another turn
+    vcpu->promised = vcpu->owed();
   }
   bool change = !held;
   for (int i = 0; i < txn.nr_siblings(); ++i) change |= txn.usable(i) && plan[i] != running_[i];
@@ -108,12 +129,16 @@ void CoreScheduler::Propose(Pen& pen, Time now, CoreTransaction& txn) {
   }
 }
 
-// Those that are owed promised time, on their home siblings; earlier deadlines first.
+// Those that are owed promised time, on their home siblings; earlier deadlines first, and of the
+// same the server that is charged for it.
 void CoreScheduler::PlanOwed(const Pen& pen, const CoreTransaction& txn, Plan& plan) const {
   for (int i = 0; i < txn.nr_siblings(); ++i) {
     if (!txn.usable(i)) continue;
+    const auto rank = [&](const Vcpu& v) {
+      return std::tuple(v.server->deadline(), v.server != serving_);
+    };
     const auto better = [&](const Vcpu& vcpu) {
-      return plan[i] == nullptr || vcpu.server->deadline() < plan[i]->server->deadline();
+      return plan[i] == nullptr || rank(vcpu) < rank(*plan[i]);
     };
     Vcpu* const running = running_[i];
     if (running != nullptr && running->pen == &pen && running->owed() && HomeOf(*running) == i)
@@ -124,12 +149,13 @@ void CoreScheduler::PlanOwed(const Pen& pen, const CoreTransaction& txn, Plan& p
   }
 }
 
-// Who waits, and is not planned for: first those whose turn was cut short, then those that are owed
-// promised time, then those that had least.
-Vcpu* CoreScheduler::NextWaiting(const Pen& pen, const Plan& plan) const {
+// Who waits, may use one of the siblings, and is not planned for: first those whose turn was cut
+// short, then those that are owed promised time, then those that had least.
+Vcpu* CoreScheduler::NextWaiting(const Pen& pen, const Plan& plan, Siblings siblings) const {
   const auto rank = [](const Vcpu& v) { return std::tuple(!v.resumes, !v.owed(), v.vtime); };
   Vcpu* best = nullptr;
   for (Vcpu* v = pen.waiting.front(); v != nullptr; v = pen.waiting.Next(*v)) {
+    if ((v->siblings & siblings) == 0) continue;
     if (std::find(plan.begin(), plan.end(), v) != plan.end()) continue;
     if (best == nullptr || rank(*v) < rank(*best)) best = v;
   }
@@ -137,34 +163,39 @@ Vcpu* CoreScheduler::NextWaiting(const Pen& pen, const Plan& plan) const {
 }
 
 // Siblings that nobody has.
-void CoreScheduler::PlanFree(const Pen& pen, const CoreTransaction& txn, Plan& plan) const {
-  for (int n = 0; n < txn.nr_siblings(); ++n) {
-    Vcpu* const vcpu = NextWaiting(pen, plan);
+void CoreScheduler::PlanFree(const Pen& pen, const CoreTransaction& txn, Siblings owed,
+                             Plan& plan) const {
+  Siblings usable = 0;
+  for (int i = 0; i < txn.nr_siblings(); ++i) {
+    if (txn.usable(i)) usable |= SiblingBit(i);
+  }
+  Seating seating(plan, txn.nr_siblings(), usable, owed);
+  while (const Siblings open = seating.Open()) {
+    Vcpu* const vcpu = NextWaiting(pen, plan, open);
     if (vcpu == nullptr) return;
-    int sibling = -1;
-    for (int k = 0; k < txn.nr_siblings() && sibling < 0; ++k) {
-      const int i = (vcpu->task->latch_failures + k) % txn.nr_siblings();
-      if (txn.usable(i) && plan[i] == nullptr) sibling = i;
-    }
-    if (sibling < 0) return;
-    plan[sibling] = vcpu;
+    seating.Seat(*vcpu);
   }
 }
 
-// Those whose turn is over make room for those that wait and had less.
+// Those whose turn is over, first those that had most, make room for those that wait and had less.
 void CoreScheduler::PlanTurns(const Pen& pen, const CoreTransaction& txn, Time now,
                               Plan& plan) const {
-  while (Vcpu* const vcpu = NextWaiting(pen, plan)) {
+  const auto over = [&](int i) {
+    return txn.usable(i) && plan[i] != nullptr && plan[i] == running_[i] && !plan[i]->owed() &&
+           plan[i]->turn_over(now, tenures_.longest);
+  };
+  for (Siblings looked_at = 0;;) {
     int most = -1;
     for (int i = 0; i < txn.nr_siblings(); ++i) {
-      if (!txn.usable(i) || plan[i] == nullptr || plan[i] != running_[i]) continue;
-      if (plan[i]->owed() || now < plan[i]->since + tenures_.longest) continue;
+      if (!over(i) || (looked_at & SiblingBit(i)) != 0) continue;
       if (most < 0 || plan[i]->vtime > plan[most]->vtime) most = i;
     }
     if (most < 0) return;
+    looked_at |= SiblingBit(most);
+    Vcpu* const vcpu = NextWaiting(pen, plan, SiblingBit(most));
+    if (vcpu == nullptr) continue;
     const int64_t weight = std::max<int64_t>(vcpu->task->weight, 1);
-    if (plan[most]->vtime + Slack(weight) < vcpu->vtime) return;
-    plan[most] = vcpu;
+    if (plan[most]->vtime + Slack(weight) >= vcpu->vtime) plan[most] = vcpu;
   }
 }
 

@@ -3,6 +3,7 @@
 #include "policies/secure_vm/core_scheduler.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace corral::secure_vm {
 
@@ -12,6 +13,7 @@ void CoreScheduler::TaskNew(Task& task, Time now) {
   vcpu.task = &task;
   vcpu.seen = task.runtime;
   vcpu.pen = &PenOf(task.domain);
+  vcpu.siblings = core_.SiblingsIn(task.affinity);
   ++vcpu.pen->nr_vcpus;
   RenewCap(vcpu, now);
   JoinServer(vcpu, now);
@@ -77,6 +79,17 @@ void CoreScheduler::TaskDeparted(Task& task, Time now) {
   vcpu = Vcpu();
 }
 
+// The promise goes on, on another sibling if need be, until there is a new verdict on it.
+void CoreScheduler::TaskAffinityChanged(Task& task, Time now) {
+  Vcpu& vcpu = vcpus_[task];
+  if (vcpu.task != &task) return;
+  const Siblings siblings = core_.SiblingsIn(task.affinity);
+  if (siblings == std::exchange(vcpu.siblings, siblings)) return;
+  if (vcpu.server == nullptr) return JoinServer(vcpu, now);
+  if (siblings == 0) return vcpu.server->Leave(vcpu);
+  vcpu.server->DealAgain();
+}
+
 // Weights are read where they are used.
 void CoreScheduler::TaskAttributesChanged(Task& task, Time now) {
   Vcpu& vcpu = vcpus_[task];
@@ -130,10 +143,11 @@ Pen& CoreScheduler::PenOf(DomainId domain) {
   return *free;
 }
 
-// What another core promised is not ours to keep.
+// What another core promised is not ours to keep, nor what no sibling of ours can.
 void CoreScheduler::JoinServer(Vcpu& vcpu, Time now) {
   const Task& task = *vcpu.task;
   if (task.granted == Duration(0) || task.period == Duration(0) || task.place != core_.id) return;
+  if (vcpu.siblings == 0) return;
   vcpu.pen->ServerOf(task.period, core_.nr_cpus, tenures_.hand_over).Join(vcpu, now);
 }
 

@@ -6,14 +6,15 @@
 // wait for the same kind of time, and alone as long as it likes; one that goes idle gives it up at
 // once. A domain that had less than its share for a while, because it slept, goes before those that
 // had theirs. All siblings change hands together. Within a domain, a vCPU that is owed promised
-// time has its home sibling; the rest of the siblings go by weight.
+// time has its home sibling; the rest of the siblings go by weight. Where affinities let a vCPU use
+// some siblings only, it is proposed for no others, and who has a choice makes way for it.
 //
 // The files: core_scheduler.cc has what happens (events), core_choice.cc which domain and which
 // vCPUs are next, core_accounts.cc who had what. Source: SOSP'21 section 4.5; for the shares, Jones
 // and others' start-time fair queueing (Goyal 1996).
 //
-// Units: ns of CPU time that was really had. Thread rules: as agent/runtime/policy.h says; TaskNew
-// and TaskAttributesChanged allocate.
+// Units: ns of CPU time that was really had. Thread rules: as agent/runtime/policy.h says; TaskNew,
+// TaskAffinityChanged and TaskAttributesChanged allocate.
 #ifndef CORRAL_POLICIES_SECURE_VM_CORE_SCHEDULER_H_
 #define CORRAL_POLICIES_SECURE_VM_CORE_SCHEDULER_H_
 
@@ -25,6 +26,7 @@
 #include "agent/runtime/policy.h"
 #include "agent/runtime/topology.h"
 #include "policies/secure_vm/pen.h"
+#include "policies/secure_vm/seating.h"
 
 namespace corral::secure_vm {
 
@@ -47,6 +49,7 @@ class CoreScheduler final : public CorePolicy {
   void TaskLatchFailure(Task& task, Time now) override;
   void TaskOnCpu(Task& task, Time now) override;
   void TaskDeparted(Task& task, Time now) override;
+  void TaskAffinityChanged(Task& task, Time now) override;
   void TaskAttributesChanged(Task& task, Time now) override;
 
   void Schedule(Time now, CoreTransaction& txn) override;
@@ -55,8 +58,6 @@ class CoreScheduler final : public CorePolicy {
   bool IsQueued(const Task& task) const override;
 
  private:
-  using Plan = std::array<Vcpu*, GHOST_MAX_SIBLINGS>;
-
   // core_scheduler.cc
   Pen& PenOf(DomainId domain);
   void JoinServer(Vcpu& vcpu, Time now);
@@ -85,12 +86,13 @@ class CoreScheduler final : public CorePolicy {
   Pen* Choose(Time now);
   Pen* ChooseByDeadline() const;
   Pen* ChooseByShare() const;
+  GangServer* NextServed(const Pen& pen) const;
   bool HasWork(const Pen& pen) const;
   void Propose(Pen& pen, Time now, CoreTransaction& txn);
   void PlanOwed(const Pen& pen, const CoreTransaction& txn, Plan& plan) const;
-  void PlanFree(const Pen& pen, const CoreTransaction& txn, Plan& plan) const;
+  void PlanFree(const Pen& pen, const CoreTransaction& txn, Siblings owed, Plan& plan) const;
   void PlanTurns(const Pen& pen, const CoreTransaction& txn, Time now, Plan& plan) const;
-  Vcpu* NextWaiting(const Pen& pen, const Plan& plan) const;
+  Vcpu* NextWaiting(const Pen& pen, const Plan& plan, Siblings siblings) const;
   int HomeOf(const Vcpu& vcpu) const;
 
   const Core core_;

@@ -3,7 +3,10 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <numeric>
+#include <tuple>
+#include <utility>
 
 namespace corral::secure_vm {
 namespace {
@@ -14,27 +17,78 @@ Duration InProportion(Duration time, Duration rest, Duration period) {
   return Duration(static_cast<int64_t>(static_cast<double>(time.count()) * share));
 }
 
+// Who serves whom: longest first is close to the best there is where all may use all siblings
+// (Graham 1969). Where they may not, some find a better sibling once all have one.
+class Dealing {
+ public:
+  Dealing(absl::Span<const Promised> vcpus, int nr_siblings)
+      : vcpus_(vcpus), nr_siblings_(nr_siblings), homes_(vcpus.size(), 0) {
+    const Siblings all = AllSiblings(nr_siblings);
+    std::vector<size_t> order(vcpus.size());
+    std::iota(order.begin(), order.end(), 0);
+    const auto rank = [&](size_t i) {
+      const Siblings siblings = vcpus[i].siblings & all;
+      return std::tuple(std::popcount(siblings), -vcpus[i].budget, siblings);
+    };
+    std::stable_sort(order.begin(), order.end(),
+                     [&](size_t a, size_t b) { return rank(a) < rank(b); });
+    for (const size_t i : order) {
+      homes_[i] = Least(vcpus[i].siblings);
+      load_[homes_[i]] += vcpus[i].budget;
+    }
+    while (MoveFromMost(order)) {
+    }
+  }
+
+  Duration most() const { return *std::max_element(load_.begin(), load_.begin() + nr_siblings_); }
+  std::vector<int> homes() && { return std::move(homes_); }
+
+ private:
+  int Least(Siblings siblings) const {
+    int least = 0;
+    bool found = false;
+    for (int i = 0; i < nr_siblings_; ++i) {
+      if ((siblings & SiblingBit(i)) == 0 || (found && load_[i] >= load_[least])) continue;
+      least = i;
+      found = true;
+    }
+    return least;
+  }
+
+  // One vCPU of the sibling that has most to do goes to one that has less to do even then.
+  bool MoveFromMost(const std::vector<size_t>& order) {
+    const auto most = std::max_element(load_.begin(), load_.begin() + nr_siblings_);
+    for (const size_t i : order) {
+      if (&load_[homes_[i]] != &*most) continue;
+      const int other = Least(vcpus_[i].siblings);
+      if (load_[other] + vcpus_[i].budget >= *most) continue;
+      *most -= vcpus_[i].budget;
+      load_[other] += vcpus_[i].budget;
+      homes_[i] = other;
+      return true;
+    }
+    return false;
+  }
+
+  const absl::Span<const Promised> vcpus_;
+  const int nr_siblings_;
+  std::vector<int> homes_;
+  std::array<Duration, GHOST_MAX_SIBLINGS> load_{};
+};
+
 }  // namespace
 
-Duration GangTime(absl::Span<const Duration> budgets, int nr_siblings, std::vector<int>* home) {
-  std::vector<size_t> order(budgets.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return budgets[a] > budgets[b]; });
-  if (home != nullptr) home->assign(budgets.size(), 0);
-  std::array<Duration, GHOST_MAX_SIBLINGS> load{};
-  const auto end = load.begin() + nr_siblings;
-  for (const size_t i : order) {
-    const auto least = std::min_element(load.begin(), end);
-    *least += budgets[i];
-    if (home != nullptr) (*home)[i] = static_cast<int>(least - load.begin());
-  }
-  return *std::max_element(load.begin(), end);
+Duration GangTime(absl::Span<const Promised> vcpus, int nr_siblings, std::vector<int>* home) {
+  Dealing dealing(vcpus, nr_siblings);
+  const Duration most = dealing.most();
+  if (home != nullptr) *home = std::move(dealing).homes();
+  return most;
 }
 
-Duration HandOverTime(size_t nr_vcpus, int nr_siblings, Duration hand_over) {
-  const auto siblings = static_cast<size_t>(nr_siblings);
-  return hand_over * (2 + nr_vcpus - std::min(nr_vcpus, siblings));
+Duration HandOverTime(absl::Span<const Promised> vcpus, int nr_siblings, Duration hand_over) {
+  std::vector<Siblings> each;
+  for (const Promised& vcpu : vcpus) each.push_back(vcpu.siblings);
+  return hand_over * (2 + static_cast<int>(vcpus.size()) - AtOnce(each, nr_siblings));
 }
 
 bool GangServer::active() const {
@@ -84,7 +138,7 @@ void GangServer::Renew(Time now) {
   if (now < deadline_) return;
   deadline_ = PeriodStart(now, period_) + period_;
   for (Vcpu* v = members_.front(); v != nullptr; v = members_.Next(*v)) RenewMember(*v, now);
-  left_ = Demand();
+  left_ = Outstanding();
 }
 
 void GangServer::Wake(const Vcpu& vcpu, Time now, Time from) {
@@ -96,23 +150,30 @@ void GangServer::Wake(const Vcpu& vcpu, Time now, Time from) {
   left_ = std::min(left_, InProportion(budget_, rest, period_));
 }
 
+void GangServer::DealAgain() {
+  const Duration left = left_;
+  Deal();
+  left_ = std::min(left, left_);
+}
+
 void GangServer::Deal() {
-  std::vector<Duration> budgets;
+  std::vector<Promised> vcpus;
   std::vector<int> home;
   for (const Vcpu* v = members_.front(); v != nullptr; v = members_.Next(*v))
-    budgets.push_back(v->task->granted);
-  budget_ = GangTime(budgets, nr_siblings_, &home) + HandOvers();
+    vcpus.push_back({v->task->granted, v->siblings});
+  hand_overs_ = HandOverTime(vcpus, nr_siblings_, hand_over_);
+  budget_ = GangTime(vcpus, nr_siblings_, &home) + hand_overs_;
   size_t i = 0;
   for (Vcpu* v = members_.front(); v != nullptr; v = members_.Next(*v)) v->home = home[i++];
-  left_ = Demand();
+  left_ = Outstanding();
 }
 
 // What members may still ask for, on the sibling with most.
-Duration GangServer::Demand() const {
+Duration GangServer::Outstanding() const {
   std::array<Duration, GHOST_MAX_SIBLINGS> load{};
   for (const Vcpu* v = members_.front(); v != nullptr; v = members_.Next(*v))
     load[v->home] += v->left;
-  return *std::max_element(load.begin(), load.end()) + HandOvers();
+  return *std::max_element(load.begin(), load.end()) + hand_overs_;
 }
 
 }  // namespace corral::secure_vm

@@ -2,12 +2,12 @@
 // What a domain was promised on one core, for one period: the time of the whole core that keeps
 // the promises made to its vCPUs there.
 //
-// Siblings run in parallel, so the vCPUs are dealt out to them, longest budget first, and the gang
-// needs as much core time as the sibling with most. In each period (they follow each other from
-// time 0 on) a core gives the gang that much by earliest deadline, and while it does, each sibling
-// prefers its own members. So whoever is runnable for a whole period gets its budget of it: as
-// long as it has not, its sibling serves it or another member of that sibling, and their budgets
-// together fit into the gang's.
+// Siblings run in parallel, so the vCPUs are dealt out to those that they may use, longest budget
+// first, and the gang needs as much core time as the sibling with most. In each period (they follow
+// each other from time 0 on) a core gives the gang that much by earliest deadline, and while it
+// does, each sibling prefers its own members. So whoever is runnable for a whole period gets its
+// budget of it: as long as it has not, its sibling serves it or another member of that sibling, and
+// their budgets together fit into the gang's.
 //
 // On top of it comes a hand-over to the gang, one from it, and one for each member that finds the
 // siblings taken: what a gang that computes makes necessary in a period. Members that sleep and
@@ -27,15 +27,23 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "policies/secure_vm/siblings.h"
 #include "policies/secure_vm/vcpu.h"
 
 namespace corral::secure_vm {
 
-// Deals `budgets`, longest first, out to siblings; returns the most that one of them has to do.
-// `home`, if given, gets the sibling of each, in the order of `budgets`.
-Duration GangTime(absl::Span<const Duration> budgets, int nr_siblings, std::vector<int>* home);
-// For as many hand-overs as a period of `nr_vcpus` that compute has.
-Duration HandOverTime(size_t nr_vcpus, int nr_siblings, Duration hand_over);
+// What one vCPU of a gang was promised.
+struct Promised {
+  Duration budget{0};
+  Siblings siblings = kAnySibling;  // that it may use, at least one of them
+};
+
+// Deals the vCPUs out to siblings, first those with the least choice, longest first; returns the
+// most that one sibling has to do. `home`, if given, gets the sibling of each, in the order of
+// `vcpus`. The order of `vcpus` makes no difference to the time.
+Duration GangTime(absl::Span<const Promised> vcpus, int nr_siblings, std::vector<int>* home);
+// For as many hand-overs as a period of vCPUs that compute has.
+Duration HandOverTime(absl::Span<const Promised> vcpus, int nr_siblings, Duration hand_over);
 
 class GangServer {
  public:
@@ -54,6 +62,9 @@ class GangServer {
   // Takes the period of the first member. May allocate.
   void Join(Vcpu& vcpu, Time now);
   void Leave(Vcpu& vcpu);
+  // The siblings that a member may use changed; there are some left. Until the next period the gang
+  // has no more for it.
+  void DealAgain();
   // Begins a new period if the present one is over.
   void Renew(Time now);
   // Brings a member's own budget to the period that `now` is in.
@@ -66,12 +77,12 @@ class GangServer {
 
  private:
   void Deal();
-  Duration HandOvers() const { return HandOverTime(members_.size(), nr_siblings_, hand_over_); }
-  Duration Demand() const;
+  Duration Outstanding() const;
 
   const int nr_siblings_;
   const Duration hand_over_;
   Duration period_{0};
+  Duration hand_overs_{0};
   Duration budget_{0};  // with hand-overs, as is left_
   Duration left_{0};
   Time deadline_{};

@@ -55,7 +55,7 @@ class SecureVmPolicy final : public PerCorePolicy {
   std::vector<TaskMove> MakeRoom(const PlacementRequest& task) override {
     return placement_.MakeRoom(task);
   }
-  std::vector<TaskMove> Spread(MayRun may) override { return placement_.Spread(may); }
+  std::vector<TaskMove> Spread(Open open) override { return placement_.Spread(open); }
   void TaskPlaced(const PlacementRequest& task, int core) override { placement_.Add(task, core); }
   void TaskUnplaced(const PlacementRequest& task, int core) override {
     placement_.Remove(task, core);

@@ -3,15 +3,17 @@
 
 #include <algorithm>
 
+#include "policies/secure_vm/siblings.h"
+
 namespace corral::secure_vm {
 
-Spreading::Spreading(const Topology& topology, May may)
-    : topology_(topology), may_(may), gangs_on_(topology.nr_cores()) {}
+Spreading::Spreading(const Topology& topology, PerCorePolicy::Open open)
+    : topology_(topology), open_(open), domains_(topology.nr_cores()) {}
 
-void Spreading::Add(uint32_t slot, DomainId domain, int core, bool stays) {
-  Gang& gang = gangs_[{domain, core}];
-  gangs_on_[core] += gang.slots.empty();
-  gang.slots.push_back(slot);
+void Spreading::Add(const PlacementRequest& vcpu, int core, bool stays) {
+  Gang& gang = gangs_[{vcpu.domain, core}];
+  domains_[core].insert(vcpu.domain);
+  gang.vcpus.push_back(&vcpu);
   gang.stays |= stays;
 }
 
@@ -26,37 +28,43 @@ std::vector<TaskMove> Spreading::Moves(size_t most) {
   return std::move(moves_);
 }
 
+// The cores of the node, those with fewest gangs first.
+std::vector<int> Spreading::ByGangs(int node) const {
+  std::vector<int> cores;
+  for (int c = 0; c < topology_.nr_cores(); ++c) {
+    if (topology_.core(c).node == node) cores.push_back(c);
+  }
+  std::stable_sort(cores.begin(), cores.end(),
+                   [&](int a, int b) { return domains_[a].size() < domains_[b].size(); });
+  return cores;
+}
+
 bool Spreading::Balance(int node) {
-  int fullest = -1, emptiest = -1;
-  for (int c = 0; c < topology_.nr_cores(); ++c) {
-    if (topology_.core(c).node != node) continue;
-    if (emptiest < 0 || gangs_on_[c] < gangs_on_[emptiest]) emptiest = c;
+  const std::vector<int> cores = ByGangs(node);
+  for (const int to : cores) {
+    if (!open_(to)) continue;
+    for (auto from = cores.rbegin(); from != cores.rend(); ++from) {
+      if (domains_[*from].size() < domains_[to].size() + 2) break;
+      const auto gang = Smallest(*from, to);
+      if (gang == gangs_.end()) continue;
+      while (GiveOne(gang, to)) {
+      }
+      Leave(gang);
+      return true;
+    }
   }
-  if (emptiest < 0) return false;
-  auto gang = gangs_.end();
-  for (int c = 0; c < topology_.nr_cores(); ++c) {
-    const bool fuller = fullest < 0 || gangs_on_[c] > gangs_on_[fullest];
-    if (topology_.core(c).node != node || !fuller || gangs_on_[c] < gangs_on_[emptiest] + 2)
-      continue;
-    const auto smallest = Smallest(c, emptiest);
-    if (smallest == gangs_.end()) continue;
-    fullest = c;
-    gang = smallest;
-  }
-  if (fullest < 0) return false;
-  Move(gang, gang->second.slots.size(), emptiest);
-  return true;
+  return false;
 }
 
 // Of the gangs on `core` that could live on `to`, where their domain has none yet.
 Spreading::Gangs::iterator Spreading::Smallest(int core, int to) {
   auto best = gangs_.end();
-  for (auto it = gangs_.begin(); it != gangs_.end(); ++it) {
-    const auto& [domain, on] = it->first;
-    if (on != core || it->second.stays || gangs_.count({domain, to}) > 0) continue;
+  for (const DomainId domain : domains_[core]) {
+    const auto gang = gangs_.find({domain, core});
+    if (gang->second.stays || domains_[to].count(domain) > 0) continue;
     const bool smaller =
-        best == gangs_.end() || it->second.slots.size() < best->second.slots.size();
-    if (smaller && MayAll(it->second, to)) best = it;
+        best == gangs_.end() || gang->second.vcpus.size() < best->second.vcpus.size();
+    if (smaller && MayAll(gang->second, to)) best = gang;
   }
   return best;
 }
@@ -75,56 +83,85 @@ bool Spreading::Merge() {
 // The domain's gang on `core` goes to `other`, if that is a gain.
 bool Spreading::Join(DomainId domain, int core, int other) {
   const auto from = gangs_.find({domain, core});
-  const size_t there = gangs_.find({domain, other})->second.slots.size();
-  const auto siblings = static_cast<size_t>(topology_.core(other).nr_cpus);
-  const size_t nr = from->second.slots.size();
-  if (topology_.core(core).node != topology_.core(other).node || nr + there > siblings ||
-      gangs_on_[core] < 2 || gangs_on_[other] > gangs_on_[core] || from->second.stays ||
-      !MayAll(from->second, other)) {
+  const auto to = gangs_.find({domain, other});
+  if (topology_.core(core).node != topology_.core(other).node || domains_[core].size() < 2 ||
+      domains_[other].size() > domains_[core].size() || from->second.stays ||
+      !FitTogether(from->second, to->second, other) || !MayAll(from->second, other)) {
     return false;
   }
-  Move(from, nr, other);
+  while (GiveOne(from, other)) {
+  }
+  Leave(from);
   return true;
 }
 
 bool Spreading::Split(int node) {
-  int empty = -1;
-  for (int c = 0; c < topology_.nr_cores() && empty < 0; ++c) {
-    if (topology_.core(c).node == node && gangs_on_[c] == 0) empty = c;
+  for (int c = 0; c < topology_.nr_cores(); ++c) {
+    const bool empty = topology_.core(c).node == node && domains_[c].empty();
+    if (empty && open_(c) && SplitTo(c)) return true;
   }
-  if (empty < 0) return false;
+  return false;
+}
+
+// Of the largest gang that has a core to itself and one that may go.
+bool Spreading::SplitTo(int empty) {
   auto largest = gangs_.end();
   for (auto it = gangs_.begin(); it != gangs_.end(); ++it) {
+    const auto& [domain, core] = it->first;
     const Gang& gang = it->second;
-    const int core = it->first.second;
-    if (topology_.core(core).node != node || gangs_on_[core] != 1 || gang.slots.size() < 2 ||
-        gang.stays || !may_(gang.slots.back(), empty)) {
+    if (topology_.core(core).node != topology_.core(empty).node || domains_[core].size() != 1 ||
+        gang.vcpus.size() < 2 || gang.stays) {
       continue;
     }
-    if (largest == gangs_.end() || gang.slots.size() > largest->second.slots.size()) largest = it;
+    if (largest != gangs_.end() && gang.vcpus.size() <= largest->second.vcpus.size()) continue;
+    if (MayAny(gang, empty)) largest = it;
   }
-  if (largest == gangs_.end()) return false;
-  Move(largest, 1, empty);
-  return true;
+  return largest != gangs_.end() && GiveOne(largest, empty);
+}
+
+bool Spreading::May(const PlacementRequest& vcpu, int core) const {
+  return open_(core) && topology_.core(core).SiblingsIn(vcpu.cpus) != 0;
 }
 
 bool Spreading::MayAll(const Gang& gang, int core) const {
-  return std::all_of(gang.slots.begin(), gang.slots.end(),
-                     [&](uint32_t slot) { return may_(slot, core); });
+  return std::all_of(gang.vcpus.begin(), gang.vcpus.end(),
+                     [&](const PlacementRequest* vcpu) { return May(*vcpu, core); });
 }
 
-// The last `nr` of the gang.
-void Spreading::Move(Gangs::iterator from, size_t nr, int to) {
-  const auto [domain, core] = from->first;
-  for (; nr > 0; --nr) {
-    const uint32_t slot = from->second.slots.back();
-    from->second.slots.pop_back();
-    Add(slot, domain, to, /*stays=*/false);
-    moves_.push_back({.slot = slot, .core = to});
+bool Spreading::MayAny(const Gang& gang, int core) const {
+  return std::any_of(gang.vcpus.begin(), gang.vcpus.end(),
+                     [&](const PlacementRequest* vcpu) { return May(*vcpu, core); });
+}
+
+// Whether there is a sibling for each of both.
+bool Spreading::FitTogether(const Gang& gang, const Gang& other, int core) const {
+  const Core& place = topology_.core(core);
+  const size_t nr = gang.vcpus.size() + other.vcpus.size();
+  if (nr > static_cast<size_t>(place.nr_cpus)) return false;
+  std::vector<Siblings> each;
+  for (const Gang* both : {&gang, &other}) {
+    for (const PlacementRequest* vcpu : both->vcpus) each.push_back(place.SiblingsIn(vcpu->cpus));
   }
-  if (!from->second.slots.empty()) return;
+  return AtOnce(each, place.nr_cpus) == static_cast<int>(nr);
+}
+
+// The last of the gang that may go.
+bool Spreading::GiveOne(Gangs::iterator from, int to) {
+  std::vector<const PlacementRequest*>& vcpus = from->second.vcpus;
+  const auto last = std::find_if(vcpus.rbegin(), vcpus.rend(),
+                                 [&](const PlacementRequest* vcpu) { return May(*vcpu, to); });
+  if (last == vcpus.rend()) return false;
+  const PlacementRequest& vcpu = **last;
+  vcpus.erase(std::next(last).base());
+  Add(vcpu, to, /*stays=*/false);
+  moves_.push_back({.slot = vcpu.slot, .core = to});
+  return true;
+}
+
+// All of it went.
+void Spreading::Leave(Gangs::iterator from) {
+  domains_[from->first.second].erase(from->first.first);
   gangs_.erase(from);
-  --gangs_on_[core];
 }
 
 }  // namespace corral::secure_vm

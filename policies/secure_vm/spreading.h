@@ -2,26 +2,27 @@
 // Which vCPUs should live on another core, after others came or went.
 //
 // A gang is what a domain has on one core. In each NUMA node, in this order:
-//   balance  the core with most gangs gives one to the core with fewest, if that is fewer by two;
+//   balance  the core with most gangs gives one to the core with fewest, if that is fewer by two
+//            (of cores that have and can take one that may move);
 //   merge    of two gangs of a domain that fit on the siblings of one core, one that shares its
-//   core
-//            with other domains joins the other: fewer domains wait for that core, and no sibling
-//            idles;
+//            core with other domains joins the other: fewer domains wait for that core, and no
+//            sibling idles;
 //   split    a core that nobody lives on takes a vCPU from one on which a domain is alone with
 //            several: it gets a core for itself as long as there is one.
 // Each step lowers the sum of squares of gangs per core, or the number of gangs, or the number of
 // empty cores, and none undoes another, so it comes to an end. It knows who lives where, not who
-// sleeps. Vcpus that are promised time stay, because admission placed them.
+// sleeps. vCPUs that are promised time stay, because admission placed them. Nobody moves to a core
+// that it may not use, or that is not open.
 //
 // A value for one question. One thread.
 #ifndef CORRAL_POLICIES_SECURE_VM_SPREADING_H_
 #define CORRAL_POLICIES_SECURE_VM_SPREADING_H_
 
 #include <map>
+#include <set>
 #include <utility>
 #include <vector>
 
-#include "absl/functional/function_ref.h"
 #include "agent/runtime/policy.h"
 #include "agent/runtime/topology.h"
 #include "kernel/types.h"
@@ -30,19 +31,17 @@ namespace corral::secure_vm {
 
 class Spreading {
  public:
-  // Whether the vCPU may run on the core.
-  using May = absl::FunctionRef<bool(uint32_t slot, int core)>;
-
   // Both must outlive it.
-  Spreading(const Topology& topology, May may);
+  Spreading(const Topology& topology, PerCorePolicy::Open open);
 
-  void Add(uint32_t slot, DomainId domain, int core, bool stays);
+  // `vcpu` lives on `core`, which it may use. Must outlive the question.
+  void Add(const PlacementRequest& vcpu, int core, bool stays);
   // At most about `most`, one after the other; none: all live where they should.
   std::vector<TaskMove> Moves(size_t most);
 
  private:
   struct Gang {
-    std::vector<uint32_t> slots;
+    std::vector<const PlacementRequest*> vcpus;
     bool stays = false;  // some of it do
   };
   using Gangs = std::map<std::pair<DomainId, int>, Gang>;
@@ -51,14 +50,20 @@ class Spreading {
   bool Merge();
   bool Split(int node);
   bool Join(DomainId domain, int core, int other);
+  std::vector<int> ByGangs(int node) const;
   Gangs::iterator Smallest(int core, int to);
+  bool SplitTo(int empty);
+  bool May(const PlacementRequest& vcpu, int core) const;
   bool MayAll(const Gang& gang, int core) const;
-  void Move(Gangs::iterator from, size_t nr, int to);
+  bool MayAny(const Gang& gang, int core) const;
+  bool FitTogether(const Gang& gang, const Gang& other, int core) const;
+  bool GiveOne(Gangs::iterator from, int to);
+  void Leave(Gangs::iterator from);
 
   const Topology& topology_;
-  const May may_;
-  Gangs gangs_;                // by domain, then by core
-  std::vector<int> gangs_on_;  // by core
+  const PerCorePolicy::Open open_;
+  Gangs gangs_;                              // by domain, then by core
+  std::vector<std::set<DomainId>> domains_;  // by core: which have a gang there
   std::vector<TaskMove> moves_;
 };
 

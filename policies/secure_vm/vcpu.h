@@ -9,6 +9,7 @@
 #include "agent/runtime/list.h"
 #include "agent/runtime/task.h"
 #include "kernel/types.h"
+#include "policies/secure_vm/siblings.h"
 
 namespace corral::secure_vm {
 
@@ -18,12 +19,14 @@ class GangServer;
 struct Vcpu {
   Task* task = nullptr;
   Pen* pen = nullptr;
-  int sibling = -1;      // where it runs by our decision; -1 when it does not, or is on its way out
-  Time since{};          // when its present turn began
-  bool resumes = false;  // it was pushed aside within its turn by something that is not ours
-  Duration seen{0};      // task->runtime, as far as it is accounted for
-  int64_t vtime = 0;     // time had, by weight
-  bool woke = false;     // and vtime does not say yet what it may catch up with
+  Siblings siblings = 0;  // of the core, that it may use
+  int sibling = -1;  // where it runs by our decision; -1 when it does not, or is on its way out
+  Time since{};      // when its present turn began
+  bool promised = false;  // the turn is for promised time, and over when that is had
+  bool resumes = false;   // it was pushed aside within its turn by something that is not ours
+  Duration seen{0};       // task->runtime, as far as it is accounted for
+  int64_t vtime = 0;      // time had, by weight
+  bool woke = false;      // and vtime does not say yet what it may catch up with
 
   // Of a vCPU with a promise (gang_server.h).
   GangServer* server = nullptr;
@@ -39,6 +42,10 @@ struct Vcpu {
   ListHook<Vcpu> waiting;
   ListHook<Vcpu> member;  // of server
 
+  bool may(int i) const { return (siblings & SiblingBit(i)) != 0; }
+  bool turn_over(Time now, Duration tenure) const {
+    return now >= since + tenure || (promised && !owed());
+  }
   bool capped() const { return task->cap > Duration(0) && task->cap_period > Duration(0); }
   // Its cap lets it run no more in this period.
   bool spent() const { return capped() && cap_left <= Duration(0); }

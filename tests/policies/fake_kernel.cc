@@ -35,6 +35,7 @@ FakeKernel::FakeKernel(const Topology& topology, const Options& options)
   enclave_.in_use = 1;
   enclave_.default_queue = 100;
   cpus_.resize(CpuSet::kMaxCpus);
+  cpu_states_.resize(CpuSet::kMaxCpus);
   for (int c = 0; c < topology.nr_cores(); ++c) {
     const Core& core = topology.core(c);
     ghost_core_state state{};
@@ -102,7 +103,7 @@ uint32_t FakeKernel::Validate(ghost_core_txn& txn) {
         state = fail_states_.front();
         fail_states_.pop_front();
       }
-      if (state == GHOST_TXN_COMPLETE && offline_.Contains(CpuId(core.cpus[i])))
+      if (state == GHOST_TXN_COMPLETE && cpu_states_[core.cpus[i]].offline != 0)
         state = GHOST_TXN_CPU_OFFLINE;
       if (state != GHOST_TXN_COMPLETE) {
         s.state = state;
@@ -259,7 +260,9 @@ Gtid FakeKernel::Attach(uint32_t domain, bool runnable, int slot) {
                   .domain = domain,
                   .enclave = kEnclave.value(),
                   .queue = GHOST_QUEUE_DEFAULT,
-                  .weight = 100};
+                  .weight = 100,
+                  .place = GHOST_NO_CORE};
+  WriteAffinity(static_cast<uint32_t>(slot), CpuSet::All());
   t.barrier = 0;
   Move(gtid, runnable ? State::kHeld : State::kBlocked, GHOST_MSG_TASK_NEW,
        runnable ? GHOST_MSG_F_RUNNABLE : 0);
@@ -291,20 +294,52 @@ void FakeKernel::ChangeDomain(Gtid gtid, uint32_t domain) {
   Post(gtid, GHOST_MSG_TASK_ATTRIBUTES_CHANGED, 0);
 }
 
+void FakeKernel::WriteAffinity(uint32_t slot, const CpuSet& cpus) {
+  for (__u64& word : affinities_[slot].cpus) __atomic_store_n(&word, 0, __ATOMIC_RELAXED);
+  cpus.ForEach([&](CpuId cpu) {
+    __u64& word = affinities_[slot].cpus[cpu.value() / 64];
+    __atomic_store_n(&word, word | __u64{1} << (cpu.value() % 64), __ATOMIC_RELAXED);
+  });
+}
+
+void FakeKernel::SetAffinity(Gtid gtid, const CpuSet& cpus) {
+  WriteAffinity(GHOST_GTID_SLOT(gtid.value()), cpus);
+  ++task(gtid).barrier;
+  Publish(gtid);
+  Post(gtid, GHOST_MSG_TASK_AFFINITY_CHANGED, 0);
+  const State state = task(gtid).state;
+  if (state == State::kRunq) Move(gtid, State::kHeld, GHOST_MSG_TASK_PREEMPT);
+  if (state == State::kLatched)
+    Move(gtid, State::kHeld, GHOST_MSG_TASK_PREEMPT, GHOST_MSG_F_WAS_LATCHED);
+}
+
+bool FakeKernel::MayUse(Gtid gtid, int cpu) const {
+  if (const auto tied = tied_.find(gtid.value()); tied != tied_.end())
+    return tied->second == CpuId(cpu);
+  const ghost_affinity& affinity = affinities_[GHOST_GTID_SLOT(gtid.value())];
+  return (affinity.cpus[cpu / 64] >> (cpu % 64)) & 1;
+}
+
 void FakeKernel::Ask(Gtid gtid, Duration budget, Duration period) {
   ghost_status_word& word = words_[GHOST_GTID_SLOT(gtid.value())];
-  word.budget_ns = static_cast<uint64_t>(budget.count());
-  word.period_ns = static_cast<uint64_t>(period.count());
+  const auto budget_ns = static_cast<uint64_t>(budget.count());
+  const auto period_ns = static_cast<uint64_t>(period.count());
+  if (budget_ns != word.budget_ns || period_ns != word.period_ns) {
+    word.granted_ns = word.free_ns = 0;
+    word.place = GHOST_NO_CORE;
+  }
+  word.budget_ns = budget_ns;
+  word.period_ns = period_ns;
   ++task(gtid).barrier;
   Publish(gtid);
   Post(gtid, GHOST_MSG_TASK_ATTRIBUTES_CHANGED, 0);
 }
 
 void FakeKernel::SetOffline(CpuId cpu, bool offline) {
-  if (!offline) return offline_.Erase(cpu);
+  cpu_states_[cpu.value()].offline = offline ? 1 : 0;
+  if (!offline) return;
   Replace(cpu.value(), 0);
   HostTakes(cpu);
-  offline_.Insert(cpu);
 }
 
 void FakeKernel::HostTakes(CpuId cpu) {
@@ -314,6 +349,7 @@ void FakeKernel::HostTakes(CpuId cpu) {
 
 void FakeKernel::RunOn(Gtid gtid, int cpu) {
   FakeTask& t = task(gtid);
+  tied_.erase(gtid.value());
   t.state = State::kRunq;
   t.cpu = cpu;
   current_[cpu] = gtid;
@@ -354,9 +390,7 @@ void FakeKernel::CarryOut(CoreId id) {
     const Gtid gtid(latch_[cpu]);
     if (gtid.value() == 0 || !GateOpen(core, cpu, word(gtid).domain)) continue;
     latch_[cpu] = 0;
-    const auto pin = pinned_.find(gtid.value());
-    const bool excluded = pin != pinned_.end() && !pin->second.Contains(CpuId(cpu));
-    if (excluded || refused_.count(gtid.value()) != 0) {
+    if (!MayUse(gtid, cpu) || refused_.count(gtid.value()) != 0) {
       Move(gtid, State::kHeld, GHOST_MSG_TASK_LATCH_FAILURE);
     } else {
       RunOn(gtid, cpu);

@@ -38,6 +38,7 @@ class FakeKernel final : public AgentKernel {
   EnclaveId enclave_id() const override { return kEnclave; }
   absl::Span<const ghost_core_state> cores() const override { return cores_; }
   absl::Span<const ghost_cpu_config> cpus() const override { return cpus_; }
+  absl::Span<const ghost_cpu_state> cpu_states() const override { return cpu_states_; }
   absl::Span<const ghost_status_word> status_words() const override { return words_; }
   absl::Span<const ghost_affinity> affinities() const override { return affinities_; }
   absl::Status EnterAgent(CoreId core) override;
@@ -59,6 +60,8 @@ class FakeKernel final : public AgentKernel {
   void Yield(Gtid task);
   void Die(Gtid task, uint32_t message = GHOST_MSG_TASK_DEAD);
   void ChangeDomain(Gtid task, uint32_t domain);
+  // It leaves its CPU for that, as in the real class.
+  void SetAffinity(Gtid task, const CpuSet& cpus);
   void Ask(Gtid task, Duration budget, Duration period);
   // Something of the host takes the CPU for a moment.
   void HostTakes(CpuId cpu);
@@ -77,7 +80,9 @@ class FakeKernel final : public AgentKernel {
   void FailNextCommit(uint32_t state) { fail_states_.push_back(state); }
   void FailNextCall(absl::Status status) { fail_calls_.push_back(std::move(status)); }
   void RefuseCpu(Gtid task, bool refuse);  // latches of it fail
-  void Pin(Gtid task, const CpuSet& cpus) { pinned_[task.value()] = cpus; }
+  // It was preempted where migration is disabled: until it has run, no other CPU than this can take
+  // it.
+  void Tie(Gtid task, CpuId cpu) { tied_[task.value()] = cpu; }
   std::function<void(Gtid)> before_associate;
   std::function<void(Gtid)> after_associate;
   bool lose_messages = false;  // silently: no overflow is counted
@@ -122,6 +127,8 @@ class FakeKernel final : public AgentKernel {
   uint32_t TargetState(uint64_t target, uint64_t barrier) const;
   uint32_t Validate(ghost_core_txn& txn);
   uint32_t KeptDomain(int cpu) const;
+  bool MayUse(Gtid gtid, int cpu) const;
+  void WriteAffinity(uint32_t slot, const CpuSet& cpus);
   bool GateOpen(const ghost_core_state& core, int cpu, uint32_t domain) const;
   void Replace(int cpu, uint64_t latch);
   void RunOn(Gtid gtid, int cpu);
@@ -130,9 +137,9 @@ class FakeKernel final : public AgentKernel {
   Options options_;
   ghost_class_info info_{};
   ghost_enclave enclave_{};
-  CpuSet offline_;
   std::vector<ghost_core_state> cores_;
   std::vector<ghost_cpu_config> cpus_;
+  std::vector<ghost_cpu_state> cpu_states_;
   std::vector<ghost_status_word> words_;
   std::vector<ghost_affinity> affinities_;
   std::vector<FakeTask> tasks_;
@@ -141,7 +148,7 @@ class FakeKernel final : public AgentKernel {
   std::map<int, uint64_t> latch_;  // by CPU: gtid, GHOST_TARGET_IDLE or 0
   std::set<uint32_t> agents_;
   std::set<uint64_t> refused_;
-  std::map<uint64_t, CpuSet> pinned_;
+  std::map<uint64_t, CpuId> tied_;
   std::deque<uint32_t> fail_states_;
   std::deque<absl::Status> fail_calls_;
   ghost_commit last_commit_{};

@@ -252,16 +252,36 @@ TEST(PerCoreLoop, APinnedTaskFindsItsCpu) {
   for (uint32_t d = 2; d < 20; ++d) world.kernel().Attach(d, true);
   const Gtid pinned = world.kernel().Attach(20, true);
   const Gtid nowhere = world.kernel().Attach(21, true);
-  world.kernel().Pin(pinned, CpuSet{13});
-  world.kernel().Pin(nowhere, CpuSet{});
+  world.kernel().SetAffinity(pinned, CpuSet{13});
+  world.kernel().SetAffinity(nowhere, CpuSet{});
   world.RunFor(seconds(1));
   EXPECT_EQ(world.CoreOf(pinned), 6);
   EXPECT_GT(world.RunTime(pinned), milliseconds(100));
   const uint64_t failures = world.counters().latch_failures;
   world.RunFor(seconds(10));
   EXPECT_LT(world.counters().latch_failures - failures, 3000u) << "the search gets slower";
-  world.kernel().Pin(nowhere, CpuSet{4});
+  world.kernel().SetAffinity(nowhere, CpuSet{4});
   ExpectAllServed(world, seconds(3));
+}
+
+// Preempted where migration is disabled, and pinned elsewhere then.
+TEST(PerCoreLoop, ATaskThatCanGoOnOnlyWhereItIsDoesSo) {
+  for (const int cpu : {3, 4}) {
+    World world({.machine = "numa:1 core:3 pu:2"});
+    const Gtid tied = world.kernel().Attach(2, true);
+    world.kernel().SetAffinity(tied, CpuSet{cpu});
+    world.kernel().Attach(3, true);
+    world.RunFor(milliseconds(1));
+    world.kernel().SetAffinity(tied, CpuSet{2});
+    world.kernel().Tie(tied, CpuId(cpu));
+    world.RunFor(milliseconds(100));
+    EXPECT_EQ(world.kernel().Running(CpuId(cpu)), tied);
+    // It may migrate again, and is made to.
+    world.kernel().HostTakes(CpuId(cpu));
+    world.RunFor(milliseconds(5));
+    EXPECT_EQ(world.kernel().Running(CpuId(2)), tied) << "and is where it shall be";
+    ExpectAllServed(world);
+  }
 }
 
 TEST(PerCoreLoop, TasksLeaveACoreThatIsOffline) {
@@ -365,6 +385,19 @@ TEST(PerCoreLoop, WhatIsAskedForIsJudgedHoweverItIsNoticed) {
     world.RunFor(milliseconds(5));
     EXPECT_EQ(Duration(world.kernel().word(b).granted_ns), milliseconds(30)) << by_message;
     ExpectAllServed(world);
+  }
+}
+
+// Something else was asked for in between, and nobody looked.
+TEST(PerCoreLoop, WhatIsAskedForAgainIsAnsweredAgain) {
+  World world({.machine = "numa:1 core:2 pu:2"});
+  world.kernel().Attach(2, true);
+  const Gtid b = world.kernel().Attach(3, true);
+  for (int round = 0; round < 2; ++round) {
+    world.kernel().Ask(b, milliseconds(40), milliseconds(100));
+    world.kernel().Ask(b, milliseconds(30), milliseconds(100));
+    world.RunFor(milliseconds(5));
+    EXPECT_EQ(Duration(world.kernel().word(b).granted_ns), milliseconds(30));
   }
 }
 

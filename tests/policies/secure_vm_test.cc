@@ -140,11 +140,52 @@ TEST(SecureVm, WakingADomainOftenDoesNotSwitchTheCoreOften) {
   EXPECT_GT(world.RunTime(a), milliseconds(900));
 }
 
+// A vCPU that had what it was promised does not go on with a turn of the rest that it got
+// meanwhile.
+TEST(SecureVm, WhatAPromiseLeavesIsSharedWithinTheDomain) {
+  World world({.machine = "numa:1 core:1 pu:1"});
+  const Gtid promised = world.kernel().Attach(2, true);
+  const Gtid beside = world.kernel().Attach(2, true);
+  const Gtid other = world.kernel().Attach(3, true);
+  world.kernel().Ask(promised, std::chrono::microseconds(12'250), milliseconds(25));
+  world.kernel().Ask(other, std::chrono::microseconds(6'250), milliseconds(25));
+  world.RunUntil(milliseconds(2000));
+  EXPECT_GE(world.RunTime(promised), milliseconds(975));
+  EXPECT_GE(world.RunTime(other), milliseconds(495));
+  EXPECT_GE(world.RunTime(beside), milliseconds(200));
+}
+
+// Time that one of a domain's promises is charged with is not charged to its share of the rest too,
+// also where two of them end at the same time.
+TEST(SecureVm, PromisesCostADomainNothingOfTheRest) {
+  for (const bool longer_first : {true, false}) {
+    World world({.machine = "numa:1 core:1 pu:1"});
+    std::vector<Gtid> vcpus;
+    for (int i = 0; i < 3; ++i) vcpus.push_back(world.kernel().Attach(2, true));
+    const Gtid other = world.kernel().Attach(3, true);
+    world.RunFor(milliseconds(1));
+    const auto ask = [&](bool longer) {
+      const Duration budget = longer ? milliseconds(60) : std::chrono::microseconds(13'500);
+      world.kernel().Ask(vcpus[longer ? 0 : 1], budget, milliseconds(longer ? 100 : 50));
+      world.RunFor(milliseconds(1));
+    };
+    ask(longer_first);
+    ask(!longer_first);
+    world.RunUntil(milliseconds(200));
+    const Duration before[] = {world.RunTime(vcpus[2]), world.RunTime(other)};
+    world.RunUntil(milliseconds(5200));
+    const double beside = static_cast<double>((world.RunTime(vcpus[2]) - before[0]).count());
+    const double elsewhere = static_cast<double>((world.RunTime(other) - before[1]).count());
+    EXPECT_NEAR(beside / elsewhere, 1, 0.1) << longer_first;
+  }
+}
+
 TEST(Placement, FillsSiblingsThenBalances) {
   const Topology topology = Topology::FromHwlocSynthetic("numa:1 core:3 pu:2").value();
   secure_vm::Placement placement(topology, {});
+  uint32_t slot = 0;
   const auto place = [&](uint32_t domain) {
-    const PlacementRequest vcpu = {.domain = DomainId(domain)};
+    const PlacementRequest vcpu = {.domain = DomainId(domain), .slot = slot++};
     const int core = placement.Choose(vcpu);
     placement.Add(vcpu, core);
     return core;
@@ -156,8 +197,8 @@ TEST(Placement, FillsSiblingsThenBalances) {
   EXPECT_EQ(place(3), 1);
   EXPECT_EQ(place(5), 2) << "the core with the fewest vCPUs";
   EXPECT_EQ(place(6), 0) << "as many vCPUs, but only one domain";
-  placement.Remove({.domain = DomainId(4)}, 2);
-  placement.Remove({.domain = DomainId(5)}, 2);
+  placement.Remove({.domain = DomainId(4), .slot = 3}, 2);
+  placement.Remove({.domain = DomainId(5), .slot = 5}, 2);
   EXPECT_EQ(place(7), 2);
 }
 
@@ -165,9 +206,9 @@ TEST(Placement, KeepsADomainInItsNodeWhileItFits) {
   const Topology topology = Topology::FromHwlocSynthetic("numa:2 core:2 pu:2").value();
   secure_vm::Placement placement(topology, {});
   std::map<int, int> by_node;
-  for (int i = 0; i < 4; ++i) {
-    const int core = placement.Choose({.domain = DomainId(2)});
-    placement.Add({.domain = DomainId(2)}, core);
+  for (uint32_t i = 0; i < 4; ++i) {
+    const int core = placement.Choose({.domain = DomainId(2), .slot = i});
+    placement.Add({.domain = DomainId(2), .slot = i}, core);
     ++by_node[topology.core(core).node];
   }
   EXPECT_EQ(by_node.size(), 1u);

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <vector>
@@ -16,17 +17,24 @@ struct Home {
   DomainId domain;
   int core;
   bool stays = false;
+  CpuSet cpus = CpuSet::All();
 };
 
-bool Anywhere(uint32_t, int) { return true; }
+bool AllOpen(int) { return true; }
 
 // Moves until there is nothing to move; the slots are the positions in `homes`.
-size_t Settle(const Topology& topology, std::vector<Home>& homes, Spreading::May may = Anywhere) {
+size_t Settle(const Topology& topology, std::vector<Home>& homes,
+              PerCorePolicy::Open open = AllOpen) {
   size_t rounds = 0;
   for (; rounds < 1000; ++rounds) {
-    Spreading spreading(topology, may);
-    for (uint32_t slot = 0; slot < homes.size(); ++slot)
-      spreading.Add(slot, homes[slot].domain, homes[slot].core, homes[slot].stays);
+    Spreading spreading(topology, open);
+    std::vector<PlacementRequest> vcpus;
+    for (const Home& home : homes) {
+      vcpus.push_back(
+          {.domain = home.domain, .slot = static_cast<uint32_t>(vcpus.size()), .cpus = home.cpus});
+    }
+    for (const PlacementRequest& vcpu : vcpus)
+      spreading.Add(vcpu, homes[vcpu.slot].core, homes[vcpu.slot].stays);
     const std::vector<TaskMove> moves = spreading.Moves(4);
     if (moves.empty()) return rounds;
     for (const TaskMove& move : moves) homes[move.slot].core = move.core;
@@ -69,10 +77,40 @@ TEST(Spreading, PromisedOnesStay) {
   EXPECT_EQ(Settle(TwoCores(), homes), 0u);
 }
 
-TEST(Spreading, AffinityIsKept) {
+TEST(Spreading, NobodyMovesToACoreThatIsNotOpen) {
   std::vector<Home> homes = {{kA, 0}, {kA, 0}};
-  Settle(TwoCores(), homes, [](uint32_t, int core) { return core == 0; });
+  Settle(TwoCores(), homes, [](int core) { return core == 0; });
   EXPECT_EQ(CoresOf(homes), (std::vector<int>{0, 0}));
+}
+
+TEST(Spreading, AffinityIsKept) {
+  std::vector<Home> homes = {{kA, 0, false, CpuSet{0, 1}}, {kA, 0, false, CpuSet{0, 1}}};
+  EXPECT_EQ(Settle(TwoCores(), homes), 0u);
+}
+
+TEST(Spreading, WhoMayMoveMakesRoomForWhoMayNot) {
+  std::vector<Home> homes = {{kA, 0}, {kA, 0, false, CpuSet{1}}};
+  Settle(TwoCores(), homes);
+  EXPECT_EQ(CoresOf(homes), (std::vector<int>{1, 0}));
+  homes = {{kA, 0, false, CpuSet{0}}, {kB, 0}, {kC, 0, false, CpuSet{1}}};
+  Settle(TwoCores(), homes);
+  EXPECT_EQ(CoresOf(homes), (std::vector<int>{0, 1, 0}));
+}
+
+TEST(Spreading, GangsJoinOnlyWhereThereIsASiblingForEach) {
+  std::vector<Home> homes = {
+      {kA, 0, false, CpuSet{0, 2}}, {kA, 1, false, CpuSet{2}}, {kB, 0}, {kC, 1}};
+  Settle(TwoCores(), homes);
+  EXPECT_EQ(homes[0].core, 0) << "both would have the same sibling";
+}
+
+// An empty core that nobody may use is not in the way of one that somebody may.
+TEST(Spreading, TheNextBestCoreIsTakenWhereTheEmptiestIsClosed) {
+  const Topology topology = Topology::FromHwlocSynthetic("numa:1 core:3 pu:2").value();
+  std::vector<Home> homes = {{kA, 0}, {kB, 0}, {kC, 0}};
+  Settle(topology, homes, [](int core) { return core != 1; });
+  EXPECT_EQ(std::count_if(homes.begin(), homes.end(), [](const Home& h) { return h.core == 2; }),
+            1);
 }
 
 TEST(Spreading, NobodyLeavesItsNode) {

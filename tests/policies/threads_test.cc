@@ -27,7 +27,7 @@ Time RealNow() {
 class LockedKernel final : public AgentKernel {
  public:
   LockedKernel(const Topology& topology, const FakeKernel::Options& options)
-      : fake_(topology, options), words_(options.slots) {
+      : fake_(topology, options), words_(options.slots), affinities_(options.slots) {
     Publish();
   }
 
@@ -53,7 +53,8 @@ class LockedKernel final : public AgentKernel {
   absl::Span<const ghost_core_state> cores() const override { return fake_.cores(); }
   absl::Span<const ghost_cpu_config> cpus() const override { return fake_.cpus(); }
   absl::Span<const ghost_status_word> status_words() const override { return words_; }
-  absl::Span<const ghost_affinity> affinities() const override { return fake_.affinities(); }
+  absl::Span<const ghost_cpu_state> cpu_states() const override { return fake_.cpu_states(); }
+  absl::Span<const ghost_affinity> affinities() const override { return affinities_; }
   absl::Status EnterAgent(CoreId core) override {
     return Do([&](FakeKernel& k) { return k.EnterAgent(core); });
   }
@@ -89,6 +90,7 @@ class LockedKernel final : public AgentKernel {
       copy(to.switch_time_ns, from.switch_time_ns);
       copy(to.on_since_ns, from.on_since_ns);
       copy(to.granted_ns, from.granted_ns);
+      copy(to.free_ns, from.free_ns);
       copy(to.place, from.place);
       copy(to.cpu, from.cpu);
       copy(to.tid, from.tid);
@@ -98,6 +100,8 @@ class LockedKernel final : public AgentKernel {
       copy(to.queue, from.queue);
       copy(to.weight, from.weight);
       copy(to.flags, from.flags);
+      for (size_t k = 0; k < GHOST_AFFINITY_WORDS; ++k)
+        copy(affinities_[i].cpus[k], fake_.affinities()[i].cpus[k]);
       __atomic_store_n(&to.barrier, from.barrier, __ATOMIC_RELEASE);
     }
   }
@@ -106,6 +110,7 @@ class LockedKernel final : public AgentKernel {
   std::condition_variable changed_;
   FakeKernel fake_;
   std::vector<ghost_status_word> words_;
+  std::vector<ghost_affinity> affinities_;
 };
 
 class LockedQueue final : public MessageQueue {

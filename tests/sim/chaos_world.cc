@@ -195,16 +195,30 @@ SimThread* ChaosWorld::RandomThread() {
   return thread->dead() ? nullptr : thread;
 }
 
-void ChaosWorld::Relabel(const SimThread& thread) {
+const ghost_status_word* ChaosWorld::WordOf(const SimThread& thread) const {
   for (const ghost_status_word& word : control_->status_words()) {
-    if (word.gtid == 0 || word.tid != static_cast<uint32_t>(thread.tid())) continue;
-    control_->RelabelTask(Gtid(word.gtid), DomainOf(thread.vm)).IgnoreError();  // or it is busy
-    return;
+    if ((word.flags & GHOST_SW_INUSE) && word.tid == static_cast<uint32_t>(thread.tid()))
+      return &word;
   }
+  return nullptr;
+}
+
+void ChaosWorld::Relabel(const SimThread& thread) {
+  const ghost_status_word* const word = WordOf(thread);
+  if (word == nullptr) return;
+  control_->RelabelTask(Gtid(word->gtid), DomainOf(thread.vm)).IgnoreError();  // or it is busy
+}
+
+void ChaosWorld::AskForBudget(SimThread& thread) {
+  const ghost_status_word* const word = WordOf(thread);
+  if (word == nullptr) return;
+  const Duration period = milliseconds(10 + 10 * random_.Below(10));
+  const Duration budget = period * static_cast<int64_t>(random_.Below(60)) / 100;
+  control_->UpdateTask(Gtid(word->gtid), {.budget = budget, .period = period}).IgnoreError();
 }
 
 void ChaosWorld::DisturbThread(SimThread& thread) {
-  switch (random_.Below(13)) {
+  switch (random_.Below(14)) {
     case 0:
     case 1:
       return machine_->SetAffinity(thread, RandomCpus());
@@ -221,6 +235,8 @@ void ChaosWorld::DisturbThread(SimThread& thread) {
     case 6:
       return machine_->Wake(thread);
     case 7:
+      return AskForBudget(thread);
+    case 8:
       return Relabel(thread);
     default:
       if (thread.policy == kSchedExtPolicy && random_.Chance(300)) {
@@ -297,13 +313,20 @@ void ChaosWorld::Calm(Duration time) {
     machine_->RunFor(milliseconds(1));
     machine_->SetOnline(offline_, true);
   }
-  if (!agents_.empty() && agents_.back()->ended()) StartAgent();
+  // An agent that was killed has to end before its successor can come.
+  machine_->RunFor(milliseconds(100));
+  for (int i = 0; i < 300 && !agents_.empty() && !agents_.back()->serving(); ++i) {
+    if (agents_.back()->ended()) StartAgent();
+    machine_->RunFor(milliseconds(10));
+  }
   machine_->RunFor(milliseconds(100));
   std::vector<std::pair<SimThread*, Duration>> before;
   for (SimThread* thread : threads_) {
     if (!thread->dead()) before.emplace_back(thread, machine_->CpuTime(*thread));
   }
+  const uint64_t rescues_before = rescues();
   machine_->RunFor(time);
+  calm_rescues_ = rescues() - rescues_before;
   for (const auto& [thread, cpu_time] : before) {
     if (machine_->CpuTime(*thread) == cpu_time && thread->policy == kSchedExtPolicy)
       starved_.push_back(absl::StrCat(thread->name(), " (thread ", thread->tid(), ", CPUs ",
@@ -311,6 +334,28 @@ void ChaosWorld::Calm(Duration time) {
                                       ", queue ",
                                       thread->scx.dsq == nullptr ? 0 : thread->scx.dsq->id, ")"));
   }
+}
+
+std::vector<std::string> ChaosWorld::Misplaced() const {
+  std::vector<std::string> misplaced;
+  for (const SimThread* thread : threads_) {
+    const ghost_status_word* const word = WordOf(*thread);
+    if (thread->dead() || thread->policy != kSchedExtPolicy || word == nullptr) continue;
+    const auto may_use = [&](uint32_t core) {
+      return thread->affinity().Intersects(topology_.core(static_cast<int>(core)).siblings);
+    };
+    const bool somewhere = thread->affinity().Intersects(enclave_cpus_);
+    // A queue has the number of its core.
+    const bool lost = word->queue == GHOST_QUEUE_DEFAULT || may_use(word->queue) != somewhere;
+    const bool empty_promise = word->granted_ns != 0 && word->place != word->queue;
+    const bool unanswered = word->budget_ns != 0 && word->place == GHOST_NO_CORE;
+    if (!lost && !empty_promise && !unanswered) continue;
+    misplaced.push_back(absl::StrCat(thread->name(), " (thread ", thread->tid(), ", CPUs ",
+                                     thread->affinity().Format(), ", queue ", word->queue,
+                                     ", granted ", word->granted_ns, " of ", word->budget_ns,
+                                     " on core ", word->place, ")"));
+  }
+  return misplaced;
 }
 
 uint64_t ChaosWorld::breaches() const {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One seed's worth of trouble: VMs whose threads compute, sleep, yield, fork and die on a simulated
-// machine, while from outside their affinity, nice, class and domain change, the host takes CPUs,
-// CPUs come and go, and the agent is delayed, paused, killed and lied to. Everything follows from
-// the seed.
+// machine, while from outside their affinity, budget, nice, class and domain change, the host takes
+// CPUs, CPUs come and go, and the agent is delayed, paused, killed and lied to. Everything follows
+// from the seed.
 #ifndef CORRAL_TESTS_SIM_CHAOS_WORLD_H_
 #define CORRAL_TESTS_SIM_CHAOS_WORLD_H_
 
@@ -38,6 +38,11 @@ class ChaosWorld {
   Duration LongestWait() const;
   // Threads in the class that wanted a CPU during all of Calm() and got none, by name.
   std::vector<std::string> Starved() const { return starved_; }
+  // Threads in the class that their agent has on a core that they may not use though they may use
+  // another, or promised something where it cannot be kept.
+  std::vector<std::string> Misplaced() const;
+  // By the class, during Calm().
+  uint64_t calm_rescues() const { return calm_rescues_; }
   uint64_t rescues() const;
   uint64_t repairs() const;
   uint64_t commits() const;
@@ -62,6 +67,8 @@ class ChaosWorld {
   void TakeCpu();
   DomainId DomainOf(uint32_t vm);
   CpuSet RandomCpus();
+  void AskForBudget(sim::SimThread& thread);
+  const ghost_status_word* WordOf(const sim::SimThread& thread) const;
   sim::SimThread* RandomThread();
 
   const uint64_t seed_;
@@ -81,6 +88,7 @@ class ChaosWorld {
   CpuId offline_{-1};
   bool unlocked_ = false;
   std::vector<std::string> starved_;
+  uint64_t calm_rescues_ = 0;
 };
 
 }  // namespace corral::testing
