@@ -142,6 +142,10 @@ SimulatedVerdict Simulation::VerdictOn(size_t domain, int vcpu) const {
   return verdict;
 }
 
+void Simulation::Pin(size_t domain, int vcpu, const CpuSet& cpus) {
+  machine_->SetAffinity(*vcpus_[domain][vcpu], cpus);
+}
+
 void Simulation::Advance(Duration time) {
   machine_->RunFor(time);
   run_ += time;

@@ -69,6 +69,8 @@ class Simulation {
   // By domain, then by vCPU.
   const std::vector<std::vector<sim::SimThread*>>& vcpus() const { return vcpus_; }
 
+  // As sched_setaffinity(2) or `virsh vcpupin` does it.
+  void Pin(size_t domain, int vcpu, const CpuSet& cpus);
   // Goes on for so long.
   void Advance(Duration time);
   // Advances to the scenario's end.

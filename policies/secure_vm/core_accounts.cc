@@ -58,9 +58,8 @@ void CoreScheduler::RenewCap(Vcpu& vcpu, Time now) {
   vcpu.cap_end = PeriodStart(now, vcpu.task->cap_period) + vcpu.task->cap_period;
 }
 
-// Brings everything up to `now`. What the core gave to a promise is not charged to its domain's
-// share of the rest.
-void CoreScheduler::Settle(Time now) {
+// What the core gave to a promise is not charged to its domain's share of the rest.
+void CoreScheduler::SettleTime(Time now) {
   for (Vcpu* vcpu : running_) {
     if (vcpu != nullptr) Charge(*vcpu, now);
   }
@@ -75,6 +74,11 @@ void CoreScheduler::Settle(Time now) {
   }
   had_.fill(Duration(0));
   served_.fill(Duration(0));
+}
+
+// Brings everything up to `now`.
+void CoreScheduler::Settle(Time now) {
+  SettleTime(now);
   settled_at_ = now;
   for (const std::unique_ptr<Pen>& pen : pens_) {
     for (const std::unique_ptr<GangServer>& server : pen->servers) {

@@ -115,7 +115,7 @@ void CoreScheduler::Propose(Pen& pen, Time now, CoreTransaction& txn) {
     if (vcpu == nullptr) continue;
     const bool over = vcpu->sibling >= 0 && vcpu->turn_over(now, tenures_.longest);
     if (over) vcpu->since = now;  // and nobody had less: another turn
-    vcpu->promised = vcpu->owed();
+    vcpu->promised_turn = vcpu->owed();
   }
   bool change = !held;
   for (int i = 0; i < txn.nr_siblings(); ++i) change |= txn.usable(i) && plan[i] != running_[i];

@@ -74,7 +74,7 @@ void CoreScheduler::TaskOnCpu(Task& task, Time now) {
 void CoreScheduler::TaskDeparted(Task& task, Time now) {
   Vcpu& vcpu = vcpus_[task];
   TaskBlocked(task, now);
-  if (vcpu.server != nullptr) vcpu.server->Leave(vcpu);
+  LeaveServer(vcpu, now);
   if (vcpu.pen != nullptr) --vcpu.pen->nr_vcpus;
   vcpu = Vcpu();
 }
@@ -86,7 +86,8 @@ void CoreScheduler::TaskAffinityChanged(Task& task, Time now) {
   const Siblings siblings = core_.SiblingsIn(task.affinity);
   if (siblings == std::exchange(vcpu.siblings, siblings)) return;
   if (vcpu.server == nullptr) return JoinServer(vcpu, now);
-  if (siblings == 0) return vcpu.server->Leave(vcpu);
+  if (siblings == 0) return LeaveServer(vcpu, now);
+  SettleTime(now);
   vcpu.server->DealAgain();
 }
 
@@ -94,8 +95,10 @@ void CoreScheduler::TaskAffinityChanged(Task& task, Time now) {
 void CoreScheduler::TaskAttributesChanged(Task& task, Time now) {
   Vcpu& vcpu = vcpus_[task];
   if (vcpu.task != &task) return;
-  if (vcpu.server != nullptr) vcpu.server->Leave(vcpu);
-  JoinServer(vcpu, now);
+  if (!Promised(vcpu)) {
+    LeaveServer(vcpu, now);
+    JoinServer(vcpu, now);
+  }
   vcpu.cap_left = std::min(vcpu.cap_left, task.cap);
   RenewCap(vcpu, now);
   if (!vcpu.waiting.linked) return;
@@ -143,12 +146,25 @@ Pen& CoreScheduler::PenOf(DomainId domain) {
   return *free;
 }
 
+// Its server promises what it was granted.
+bool CoreScheduler::Promised(const Vcpu& vcpu) const {
+  return vcpu.server != nullptr && vcpu.task->place == core_.id &&
+         vcpu.task->granted == vcpu.budget && vcpu.task->period == vcpu.server->period();
+}
+
 // What another core promised is not ours to keep, nor what no sibling of ours can.
 void CoreScheduler::JoinServer(Vcpu& vcpu, Time now) {
   const Task& task = *vcpu.task;
   if (task.granted == Duration(0) || task.period == Duration(0) || task.place != core_.id) return;
   if (vcpu.siblings == 0) return;
-  vcpu.pen->ServerOf(task.period, core_.nr_cpus, tenures_.hand_over).Join(vcpu, now);
+  SettleTime(now);
+  vcpu.pen->ServerOf(task.period, core_.nr_cpus, tenures_.hand_over).Join(vcpu, now, room_from_);
+}
+
+void CoreScheduler::LeaveServer(Vcpu& vcpu, Time now) {
+  if (vcpu.server == nullptr) return;
+  SettleTime(now);
+  room_from_ = std::max(room_from_, vcpu.server->Leave(vcpu, now));
 }
 
 void CoreScheduler::WakeServer(const Vcpu& vcpu, Time now) {

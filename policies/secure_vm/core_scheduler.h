@@ -60,7 +60,9 @@ class CoreScheduler final : public CorePolicy {
  private:
   // core_scheduler.cc
   Pen& PenOf(DomainId domain);
+  bool Promised(const Vcpu& vcpu) const;
   void JoinServer(Vcpu& vcpu, Time now);
+  void LeaveServer(Vcpu& vcpu, Time now);
   void WakeServer(const Vcpu& vcpu, Time now);
   void Enqueue(Vcpu& vcpu, bool front, Time now);
   void Dequeue(Vcpu& vcpu);
@@ -74,6 +76,7 @@ class CoreScheduler final : public CorePolicy {
   Duration ChargePromise(Vcpu& vcpu, Duration had, Time now);
   void ChargeCap(Vcpu& vcpu, Duration had, Time now);
   void Settle(Time now);
+  void SettleTime(Time now);
   void RenewCap(Vcpu& vcpu, Time now);
   void Unthrottle(Time now);
   void MeasureShare(Pen& pen) const;
@@ -104,6 +107,7 @@ class CoreScheduler final : public CorePolicy {
   Time held_since_{};
   Time turn_since_{};              // when the holder's present turn among shares began
   GangServer* serving_ = nullptr;  // the holder has the core because of it
+  Time room_from_{};               // all of what was promised to those that left is free then
   std::array<Vcpu*, GHOST_MAX_SIBLINGS> running_{};
   // By sibling: whose promise the one there, or the last one, was put there for.
   struct Served {

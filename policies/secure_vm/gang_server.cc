@@ -107,31 +107,49 @@ bool GangServer::runnable() const {
 }
 
 // The promise holds from the next period on; until then there is a part.
-void GangServer::Join(Vcpu& vcpu, Time now) {
+void GangServer::Join(Vcpu& vcpu, Time now, Time from) {
   if (members_.empty()) {
     period_ = vcpu.task->period;
     deadline_ = PeriodStart(now, period_) + period_;
   } else {
     Renew(now);
   }
+  const bool first = members_.empty();
+  const Duration before = first ? Duration(0) : Outstanding();
   members_.PushBack(vcpu);
   vcpu.server = this;
-  vcpu.left = InProportion(vcpu.task->granted, deadline_ - now, period_);
+  vcpu.budget = vcpu.task->granted;
+  vcpu.promised_from = std::max(now, from);
   vcpu.left_end = deadline_;
+  vcpu.left = PartOf(vcpu);
   Deal();
+  const Duration most = Outstanding();
+  left_ = first ? most : std::min(most, left_ + std::max(most - before, Duration(0)));
 }
 
-void GangServer::Leave(Vcpu& vcpu) {
+Time GangServer::Leave(Vcpu& vcpu, Time now) {
+  RenewMember(vcpu, now);
+  const Duration had = PartOf(vcpu) - vcpu.left;
+  const Time start = std::max(vcpu.left_end - period_, vcpu.promised_from);
+  const Duration share = InProportion(period_, had, vcpu.budget);
   members_.Erase(vcpu);
   vcpu.server = nullptr;
   vcpu.left = Duration(0);
-  Deal();
+  DealAgain();
+  return had > Duration(0) ? start + share : now;
+}
+
+// What is promised of the period that ends at left_end.
+Duration GangServer::PartOf(const Vcpu& vcpu) const {
+  const Time start = std::max(vcpu.left_end - period_, vcpu.promised_from);
+  if (start >= vcpu.left_end) return Duration(0);
+  return InProportion(vcpu.budget, vcpu.left_end - start, period_);
 }
 
 void GangServer::RenewMember(Vcpu& vcpu, Time now) const {
   if (now < vcpu.left_end) return;
-  vcpu.left = vcpu.task->granted;
   vcpu.left_end = PeriodStart(now, period_) + period_;
+  vcpu.left = PartOf(vcpu);
 }
 
 void GangServer::Renew(Time now) {
@@ -151,24 +169,22 @@ void GangServer::Wake(const Vcpu& vcpu, Time now, Time from) {
 }
 
 void GangServer::DealAgain() {
-  const Duration left = left_;
   Deal();
-  left_ = std::min(left, left_);
+  left_ = std::min(left_, Outstanding());
 }
 
 void GangServer::Deal() {
   std::vector<Promised> vcpus;
   std::vector<int> home;
   for (const Vcpu* v = members_.front(); v != nullptr; v = members_.Next(*v))
-    vcpus.push_back({v->task->granted, v->siblings});
+    vcpus.push_back({v->budget, v->siblings});
   hand_overs_ = HandOverTime(vcpus, nr_siblings_, hand_over_);
   budget_ = GangTime(vcpus, nr_siblings_, &home) + hand_overs_;
   size_t i = 0;
   for (Vcpu* v = members_.front(); v != nullptr; v = members_.Next(*v)) v->home = home[i++];
-  left_ = Outstanding();
 }
 
-// What members may still ask for, on the sibling with most.
+// What members may still ask for, on the sibling with most, and all hand-overs.
 Duration GangServer::Outstanding() const {
   std::array<Duration, GHOST_MAX_SIBLINGS> load{};
   for (const Vcpu* v = members_.front(); v != nullptr; v = members_.Next(*v))

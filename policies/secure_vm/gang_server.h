@@ -17,7 +17,11 @@
 // asks for between any two moments then stays within its share, which is all that EDF needs. What
 // is left is counted from when the core can be taken from whoever has it, because admission knows
 // of that wait once in a whole period only.
-// Source: Liu and Layland 1973; Abeni and Buttazzo 1998 for the wake-up rule.
+//
+// A member that leaves early in its period may have had all that it was promised for it. The room
+// is free once that is no more than its share of the time that has passed; promises that take it
+// begin then. Source: Liu and Layland 1973; Abeni and Buttazzo 1998 for the wake-up rule; Stoica
+// and others 1996 for leaving.
 //
 // One thread. Units: ns.
 #ifndef CORRAL_POLICIES_SECURE_VM_GANG_SERVER_H_
@@ -59,11 +63,12 @@ class GangServer {
   // A member is runnable, promised time or not.
   bool runnable() const;
 
-  // Takes the period of the first member. May allocate.
-  void Join(Vcpu& vcpu, Time now);
-  void Leave(Vcpu& vcpu);
-  // The siblings that a member may use changed; there are some left. Until the next period the gang
-  // has no more for it.
+  // Takes the period of the first member. The promise begins now, or at `from`. May allocate.
+  void Join(Vcpu& vcpu, Time now, Time from);
+  // Returns when the member's room is free.
+  Time Leave(Vcpu& vcpu, Time now);
+  // The siblings that a member may use changed; there are some left. The gang has no more for it
+  // until the next period.
   void DealAgain();
   // Begins a new period if the present one is over.
   void Renew(Time now);
@@ -78,6 +83,7 @@ class GangServer {
  private:
   void Deal();
   Duration Outstanding() const;
+  Duration PartOf(const Vcpu& vcpu) const;
 
   const int nr_siblings_;
   const Duration hand_over_;

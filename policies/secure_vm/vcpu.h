@@ -22,16 +22,18 @@ struct Vcpu {
   Siblings siblings = 0;  // of the core, that it may use
   int sibling = -1;  // where it runs by our decision; -1 when it does not, or is on its way out
   Time since{};      // when its present turn began
-  bool promised = false;  // the turn is for promised time, and over when that is had
-  bool resumes = false;   // it was pushed aside within its turn by something that is not ours
-  Duration seen{0};       // task->runtime, as far as it is accounted for
-  int64_t vtime = 0;      // time had, by weight
-  bool woke = false;      // and vtime does not say yet what it may catch up with
+  bool promised_turn = false;  // it is for promised time, and over when that is had
+  bool resumes = false;        // it was pushed aside within its turn by something that is not ours
+  Duration seen{0};            // task->runtime, as far as it is accounted for
+  int64_t vtime = 0;           // time had, by weight
+  bool woke = false;           // and vtime does not say yet what it may catch up with
 
   // Of a vCPU with a promise (gang_server.h).
   GangServer* server = nullptr;
-  int home = 0;      // the sibling on which the promise is kept
-  Duration left{0};  // of the budget, in the period that ends at left_end
+  int home = 0;          // the sibling on which the promise is kept
+  Duration budget{0};    // promised per period
+  Time promised_from{};  // of the period that this is in, there is a part
+  Duration left{0};      // of the budget, in the period that ends at left_end
   Time left_end{};
 
   // Of a vCPU with a cap.
@@ -44,7 +46,7 @@ struct Vcpu {
 
   bool may(int i) const { return (siblings & SiblingBit(i)) != 0; }
   bool turn_over(Time now, Duration tenure) const {
-    return now >= since + tenure || (promised && !owed());
+    return now >= since + tenure || (promised_turn && !owed());
   }
   bool capped() const { return task->cap > Duration(0) && task->cap_period > Duration(0); }
   // Its cap lets it run no more in this period.

@@ -2,6 +2,10 @@
 // What secure_vm promises, on a real kernel with plain threads: a VM with a budget has it beside
 // neighbours that compute all the time. Emulated, so what counts are shares of the time that the
 // class's threads had on the whole, in one run. Runs as root in the test host.
+#include <sched.h>
+
+#include <cerrno>
+#include <cstring>
 #include <functional>
 #include <string>
 #include <thread>
@@ -26,11 +30,35 @@ class PromisesHostTest : public AgentHostTest {
   }
   // The lead agent judges; where everything is emulated it may take its time.
   bool Becomes(pid_t tid, const std::function<bool(const ghost_status_word&)>& as) const {
-    for (int i = 0; i < 600; ++i) {
+    for (int i = 0; i < 6000; ++i) {
       if (as(*WordOf(tid))) return true;
-      std::this_thread::sleep_for(milliseconds(100));
+      std::this_thread::sleep_for(milliseconds(10));
     }
     return false;
+  }
+  // What each thread had of one CPU's supply: what all CPUs gave to the class's threads.
+  // `supplied`, if given, gets the part of the time that that was.
+  std::vector<double> SharesDuring(const VmProcesses& vms, Duration time,
+                                   double* supplied = nullptr) const {
+    const std::vector<Duration> before = CpuTimes(vms);
+    const Time began = kernel_->Now();
+    std::this_thread::sleep_for(time);
+    const Duration elapsed = kernel_->Now() - began;
+    const std::vector<Duration> after = CpuTimes(vms);
+    Duration all{0};
+    for (size_t i = 0; i < before.size(); ++i) all += after[i] - before[i];
+    const double supply = static_cast<double>(all.count()) / (2 * topology_.nr_cores());
+    if (supplied != nullptr) *supplied = supply / static_cast<double>(elapsed.count());
+    std::vector<double> shares;
+    for (size_t i = 0; i < before.size(); ++i)
+      shares.push_back(static_cast<double>((after[i] - before[i]).count()) / supply);
+    return shares;
+  }
+  static void Pin(pid_t tid, const CpuSet& cpus) {
+    cpu_set_t mask;
+    CPU_ZERO(&mask);
+    cpus.ForEach([&](CpuId cpu) { CPU_SET(cpu.value(), &mask); });
+    ASSERT_EQ(sched_setaffinity(tid, sizeof(mask), &mask), 0) << strerror(errno);
   }
   bool BecomesPromised(pid_t tid) const {
     constexpr auto kBudget = static_cast<uint64_t>(kPromised.budget.count());
@@ -59,24 +87,54 @@ TEST_F(PromisesHostTest, APromisedBudgetIsHadBesideNeighboursThatSpin) {
   for (const pid_t tid : vms[0]->tids()) ASSERT_TRUE(BecomesPromised(tid));
   std::this_thread::sleep_for(seconds(1));
   ASSERT_TRUE(auditor_->Reset().ok());
-  const std::vector<Duration> before = CpuTimes(vms);
-  const Time began = kernel_->Now();
-  std::this_thread::sleep_for(seconds(15));
-  const Duration elapsed = kernel_->Now() - began;
-  const std::vector<Duration> after = CpuTimes(vms);
-  Duration all{0};
-  for (size_t i = 0; i < before.size(); ++i) all += after[i] - before[i];
-  // Of one CPU: what all CPUs gave to the class's threads.
-  const double supply = static_cast<double>(all.count()) / (2 * cores);
-  std::vector<double> shares;
-  for (size_t i = 0; i < before.size(); ++i)
-    shares.push_back(static_cast<double>((after[i] - before[i]).count()) / supply);
+  double supplied = 0;
+  const std::vector<double> shares = SharesDuring(vms, seconds(15), &supplied);
   printf("supplied %.1f %% of each CPU; promised 60 %%; of that supply the VMs' vCPUs had",
-         supply * 100 / static_cast<double>(elapsed.count()));
+         supplied * 100);
   for (const double share : shares) printf(" %.1f %%", share * 100);
   printf("\n");
   for (int i = 0; i < 2; ++i) EXPECT_GE(shares[i], 0.6 * 0.99);
   for (size_t i = 2; i < shares.size(); ++i) EXPECT_GT(shares[i], 0.05) << "the rest is shared";
+  ExpectIsolated();
+}
+
+// vCPUs that compute are pinned to the other core, and then each to a CPU of it, as `virsh vcpupin
+// --live` does it: their promises are granted there within a second, and kept.
+TEST_F(PromisesHostTest, PromisesGoWhereTheirVcpusArePinned) {
+  VmProcesses vms;
+  StartAgent("{\"tenure\":\"20ms\",\"min_tenure\":\"5ms\"}");
+  const int cores = topology_.nr_cores();
+  for (int i = 0; i < 3 * cores; ++i)
+    vms.push_back(std::make_unique<VmProcess>(/*spinners=*/2, /*sleepers=*/0));
+  AttachAll(vms);
+  ASSERT_NO_FATAL_FAILURE(AskFor(*vms[0], kPromised));
+  const std::vector<pid_t>& tids = vms[0]->tids();
+  for (const pid_t tid : tids) ASSERT_TRUE(BecomesPromised(tid));
+  ASSERT_TRUE(auditor_->Reset().ok());
+  const int there = topology_.CoreOf(CpuId(kernel_->cores()[WordOf(tids[0])->place].cpus[0]));
+  const Core& other = topology_.core(1 - there);
+  const std::vector<std::vector<CpuSet>> pins = {
+      {other.siblings, other.siblings},
+      {CpuSet{other.cpu[1].value()}, CpuSet{other.cpu[0].value()}}};
+  for (const std::vector<CpuSet>& cpus : pins) {
+    const Time pinned = kernel_->Now();
+    for (int i = 0; i < 2; ++i) ASSERT_NO_FATAL_FAILURE(Pin(tids[i], cpus[i]));
+    for (int i = 0; i < 2; ++i) {
+      ASSERT_TRUE(Becomes(tids[i], [&](const ghost_status_word& word) {
+        const CpuId promised_on(kernel_->cores()[word.place].cpus[0]);
+        return word.granted_ns != 0 && other.siblings.Contains(promised_on) &&
+               cpus[i].Contains(CpuId(word.cpu));
+      }));
+    }
+    const Duration took = kernel_->Now() - pinned;
+    const std::vector<double> shares = SharesDuring(vms, seconds(6));
+    printf("pinned to CPUs %s and %s: there after %.1f ms; promised 60 %%, had %.1f and %.1f %%\n",
+           cpus[0].Format().c_str(), cpus[1].Format().c_str(), took.count() / 1e6, shares[0] * 100,
+           shares[1] * 100);
+    EXPECT_LT(took, seconds(1));
+    for (int i = 0; i < 2; ++i) EXPECT_GE(shares[i], 0.6 * 0.99);
+    for (size_t i = 2; i < shares.size(); ++i) EXPECT_GT(shares[i], 0.05) << "the rest is shared";
+  }
   ExpectIsolated();
 }
 

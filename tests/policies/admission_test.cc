@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What secure_vm promises on one core: how much of its time a gang needs, and what fits.
+// What secure_vm promises on one core: how much of its time a gang needs, what fits, and what a
+// gang still has when its members change.
 #include "policies/secure_vm/admission.h"
 
 #include <gtest/gtest.h>
@@ -69,6 +70,55 @@ TEST(Siblings, AsManyRunAtOnceAsHaveOneEach) {
   EXPECT_EQ(AtOnce({3, 6, 1}, 3), 3);
   EXPECT_EQ(AtOnce({4, 4, 8, 12}, 4), 2);
   EXPECT_EQ(AtOnce({0, 1}, 2), 1);
+}
+
+Time At(Duration time) { return Time(time); }
+
+struct Member {
+  Task task{.period = milliseconds(100), .granted = milliseconds(60)};
+  Vcpu vcpu{.task = &task, .siblings = 1};
+};
+
+TEST(GangServer, TheRoomOfOneThatLeavesIsFreeWhenItsShareOfTheTimeHasPassed) {
+  for (const auto& [had, free] : {std::pair(60, 100), {30, 50}, {0, 20}}) {
+    GangServer server(1, microseconds(50));
+    Member member;
+    server.Join(member.vcpu, At(Duration(0)), Time());
+    member.vcpu.left -= milliseconds(had);
+    EXPECT_EQ(server.Leave(member.vcpu, At(milliseconds(20))), At(milliseconds(free))) << had;
+    EXPECT_EQ(member.vcpu.server, nullptr);
+  }
+}
+
+TEST(GangServer, APromiseThatBeginsLaterIsAPartOfThePeriodInWhichItDoes) {
+  GangServer server(1, microseconds(50));
+  Member member;
+  server.Join(member.vcpu, At(milliseconds(20)), At(milliseconds(150)));
+  EXPECT_EQ(member.vcpu.left, Duration(0));
+  server.Renew(At(milliseconds(100)));
+  EXPECT_EQ(member.vcpu.left, milliseconds(30));
+  server.Renew(At(milliseconds(200)));
+  EXPECT_EQ(member.vcpu.left, milliseconds(60));
+}
+
+// What the gang had already, it has not again because others come or its siblings are other ones.
+TEST(GangServer, ChangesWithinAPeriodGiveNothingBack) {
+  GangServer server(2, microseconds(50));
+  Member one, other;
+  for (Member* m : {&one, &other}) {
+    m->vcpu.siblings = 3;
+    server.Join(m->vcpu, At(Duration(0)), Time());
+  }
+  EXPECT_EQ(server.left(), milliseconds(60) + microseconds(100));
+  server.Charge(milliseconds(50));
+  for (Member* m : {&one, &other}) m->vcpu.left -= milliseconds(50);
+  one.vcpu.siblings = other.vcpu.siblings = 1;
+  server.DealAgain();
+  EXPECT_LE(server.left(), milliseconds(10) + microseconds(100));
+  server.Renew(At(milliseconds(100)));
+  EXPECT_EQ(server.left(), milliseconds(120) + microseconds(150)) << "one after the other";
+  server.Leave(other.vcpu, At(milliseconds(100)));
+  EXPECT_EQ(server.left(), milliseconds(60) + microseconds(100));
 }
 
 CoreAdmission Core() {

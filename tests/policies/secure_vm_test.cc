@@ -180,43 +180,5 @@ TEST(SecureVm, PromisesCostADomainNothingOfTheRest) {
   }
 }
 
-TEST(Placement, FillsSiblingsThenBalances) {
-  const Topology topology = Topology::FromHwlocSynthetic("numa:1 core:3 pu:2").value();
-  secure_vm::Placement placement(topology, {});
-  uint32_t slot = 0;
-  const auto place = [&](uint32_t domain) {
-    const PlacementRequest vcpu = {.domain = DomainId(domain), .slot = slot++};
-    const int core = placement.Choose(vcpu);
-    placement.Add(vcpu, core);
-    return core;
-  };
-  EXPECT_EQ(place(2), 0);
-  EXPECT_EQ(place(2), 0);
-  EXPECT_EQ(place(3), 1);
-  EXPECT_EQ(place(4), 2);
-  EXPECT_EQ(place(3), 1);
-  EXPECT_EQ(place(5), 2) << "the core with the fewest vCPUs";
-  EXPECT_EQ(place(6), 0) << "as many vCPUs, but only one domain";
-  placement.Remove({.domain = DomainId(4), .slot = 3}, 2);
-  placement.Remove({.domain = DomainId(5), .slot = 5}, 2);
-  EXPECT_EQ(place(7), 2);
-}
-
-TEST(Placement, KeepsADomainInItsNodeWhileItFits) {
-  const Topology topology = Topology::FromHwlocSynthetic("numa:2 core:2 pu:2").value();
-  secure_vm::Placement placement(topology, {});
-  std::map<int, int> by_node;
-  for (uint32_t i = 0; i < 4; ++i) {
-    const int core = placement.Choose({.domain = DomainId(2), .slot = i});
-    placement.Add({.domain = DomainId(2), .slot = i}, core);
-    ++by_node[topology.core(core).node];
-  }
-  EXPECT_EQ(by_node.size(), 1u);
-  const int other = placement.Choose({.domain = DomainId(3)});
-  EXPECT_EQ(topology.core(other).node, 1) << "the empty node";
-  const int fifth = placement.Choose({.domain = DomainId(2)});
-  EXPECT_EQ(topology.core(fifth).node, 1) << "the first node is full";
-}
-
 }  // namespace
 }  // namespace corral::testing

@@ -212,7 +212,7 @@ void ChaosWorld::Relabel(const SimThread& thread) {
 void ChaosWorld::AskForBudget(SimThread& thread) {
   const ghost_status_word* const word = WordOf(thread);
   if (word == nullptr) return;
-  const Duration period = milliseconds(10 + 10 * random_.Below(10));
+  const Duration period = microseconds(10'000 + random_.Below(90'000));
   const Duration budget = period * static_cast<int64_t>(random_.Below(60)) / 100;
   control_->UpdateTask(Gtid(word->gtid), {.budget = budget, .period = period}).IgnoreError();
 }

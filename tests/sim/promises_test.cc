@@ -125,6 +125,150 @@ RC_GTEST_PROP(Promises, BudgetsAreKeptInEachPeriod, ()) {
   RC_ASSERT(simulation->Run().shared == Duration(0));
 }
 
+// ---- affinities ----
+
+// Some of the machine's CPUs, as operators pin vCPUs.
+CpuSet RandomCpus(const Topology& topology) {
+  const Core& core = topology.core(Draw(0, topology.nr_cores() - 1, "core"));
+  switch (Draw(0, 3, "pinned to")) {
+    case 0:
+      return CpuSet::All();
+    case 1:
+      return CpuSet{core.cpu[Draw(0, core.nr_cpus - 1, "sibling")].value()};
+    case 2:
+      return core.siblings;
+    default:
+      return core.siblings | topology.core(Draw(0, topology.nr_cores() - 1, "core")).siblings;
+  }
+}
+
+// A simulation in which affinities change, and what each vCPU had and was promised at each step.
+class PinnedStory {
+ public:
+  explicit PinnedStory(const Scenario& scenario)
+      : scenario_(scenario),
+        topology_(Topology::FromHwlocSynthetic(scenario.topology).value()),
+        simulation_(Simulation::Create(scenario, sim::Costs()).value()),
+        changes_(scenario.domains.size()) {
+    for (const ScenarioDomain& domain : scenario.domains)
+      affinities_.emplace_back(domain.vcpus, CpuSet::All());
+  }
+
+  Simulation& simulation() { return *simulation_; }
+
+  void Pin(size_t domain, int vcpu) {
+    affinities_[domain][vcpu] = RandomCpus(topology_);
+    simulation_->Pin(domain, vcpu, affinities_[domain][vcpu] & topology_.cpus());
+    ++changes_[domain];
+  }
+
+  // What is promised is promised where the vCPU may run; and it is said what is free if nothing is.
+  void CheckVerdicts() {
+    for (size_t d = 0; d < scenario_.domains.size(); ++d) {
+      const Duration budget = scenario_.domains[d].attributes.budget;
+      for (int v = 0; v < scenario_.domains[d].vcpus && budget > Duration(0); ++v) {
+        const SimulatedVerdict verdict = simulation_->VerdictOn(d, v);
+        RC_ASSERT(verdict.core >= 0);
+        RC_ASSERT(verdict.granted == Duration(0) || verdict.granted == budget);
+        RC_ASSERT(verdict.granted > Duration(0) || verdict.free < budget);
+        if (verdict.granted == Duration(0) && verdict.free == Duration(0)) continue;
+        RC_ASSERT(topology_.core(verdict.core).siblings.Intersects(affinities_[d][v]));
+      }
+    }
+  }
+
+  void Sample() {
+    std::vector<std::vector<Seen>> now;
+    for (size_t d = 0; d < scenario_.domains.size(); ++d) {
+      now.emplace_back();
+      for (int v = 0; v < scenario_.domains[d].vcpus; ++v) {
+        const Duration had = simulation_->machine().CpuTime(*simulation_->vcpus()[d][v]);
+        now.back().push_back({simulation_->VerdictOn(d, v), had, changes_[d]});
+      }
+    }
+    if (seen_.empty()) first_ = simulation_->machine().now();
+    seen_.push_back(std::move(now));
+  }
+
+  // Whoever was promised the same on the same core throughout a period had it, whatever happened to
+  // other domains. Its own may have less until the next period, when one of it is pinned; and the
+  // room that a promise takes of one that left may be free only when that one's period is over.
+  int CheckPeriods(size_t d, int v) const {
+    const Duration period = scenario_.domains[d].attributes.period;
+    const auto steps = static_cast<size_t>(period / kStep);
+    int periods = 0;
+    constexpr size_t kLongest = milliseconds(100) / kStep;
+    for (size_t i = kLongest; i + steps < seen_.size(); ++i) {
+      const Time start = first_ + static_cast<int64_t>(i) * kStep;
+      if (start.time_since_epoch() % period != Duration(0)) continue;
+      const Seen& before = seen_[i][d][v];
+      bool same = before.verdict.granted > Duration(0);
+      for (size_t k = i - kLongest; k <= i + steps; ++k) {
+        const Seen& then = seen_[k][d][v];
+        same &= then.changes == before.changes && then.verdict.core == before.verdict.core &&
+                then.verdict.granted == before.verdict.granted;
+      }
+      if (!same) continue;
+      ++periods;
+      const Duration had = seen_[i + steps][d][v].had - before.had;
+      RC_ASSERT(had.count() >= (before.verdict.granted - Switches(period)).count());
+    }
+    return periods;
+  }
+
+ private:
+  struct Seen {
+    SimulatedVerdict verdict;
+    Duration had{0};
+    int changes = 0;  // of affinities in its domain
+  };
+
+  const Scenario& scenario_;
+  const Topology topology_;
+  const std::unique_ptr<Simulation> simulation_;
+  std::vector<int> changes_;                     // by domain
+  std::vector<std::vector<CpuSet>> affinities_;  // by domain, then by vCPU
+  Time first_{};
+  std::vector<std::vector<std::vector<Seen>>> seen_;  // by step
+};
+
+// Budgets are kept where affinities let vCPUs run, and while those change.
+RC_GTEST_PROP(Promises, FollowAffinities, ()) {
+  Scenario scenario = RandomMachine();
+  const int domains = Draw(2, 7, "domains");
+  for (int i = 0; i < domains; ++i) {
+    scenario.domains.push_back(RandomDomain(i));
+    if (Draw(0, 2, "best effort") > 0) AskForBudget(scenario.domains.back());
+  }
+  PinnedStory story(scenario);
+  Simulation& simulation = story.simulation();
+  const Duration now = simulation.machine().now().time_since_epoch();
+  simulation.Advance((now / kStep + 1) * kStep - now);
+  const auto pin_one = [&] {
+    const int d = Draw(0, domains - 1, "domain");
+    story.Pin(static_cast<size_t>(d), Draw(0, scenario.domains[d].vcpus - 1, "vCPU"));
+  };
+  for (int i = Draw(0, 6, "pinned at first"); i > 0; --i) pin_one();
+  for (int step = 0; step < 90; ++step) {
+    story.Sample();
+    const Duration at = step % 15 == 9 ? microseconds(Draw(0, 7000, "when, us")) : Duration(0);
+    simulation.Advance(at);
+    if (step % 15 == 9) pin_one();
+    // Two milliseconds after a change all is settled.
+    simulation.Advance(milliseconds(2));
+    story.CheckVerdicts();
+    simulation.Advance(kStep - milliseconds(2) - at);
+  }
+  int periods = 0;
+  for (size_t d = 0; d < scenario.domains.size(); ++d) {
+    if (scenario.domains[d].attributes.budget == Duration(0) || !Spins(scenario.domains[d]))
+      continue;
+    for (int v = 0; v < scenario.domains[d].vcpus; ++v) periods += story.CheckPeriods(d, v);
+  }
+  RC_CLASSIFY(periods > 0, "some periods to be judged");
+  RC_ASSERT(simulation.Run().shared == Duration(0));
+}
+
 // Nobody has more than its cap in a period, but for what it takes to end a turn.
 RC_GTEST_PROP(Promises, CapsAreHard, ()) {
   Scenario scenario = RandomMachine();
