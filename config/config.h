@@ -37,6 +37,19 @@ enum class Isolate {
   kFull,      // and those of the programs that libvirt started for it
 };
 
+// Whose VMs an enclave holds, all of them.
+enum class Vms {
+  kNone,
+  kLibvirt,
+  kQemu,  // plain QEMU processes, with no libvirt in reach
+};
+
+// What becomes of a VM's start that cannot be protected.
+enum class Admission {
+  kOpen,    // it starts, and is told to be unprotected
+  kStrict,  // libvirt's hook refuses it: agent/ctl/admit_command.h
+};
+
 // What becomes of an enclave's threads when no agent can be had for it.
 enum class WithoutAgent {
   kSchedule,  // the class runs them by itself
@@ -48,7 +61,8 @@ struct EnclaveConfig {
   std::optional<CpuSet> cpus;  // none: all that no other enclave has
   std::string policy = "secure_vm";
   OptionValues options;
-  bool libvirt_vms = false;  // it holds all of libvirt's VMs
+  Vms vms = Vms::kNone;
+  Admission admission = Admission::kOpen;
   Isolate isolate = Isolate::kVcpus;
   WithoutAgent without_agent = WithoutAgent::kSchedule;
   bool strict = false;  // its threads leave a core while a user task of the host runs on it
@@ -56,15 +70,28 @@ struct EnclaveConfig {
   int line = 0;         // where it begins, for messages that need the machine
 };
 
+// VMs whose libvirt name one of the globs matches belong to one trust domain.
+struct TrustRule {
+  std::string name;
+  std::vector<std::string> globs;  // with * and ?
+
+  bool operator==(const TrustRule&) const = default;
+};
+
 struct Config {
   std::string file;  // for messages
   Mode mode = Mode::kObserve;
   ClassLoss class_loss = ClassLoss::kRecover;
-  std::string libvirt_uri = "qemu:///system";
+  std::vector<std::string> libvirt_uris = {"qemu:///system"};  // one at least
   std::string housekeeping;  // cpulist for the agents' threads; empty: each on its own core
   int housekeeping_line = 0;
   std::vector<EnclaveConfig> enclaves;
+  std::vector<TrustRule> trust_rules;  // the first that matches counts
+  bool nova_projects = false;          // VMs of one project of OpenStack's trust each other
 };
+
+// The first rule that a VM of this name falls under; nullptr if there is none.
+const TrustRule* FindTrustRule(absl::Span<const TrustRule> rules, const std::string& vm);
 
 // A policy that corral.yaml may name, with the options that it has.
 struct PolicyOptions {

@@ -5,11 +5,23 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "config/nearest.h"
 
 namespace corral {
+
+namespace {
+
+bool IsName(const std::string& name) {
+  return !name.empty() && absl::ascii_islower(name[0]) &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-' || c == '_';
+         });
+}
+
+}  // namespace
 
 void NodeReader::Error(const YAML::Node& where, std::string what) {
   const YAML::Mark mark = where.Mark();
@@ -49,6 +61,15 @@ void NodeReader::ReadVersion(const YAML::Node& root) {
   if (version && *version != "1") {
     Error(node, "this Corral reads version 1 only");
   }
+}
+
+std::string NodeReader::ReadName(const YAML::Node& node, absl::string_view example,
+                                 size_t max_length) {
+  const std::optional<std::string> name = Text(node, "name", example);
+  if (!name || (IsName(*name) && name->size() <= max_length)) return name.value_or("");
+  Error(node, absl::StrCat("name ", Quoted(*name), " must begin with a letter and have up to ",
+                           max_length, " small letters, digits, - and _"));
+  return "";
 }
 
 bool NodeReader::ReadBool(const YAML::Node& node, absl::string_view key) {

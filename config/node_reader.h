@@ -22,6 +22,7 @@ namespace corral {
 class NodeReader {
  public:
   explicit NodeReader(ErrorList& errors) : errors_(errors) {}
+  ErrorList& errors() const { return errors_; }
 
   void Error(const YAML::Node& where, std::string what);
   // The scalar's text; nothing and an error if it is a list, a map or empty.
@@ -31,6 +32,8 @@ class NodeReader {
   void CheckKeys(const YAML::Node& map, const std::vector<std::string>& known);
   // Of a file: version 1, and no other.
   void ReadVersion(const YAML::Node& root);
+  // A small letter, then small letters, digits, - and _. "" and an error if it is none.
+  std::string ReadName(const YAML::Node& node, absl::string_view example, size_t max_length);
   bool ReadBool(const YAML::Node& node, absl::string_view key);
   std::optional<CpuSet> ReadCpus(const YAML::Node& node, absl::string_view name);
 

@@ -3,25 +3,19 @@
 
 #include <algorithm>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "config/nearest.h"
 #include "config/node_reader.h"
+#include "config/trust_reader.h"
 
 namespace corral {
 namespace {
 
 constexpr size_t kMaxEnclaves = 16;    // GHOST_MAX_ENCLAVES
 constexpr size_t kMaxNameLength = 15;  // GHOST_NAME_LEN, with its end
-
-bool IsName(const std::string& name) {
-  return !name.empty() && name.size() <= kMaxNameLength && absl::ascii_islower(name[0]) &&
-         std::all_of(name.begin(), name.end(), [](char c) {
-           return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-' || c == '_';
-         });
-}
+constexpr size_t kMaxLibvirtUris = 8;  // each is a connection with a thread
 
 // Reads the known structure out of the document. It never follows a node that it does not know, so
 // neither aliases nor depth multiply its work.
@@ -36,7 +30,8 @@ class Reader : private NodeReader {
       Error(root, "this is not a corral.yaml; it begins with \"version: 1\"");
       return config;
     }
-    CheckKeys(root, {"version", "mode", "class_loss", "libvirt", "housekeeping", "enclaves"});
+    CheckKeys(root, {"version", "mode", "class_loss", "libvirt", "housekeeping", "trust_domains",
+                     "enclaves"});
     ReadVersion(root);
     if (const YAML::Node node = root["mode"]) config.mode = ReadMode(node);
     if (const YAML::Node node = root["class_loss"]) config.class_loss = ReadClassLoss(node);
@@ -47,6 +42,7 @@ class Reader : private NodeReader {
         config.housekeeping_line = node.Mark().line + 1;
       }
     }
+    if (const YAML::Node node = root["trust_domains"]) ReadTrustDomains(node, errors(), config);
     if (const YAML::Node node = root["enclaves"]) ReadEnclaves(node, config);
     if (config.mode == Mode::kEnforce && !root["enclaves"]) {
       Error(root["mode"], "there is nothing to enforce; add \"enclaves:\" or write observe");
@@ -77,20 +73,31 @@ class Reader : private NodeReader {
   void ReadLibvirt(const YAML::Node& node, Config& config) {
     if (!node.IsMap()) return Error(node, "libvirt must be a map; write {uri: qemu:///system}");
     CheckKeys(node, {"uri"});
-    YAML::Node uri = node["uri"];
+    const YAML::Node uri = node["uri"];
     if (!uri) return;
-    if (uri.IsSequence() && uri.size() > 1) {
-      return Error(uri[1], "several URIs are not there yet; leave one");
+    std::vector<std::string> uris;
+    if (!uri.IsSequence()) {
+      ReadUri(uri, uris);
+    } else if (uri.size() == 0 || uri.size() > kMaxLibvirtUris) {
+      Error(uri, absl::StrCat("libvirt.uri has ", uri.size(), " URIs; there may be 1 to ",
+                              kMaxLibvirtUris));
+    } else {
+      for (const YAML::Node& entry : uri) ReadUri(entry, uris);
     }
-    if (uri.IsSequence() && uri.size() == 1) uri.reset(uri[0]);
-    const std::optional<std::string> text = Text(uri, "libvirt.uri", "qemu:///system");
-    if (!text) return;
-    config.libvirt_uri = *text;
-    const size_t scheme = text->find("://");
+    config.libvirt_uris = std::move(uris);
+  }
+
+  void ReadUri(const YAML::Node& node, std::vector<std::string>& uris) {
+    const std::optional<std::string> uri = Text(node, "libvirt.uri", "qemu:///system");
+    if (!uri) return;
+    const size_t scheme = uri->find("://");
     if (scheme == std::string::npos || scheme == 0) {
-      Error(uri, absl::StrCat("libvirt.uri ", Quoted(*text),
-                              " is not a URI; write for example qemu:///system"));
+      Error(node, absl::StrCat("libvirt.uri ", Quoted(*uri),
+                               " is not a URI; write for example qemu:///system"));
     }
+    if (std::find(uris.begin(), uris.end(), *uri) != uris.end())
+      Error(node, absl::StrCat("libvirt.uri ", Quoted(*uri), " is given twice; take one out"));
+    uris.push_back(*uri);
   }
 
   void ReadEnclaves(const YAML::Node& node, Config& config) {
@@ -121,9 +128,9 @@ class Reader : private NodeReader {
       Error(where, absl::StrCat("there are two enclaves named ", enclave.name,
                                 "; the other is in line ", other.line));
     }
-    if (enclave.libvirt_vms && other.libvirt_vms) {
+    if (enclave.vms != Vms::kNone && other.vms != Vms::kNone) {
       Error(where, absl::StrCat("enclaves ", Label(other), " and ", Label(enclave),
-                                " both hold libvirt's VMs; leave \"vms: libvirt\" in one"));
+                                " both hold VMs; leave \"vms\" in one"));
     }
     if (!enclave.cpus && !other.cpus) {
       Error(where, absl::StrCat("enclaves ", Label(other), " and ", Label(enclave),
@@ -144,33 +151,27 @@ class Reader : private NodeReader {
       Error(node, "an enclave must be a map that begins with \"name:\"");
       return enclave;
     }
-    CheckKeys(node, {"name", "cpus", "policy", "vms", "cgroup", "isolate", "strict",
+    CheckKeys(node, {"name", "cpus", "policy", "vms", "admission", "cgroup", "isolate", "strict",
                      "without_agent", "options"});
     if (!node["name"]) Error(node, "this enclave has no name; write for example \"name: vms\"");
-    if (const YAML::Node name = node["name"]) enclave.name = ReadName(name);
+    if (const YAML::Node name = node["name"]) enclave.name = ReadName(name, "vms", kMaxNameLength);
     if (const YAML::Node cpus = node["cpus"]) ReadEnclaveCpus(cpus, enclave);
-    if (const YAML::Node vms = node["vms"]) enclave.libvirt_vms = ReadVms(vms);
+    if (const YAML::Node vms = node["vms"]) enclave.vms = ReadVms(vms);
+    if (const YAML::Node admission = node["admission"])
+      enclave.admission = ReadAdmission(admission, enclave.vms);
     if (const YAML::Node cgroup = node["cgroup"]) enclave.cgroup = ReadCgroup(cgroup);
-    if (enclave.libvirt_vms && !enclave.cgroup.empty()) {
-      Error(node, "an enclave holds libvirt's VMs or a cgroup, not both; make two enclaves");
+    if (enclave.vms != Vms::kNone && !enclave.cgroup.empty()) {
+      Error(node, "an enclave holds VMs or a cgroup, not both; make two enclaves");
     }
     if (const YAML::Node isolate = node["isolate"]) enclave.isolate = ReadIsolate(isolate);
     if (const YAML::Node strict = node["strict"]) enclave.strict = ReadBool(strict, "strict");
     if (const YAML::Node without = node["without_agent"])
-      enclave.without_agent = ReadWithoutAgent(without, enclave.libvirt_vms);
+      enclave.without_agent = ReadWithoutAgent(without, enclave.vms != Vms::kNone);
     if (const YAML::Node policy = node["policy"]) {
       enclave.policy = Text(policy, "policy", "secure_vm").value_or(enclave.policy);
     }
     ReadOptions(node, enclave);
     return enclave;
-  }
-
-  std::string ReadName(const YAML::Node& node) {
-    const std::optional<std::string> name = Text(node, "name", "vms");
-    if (!name || IsName(*name)) return name.value_or("");
-    Error(node, absl::StrCat("name ", Quoted(*name), " must begin with a letter and have up to ",
-                             kMaxNameLength, " small letters, digits, - and _"));
-    return "";
   }
 
   void ReadEnclaveCpus(const YAML::Node& node, EnclaveConfig& enclave) {
@@ -179,13 +180,29 @@ class Reader : private NodeReader {
     enclave.cpus = ReadCpus(node, "cpus").value_or(CpuSet());
   }
 
-  bool ReadVms(const YAML::Node& node) {
+  Vms ReadVms(const YAML::Node& node) {
     const std::optional<std::string> vms = Text(node, "vms", "libvirt");
-    if (vms && *vms != "libvirt") {
+    if (vms == "libvirt") return Vms::kLibvirt;
+    if (vms == "qemu") return Vms::kQemu;
+    if (vms) {
       Error(node, absl::StrCat("vms ", Quoted(*vms),
-                               " is not libvirt; leave the key out if the enclave holds no VMs"));
+                               " is not libvirt or qemu; leave the key out if the enclave holds "
+                               "no VMs"));
     }
-    return vms == "libvirt";
+    return Vms::kNone;
+  }
+
+  Admission ReadAdmission(const YAML::Node& node, Vms vms) {
+    const std::optional<std::string> admission = Text(node, "admission", "open");
+    if (admission && *admission != "open" && *admission != "strict")
+      Error(node, absl::StrCat("admission ", Quoted(*admission), " is not open or strict"));
+    if (admission != "strict") return Admission::kOpen;
+    if (vms != Vms::kLibvirt) {
+      Error(node,
+            "admission: strict is kept by libvirt's hook; add \"vms: libvirt\" to this enclave or "
+            "leave it out");
+    }
+    return Admission::kStrict;
   }
 
   // A path below the cgroup file system; "..", which could lead out of it, is refused.

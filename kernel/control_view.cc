@@ -165,19 +165,32 @@ absl::StatusOr<Gtid> ControlView::AttachTask(pid_t tid, DomainId domain, int vcp
 }
 
 absl::Status ControlView::UpdateTask(Gtid task, const TaskAttributes& attributes) {
+  const bool capped = attributes.cap != Duration(0);
   if (attributes.weight == 0 || attributes.budget < Duration(0) || attributes.cap < Duration(0) ||
-      attributes.period < attributes.budget) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("weight ", attributes.weight, ", budget ", attributes.budget.count(),
-                     " ns in ", attributes.period.count(),
-                     " ns: a weight is at least 1, and a budget fits into its period"));
+      attributes.period < attributes.budget || (capped && attributes.cap_period <= Duration(0))) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "weight ", attributes.weight, ", budget ", attributes.budget.count(), " ns in ",
+        attributes.period.count(), " ns, cap ", attributes.cap.count(), " ns in ",
+        attributes.cap_period.count(),
+        " ns: a weight is at least 1, a budget fits into its period, and a cap has one"));
   }
   ghost_task_update args = {.gtid = task.value(),
                             .budget_ns = static_cast<uint64_t>(attributes.budget.count()),
                             .period_ns = static_cast<uint64_t>(attributes.period.count()),
                             .cap_ns = static_cast<uint64_t>(attributes.cap.count()),
-                            .weight = attributes.weight};
+                            .cap_period_ns = static_cast<uint64_t>(attributes.cap_period.count()),
+                            .weight = attributes.weight,
+                            .node = attributes.node};
   return Call(ControlCall::kTaskUpdate, "changing what a task is promised", args);
+}
+
+absl::StatusOr<Gtid> ControlView::RelabelTask(Gtid task, DomainId domain) {
+  ghost_task_relabel args = {.gtid = task.value(), .domain = domain.value()};
+  const absl::Status status =
+      Call(ControlCall::kTaskRelabel,
+           absl::StrCat("moving a task to trust domain ", domain.value()), args);
+  if (!status.ok()) return status;
+  return Gtid(args.gtid);
 }
 
 absl::Status ControlView::DetachTask(Gtid task) {

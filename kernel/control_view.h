@@ -31,6 +31,7 @@ enum class ControlCall {
   kDomainDestroy,   // ghost_domain_destroy
   kTaskAttach,      // ghost_task_attach
   kTaskUpdate,      // ghost_task_update
+  kTaskRelabel,     // ghost_task_relabel
   kTaskDetach,      // ghost_task_detach
 };
 
@@ -54,6 +55,7 @@ class ControlView : public ControlKernel {
   absl::Status DestroyDomain(DomainId domain) override;
   absl::StatusOr<Gtid> AttachTask(pid_t tid, DomainId domain, int vcpu, int weight) override;
   absl::Status UpdateTask(Gtid task, const TaskAttributes& attributes) override;
+  absl::StatusOr<Gtid> RelabelTask(Gtid task, DomainId domain) override;
   absl::Status DetachTask(Gtid task) override;
 
  protected:

@@ -119,12 +119,16 @@ struct EnclaveProtection {
   bool strict = false;
 };
 
-// What a task is promised. Budget and cap are CPU time per period; 0 is none.
+// What a task is promised. Budget and cap are CPU time per their periods; 0 is none.
 struct TaskAttributes {
   uint32_t weight = 100;
   Duration budget{0};
   Duration period{0};
   Duration cap{0};
+  Duration cap_period{0};
+  uint32_t node = GHOST_NO_NODE;  // the NUMA node that its memory is on
+
+  friend bool operator==(const TaskAttributes&, const TaskAttributes&) = default;
 };
 
 using DomainKey = std::array<uint8_t, GHOST_DOMAIN_KEY_LEN>;
@@ -162,6 +166,10 @@ class ControlKernel {
   virtual absl::StatusOr<Gtid> AttachTask(pid_t tid, DomainId domain, int vcpu, int weight) = 0;
   // Changes what the task is promised; its agent hears of it.
   virtual absl::Status UpdateTask(Gtid task, const TaskAttributes& attributes) = 0;
+  // Makes the task a member of another domain of its enclave. It changes over, under the gtid that
+  // is returned, once it is off CPU; until then it is what it was. NotFound: gone.
+  // FailedPrecondition: it is about to change already.
+  virtual absl::StatusOr<Gtid> RelabelTask(Gtid task, DomainId domain) = 0;
   // Gives the thread back to the class and priority that it came from.
   virtual absl::Status DetachTask(Gtid task) = 0;
 };

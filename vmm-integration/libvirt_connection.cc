@@ -11,6 +11,8 @@
 #include <cstdlib>
 #include <mutex>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -20,34 +22,40 @@ namespace {
 
 using std::chrono::steady_clock;
 
-// The loop wakes this often to see whether it shall try a lost connection again.
-constexpr int kTickMs = 500;
 constexpr std::chrono::seconds kFirstRetry{1};
 constexpr std::chrono::seconds kLastRetry{16};
 constexpr std::chrono::seconds kOpenPatience{5};
 constexpr std::chrono::seconds kClosePatience{2};
+// Between attempts of an event loop that fails.
+constexpr std::chrono::milliseconds kLoopPause{500};
 
 std::string LastError() {
   const virErrorPtr error = virGetLastError();
   return error != nullptr && error->message != nullptr ? error->message : "no reason given";
 }
 
-// The loop must be registered once in a process, before the first connection is opened.
-absl::Status RegisterEventLoop() {
-  static const bool registered = [] {
+// To be called before a connection is opened. The loop only takes events in and never calls libvirt
+// back, so it waits for no daemon.
+absl::Status StartEventLoop() {
+  static const bool running = [] {
     // Errors are returned; libvirt would print them as well.
     virSetErrorFunc(nullptr, [](void*, virErrorPtr) {});
-    return virEventRegisterDefaultImpl() == 0;
+    if (virEventRegisterDefaultImpl() != 0) return false;
+    std::thread([] {
+      while (true) {
+        if (virEventRunDefaultImpl() != 0) std::this_thread::sleep_for(kLoopPause);
+      }
+    }).detach();
+    return true;
   }();
-  return registered ? absl::OkStatus()
-                    : absl::InternalError("libvirt's event loop cannot be set up");
+  return running ? absl::OkStatus() : absl::InternalError("libvirt's event loop cannot be set up");
 }
 
 }  // namespace
 
-class LibvirtConnection::Loop {
+class LibvirtConnection::Worker : public std::enable_shared_from_this<Worker> {
  public:
-  Loop(std::string uri, Callbacks callbacks)
+  Worker(std::string uri, Callbacks callbacks)
       : uri_(std::move(uri)), callbacks_(std::move(callbacks)) {}
 
   void Run();
@@ -55,87 +63,119 @@ class LibvirtConnection::Loop {
   void Stop();
 
  private:
+  // What the event loop leaves for the worker.
+  struct News {
+    bool changed = false;
+    bool domains = false;  // the list of those that run
+    bool closed = false;
+  };
+
   absl::Status Connect();
+  bool Register(int event, virConnectDomainEventGenericCallback callback);
   void Disconnect();
   void Attempt();
   void Lose();
   void TellDomains();
+  void Take(const News& news);
+  void Post(const News& news);
   // Calls it, unless the connection's owner has gone.
   template <typename Callback, typename... Args>
   void Tell(const Callback& callback, Args&&... args) {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const std::lock_guard<std::mutex> lock(telling_);
     if (!stop_ && callback) callback(std::forward<Args>(args)...);
   }
+
+  // Of the event loop's thread. `self` is a std::shared_ptr<Worker>*, of the last one a Worker*.
+  static void PostChange(void* self);
   static int OnLifecycle(virConnectPtr, virDomainPtr, int event, int detail, void* self);
+  static void OnTunable(virConnectPtr, virDomainPtr, virTypedParameterPtr, int count, void* self);
+  static void OnMetadata(virConnectPtr, virDomainPtr, int type, const char* uri, void* self);
+  static void OnDevice(virConnectPtr, virDomainPtr, const char* alias, void* self);
   static void OnClosed(virConnectPtr, int reason, void* self);
 
   const std::string uri_;
   const Callbacks callbacks_;
 
-  std::mutex mutex_;  // held during a callback
-  std::condition_variable changed_;
+  std::mutex telling_;  // held during a callback
+  std::mutex mutex_;    // of what follows; not held in libvirt's calls
+  std::condition_variable wake_, progress_;
+  News news_;
   bool attempted_ = false;
   bool ended_ = false;
   absl::Status first_attempt_;
   std::atomic<bool> stop_{false};
-  std::atomic<int> tick_{-1};
 
-  // Of the loop's thread.
+  // Of the worker's thread.
   virConnectPtr connection_ = nullptr;
-  int lifecycle_id_ = -1;
-  bool closed_ = false;
-  bool stale_ = false;  // the list of domains that was told last
+  std::vector<int> events_;  // libvirt's ids of what is registered
   bool told_absence_ = false;
   steady_clock::time_point retry_at_{};
   std::chrono::seconds retry_after_ = kFirstRetry;
 };
 
-absl::Status LibvirtConnection::Loop::Connect() {
+bool LibvirtConnection::Worker::Register(int event, virConnectDomainEventGenericCallback callback) {
+  // An event may be on its way when it is given up, so libvirt has its own share in the worker.
+  auto* const self = new std::shared_ptr<Worker>(shared_from_this());
+  const auto free_self = [](void* shared) { delete static_cast<std::shared_ptr<Worker>*>(shared); };
+  const int id =
+      virConnectDomainEventRegisterAny(connection_, nullptr, event, callback, self, +free_self);
+  if (id < 0) {
+    delete self;
+    return false;
+  }
+  events_.push_back(id);
+  return true;
+}
+
+absl::Status LibvirtConnection::Worker::Connect() {
+  if (const absl::Status status = StartEventLoop(); !status.ok()) return status;
   connection_ = virConnectOpenReadOnly(uri_.c_str());
   if (connection_ == nullptr) {
     return absl::UnavailableError(
         absl::StrCat("libvirt does not answer at ", uri_, " (", LastError(),
                      "); start libvirtd or virtqemud, or set libvirt.uri in corral.yaml"));
   }
-  closed_ = false;
+  // No call of it is under way any more when it is unregistered.
   virConnectRegisterCloseCallback(connection_, &OnClosed, this, nullptr);
-  lifecycle_id_ =
-      virConnectDomainEventRegisterAny(connection_, nullptr, VIR_DOMAIN_EVENT_ID_LIFECYCLE,
-                                       VIR_DOMAIN_EVENT_CALLBACK(&OnLifecycle), this, nullptr);
-  if (lifecycle_id_ < 0) {
+  if (!Register(VIR_DOMAIN_EVENT_ID_LIFECYCLE, VIR_DOMAIN_EVENT_CALLBACK(&OnLifecycle))) {
     const std::string error = LastError();
     Disconnect();
     return absl::UnavailableError(
         absl::StrCat("libvirt at ", uri_, " gives no events (", error,
                      "); set libvirt.uri in corral.yaml to one that does"));
   }
+  // Whoever does not know one of these sends it never; then what it would tell is found by looking.
+  Register(VIR_DOMAIN_EVENT_ID_TUNABLE, VIR_DOMAIN_EVENT_CALLBACK(&OnTunable));
+  Register(VIR_DOMAIN_EVENT_ID_METADATA_CHANGE, VIR_DOMAIN_EVENT_CALLBACK(&OnMetadata));
+  Register(VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, VIR_DOMAIN_EVENT_CALLBACK(&OnDevice));
+  Register(VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, VIR_DOMAIN_EVENT_CALLBACK(&OnDevice));
   // A daemon that hangs is a lost one.
   virConnectSetKeepAlive(connection_, /*interval=*/5, /*count=*/3);
   return absl::OkStatus();
 }
 
-void LibvirtConnection::Loop::Disconnect() {
+void LibvirtConnection::Worker::Disconnect() {
   if (connection_ == nullptr) return;
-  if (lifecycle_id_ >= 0) virConnectDomainEventDeregisterAny(connection_, lifecycle_id_);
+  for (const int event : std::exchange(events_, {}))
+    virConnectDomainEventDeregisterAny(connection_, event);
   virConnectUnregisterCloseCallback(connection_, &OnClosed);
   virConnectClose(connection_);
   connection_ = nullptr;
-  lifecycle_id_ = -1;
 }
 
-void LibvirtConnection::Loop::Attempt() {
+void LibvirtConnection::Worker::Attempt() {
   const absl::Status status = Connect();
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (!attempted_) first_attempt_ = status;
     attempted_ = true;
   }
-  changed_.notify_all();
+  progress_.notify_all();
   if (status.ok()) {
     if (told_absence_) Tell(callbacks_.notice, absl::StrCat("libvirt at ", uri_, " is back"));
     told_absence_ = false;
-    stale_ = true;
     retry_after_ = kFirstRetry;
+    TellDomains();
     return;
   }
   if (!told_absence_) Tell(callbacks_.notice, std::string(status.message()));
@@ -144,9 +184,13 @@ void LibvirtConnection::Loop::Attempt() {
   retry_after_ = std::min(2 * retry_after_, kLastRetry);
 }
 
-void LibvirtConnection::Loop::Lose() {
+void LibvirtConnection::Worker::Lose() {
   Disconnect();
-  closed_ = false;
+  {
+    // It is no news of the next connection.
+    const std::lock_guard<std::mutex> lock(mutex_);
+    news_.closed = false;
+  }
   told_absence_ = true;
   retry_at_ = steady_clock::now();
   Tell(callbacks_.domains, std::map<std::string, std::string>());
@@ -155,8 +199,7 @@ void LibvirtConnection::Loop::Lose() {
                     "; its VMs stay as they are, new ones are found through their cgroups"));
 }
 
-void LibvirtConnection::Loop::TellDomains() {
-  stale_ = false;
+void LibvirtConnection::Worker::TellDomains() {
   virDomainPtr* domains = nullptr;
   const int count =
       virConnectListAllDomains(connection_, &domains, VIR_CONNECT_LIST_DOMAINS_RUNNING);
@@ -175,68 +218,109 @@ void LibvirtConnection::Loop::TellDomains() {
   Tell(callbacks_.changed);
 }
 
-void LibvirtConnection::Loop::Run() {
-  if (const absl::Status status = RegisterEventLoop(); !status.ok()) {
-    first_attempt_ = status;
-    stop_ = true;
+void LibvirtConnection::Worker::Take(const News& news) {
+  if (connection_ == nullptr) {
+    Attempt();
+  } else if (news.closed) {
+    Lose();
+  } else if (news.changed) {
+    Tell(callbacks_.changed);
+    if (news.domains) TellDomains();
   }
-  tick_ = virEventAddTimeout(
-      kTickMs, [](int, void*) {}, nullptr, nullptr);
-  while (!stop_) {
-    if (connection_ == nullptr && steady_clock::now() >= retry_at_) Attempt();
-    if (connection_ != nullptr && stale_) TellDomains();
-    if (!stop_) virEventRunDefaultImpl();
-    if (closed_) Lose();
-  }
-  Disconnect();
-  virEventRemoveTimeout(tick_);
-  const std::lock_guard<std::mutex> lock(mutex_);
-  attempted_ = true;
-  ended_ = true;
-  changed_.notify_all();
 }
 
-absl::Status LibvirtConnection::Loop::AwaitFirstAttempt() {
+void LibvirtConnection::Worker::Run() {
   std::unique_lock<std::mutex> lock(mutex_);
-  if (changed_.wait_for(lock, kOpenPatience, [this] { return attempted_; })) return first_attempt_;
+  while (!stop_) {
+    const bool connected = connection_ != nullptr;
+    const auto due = [&] { return stop_ || (connected && (news_.changed || news_.closed)); };
+    if (connected) {
+      wake_.wait(lock, due);
+    } else {
+      wake_.wait_until(lock, retry_at_, due);
+    }
+    if (stop_) break;
+    const News news = std::exchange(news_, {});
+    lock.unlock();
+    Take(news);
+    lock.lock();
+  }
+  lock.unlock();
+  Disconnect();
+  lock.lock();
+  ended_ = true;
+  progress_.notify_all();
+}
+
+absl::Status LibvirtConnection::Worker::AwaitFirstAttempt() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  if (progress_.wait_for(lock, kOpenPatience, [this] { return attempted_; })) return first_attempt_;
   return absl::UnavailableError(absl::StrCat("libvirt at ", uri_, " hangs (no answer within ",
                                              kOpenPatience.count(),
                                              " s); restart libvirtd or virtqemud"));
 }
 
-void LibvirtConnection::Loop::Stop() {
+void LibvirtConnection::Worker::Stop() {
   std::unique_lock<std::mutex> lock(mutex_);
   stop_ = true;
-  // Wakes the loop at once. If the timer is not there yet or no more, nobody sleeps.
-  virEventUpdateTimeout(tick_, 0);
-  changed_.wait_for(lock, kClosePatience, [this] { return ended_; });
+  wake_.notify_all();
+  progress_.wait_for(lock, kClosePatience, [this] { return ended_; });
+  lock.unlock();
+  // A callback that is under way ends before its owner does.
+  const std::lock_guard<std::mutex> told(telling_);
 }
 
-int LibvirtConnection::Loop::OnLifecycle(virConnectPtr, virDomainPtr, int, int, void* self) {
-  Loop* const loop = static_cast<Loop*>(self);
-  loop->stale_ = true;
-  loop->Tell(loop->callbacks_.changed);
+void LibvirtConnection::Worker::Post(const News& news) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    news_.changed |= news.changed;
+    news_.domains |= news.domains;
+    news_.closed |= news.closed;
+  }
+  wake_.notify_all();
+}
+
+void LibvirtConnection::Worker::PostChange(void* self) {
+  (*static_cast<std::shared_ptr<Worker>*>(self))->Post({.changed = true});
+}
+
+int LibvirtConnection::Worker::OnLifecycle(virConnectPtr, virDomainPtr, int, int, void* self) {
+  (*static_cast<std::shared_ptr<Worker>*>(self))->Post({.changed = true, .domains = true});
   return 0;
 }
 
-void LibvirtConnection::Loop::OnClosed(virConnectPtr, int, void* self) {
-  static_cast<Loop*>(self)->closed_ = true;
+void LibvirtConnection::Worker::OnTunable(virConnectPtr, virDomainPtr, virTypedParameterPtr, int,
+                                          void* self) {
+  PostChange(self);
+}
+
+void LibvirtConnection::Worker::OnMetadata(virConnectPtr, virDomainPtr, int, const char*,
+                                           void* self) {
+  PostChange(self);
+}
+
+void LibvirtConnection::Worker::OnDevice(virConnectPtr, virDomainPtr, const char*, void* self) {
+  PostChange(self);
+}
+
+void LibvirtConnection::Worker::OnClosed(virConnectPtr, int, void* self) {
+  static_cast<Worker*>(self)->Post({.closed = true});
 }
 
 std::unique_ptr<LibvirtConnection> LibvirtConnection::Begin(std::string uri, Callbacks callbacks) {
-  auto loop = std::make_shared<Loop>(std::move(uri), std::move(callbacks));
-  std::thread([loop] { loop->Run(); }).detach();
-  return std::unique_ptr<LibvirtConnection>(new LibvirtConnection(std::move(loop)));
+  auto worker = std::make_shared<Worker>(std::move(uri), std::move(callbacks));
+  std::thread([worker] { worker->Run(); }).detach();
+  return std::unique_ptr<LibvirtConnection>(new LibvirtConnection(std::move(worker)));
 }
 
 absl::StatusOr<std::unique_ptr<LibvirtConnection>> LibvirtConnection::Open(std::string uri,
                                                                            Callbacks callbacks) {
   std::unique_ptr<LibvirtConnection> connection = Begin(std::move(uri), std::move(callbacks));
-  if (const absl::Status status = connection->loop_->AwaitFirstAttempt(); !status.ok())
+  if (const absl::Status status = connection->worker_->AwaitFirstAttempt(); !status.ok())
     return status;
   return connection;
 }
 
-LibvirtConnection::~LibvirtConnection() { loop_->Stop(); }
+LibvirtConnection::~LibvirtConnection() { worker_->Stop(); }
 
 }  // namespace corral

@@ -2,10 +2,12 @@
 // A read-only connection to libvirt that tells which domains run and when something has happened to
 // one, and comes back by itself when libvirt does.
 //
-// libvirt's event loop and error printer belong to the whole process and are used by a thread of
-// this object, so there may be only one object at a time. Callbacks come from that thread, one at a
-// time, and never after the destructor. Nothing of Corral waits for libvirt: its answers are
-// advice, what runs is read from the kernel.
+// There may be any number, each with a thread of its own: what hangs in one daemon hangs nobody
+// else. libvirt's event loop and error printer belong to the whole process; the first connection
+// sets them up, and the loop's thread runs until the process ends, because libvirt has no way to
+// take a loop back. Callbacks come from the connection's thread, one at a time, and never after the
+// destructor. Nothing of Corral waits for libvirt: its answers are advice, what runs is read from
+// the kernel.
 #ifndef CORRAL_VMM_INTEGRATION_LIBVIRT_CONNECTION_H_
 #define CORRAL_VMM_INTEGRATION_LIBVIRT_CONNECTION_H_
 
@@ -22,10 +24,13 @@ class LibvirtConnection {
  public:
   // They must not destroy the connection. Any may be empty.
   struct Callbacks {
-    std::function<void()> changed;                   // a domain started, stopped or changed: look
+    // A domain was started, stopped, defined or undefined, a setting or metadata of it was changed,
+    // or a device of it, which a vCPU may be, came or went: look. Changes that come together may
+    // be told once.
+    std::function<void()> changed;
     std::function<void(const std::string&)> notice;  // connection lost, connection back
     // The domains that run (not those that start up or are paused), UUID by name: after connecting
-    // and after each change. Empty when the connection is lost.
+    // and after each start and end. Empty when the connection is lost.
     std::function<void(std::map<std::string, std::string>)> domains;
   };
 
@@ -38,10 +43,11 @@ class LibvirtConnection {
   ~LibvirtConnection();
 
  private:
-  class Loop;
-  explicit LibvirtConnection(std::shared_ptr<Loop> loop) : loop_(std::move(loop)) {}
+  class Worker;
+  explicit LibvirtConnection(std::shared_ptr<Worker> worker) : worker_(std::move(worker)) {}
 
-  const std::shared_ptr<Loop> loop_;  // shared with its thread, which may outlive this object
+  // Shared with its thread, which may outlive this object, and with the event loop.
+  const std::shared_ptr<Worker> worker_;
 };
 
 }  // namespace corral

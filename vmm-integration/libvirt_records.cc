@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm-integration/libvirt_records.h"
 
+#include <sys/stat.h>
+
 #include <filesystem>
 #include <map>
 #include <system_error>
@@ -15,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char kDir[] = "/run/libvirt/qemu";
+constexpr char kDefinitionsDir[] = "/etc/libvirt/qemu";
 
 std::optional<pid_t> ReadPid(const std::string& path) {
   const std::optional<std::string> text = ReadSmallFile(path);
@@ -25,7 +27,15 @@ std::optional<pid_t> ReadPid(const std::string& path) {
 }
 
 std::string RecordPath(const std::string& root, const std::string& name, const char* suffix) {
-  return absl::StrCat(root, kDir, "/", name, suffix);
+  return absl::StrCat(root, kRecordsDir, "/", name, suffix);
+}
+
+absl::StatusOr<DomainXml> ReadXml(const std::string& path) {
+  const std::optional<std::string> text = ReadSmallFile(path);
+  if (!text) return absl::NotFoundError(absl::StrCat("there is no ", path));
+  absl::StatusOr<DomainXml> xml = ParseDomainXml(*text);
+  if (xml.ok()) return xml;
+  return absl::Status(xml.status().code(), absl::StrCat(path, ": ", xml.status().message()));
 }
 
 }  // namespace
@@ -37,7 +47,7 @@ std::vector<PidRecord> PidRecords(const std::string& root) {
   };
   std::map<pid_t, Record> newest;
   std::error_code error;
-  for (fs::directory_iterator it(absl::StrCat(root, kDir), error), end; !error && it != end;
+  for (fs::directory_iterator it(absl::StrCat(root, kRecordsDir), error), end; !error && it != end;
        it.increment(error)) {
     if (it->path().extension() != ".pid") continue;
     const std::optional<pid_t> pid = ReadPid(it->path().string());
@@ -55,17 +65,19 @@ std::vector<PidRecord> PidRecords(const std::string& root) {
   return records;
 }
 
-std::optional<std::string> RecordedUuid(const std::string& name, const std::string& root) {
-  const std::optional<std::string> xml = ReadSmallFile(RecordPath(root, name, ".xml"));
-  if (!xml) return std::nullopt;
-  const std::string kBegin = "<uuid>";
-  // What stands before the domain is libvirt's private state.
-  const size_t domain = xml->find("<domain ");
-  const size_t begin = domain == std::string::npos ? domain : xml->find(kBegin, domain);
-  if (begin == std::string::npos) return std::nullopt;
-  const size_t end = xml->find('<', begin + kBegin.size());
-  if (end == std::string::npos) return std::nullopt;
-  return absl::AsciiStrToLower(xml->substr(begin + kBegin.size(), end - begin - kBegin.size()));
+absl::StatusOr<DomainXml> ReadStatus(const std::string& name, const std::string& root) {
+  return ReadXml(RecordPath(root, name, ".xml"));
+}
+
+absl::StatusOr<DomainXml> ReadDefinition(const std::string& name, const std::string& root) {
+  return ReadXml(absl::StrCat(root, kDefinitionsDir, "/", name, ".xml"));
+}
+
+StatusStamp StampOf(const std::string& name, const std::string& root) {
+  struct stat file = {};
+  if (stat(RecordPath(root, name, ".xml").c_str(), &file) != 0) return {};
+  return {.inode = file.st_ino,
+          .written_ns = file.st_mtim.tv_sec * 1'000'000'000LL + file.st_mtim.tv_nsec};
 }
 
 std::optional<Vm> IdentifyNewVm(pid_t pid, const std::string& root) {
@@ -73,7 +85,8 @@ std::optional<Vm> IdentifyNewVm(pid_t pid, const std::string& root) {
   // libvirt allows no slash in a name; here it would lead out of the directory.
   if (!vm || vm->name.find('/') != std::string::npos) return std::nullopt;
   if (ReadPid(RecordPath(root, vm->name, ".pid")) != pid) return std::nullopt;
-  if (std::optional<std::string> uuid = RecordedUuid(vm->name, root)) vm->uuid = *std::move(uuid);
+  if (const absl::StatusOr<DomainXml> xml = ReadStatus(vm->name, root); xml.ok())
+    vm->uuid = xml->uuid;
   return vm;
 }
 

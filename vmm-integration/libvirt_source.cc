@@ -11,7 +11,6 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
-#include "vmm-integration/libvirt_records.h"
 #include "vmm-integration/qemu_process.h"
 
 namespace corral {
@@ -28,35 +27,39 @@ absl::Status LibvirtSource::Start(VmSink& sink) {
   wake_ = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake_) return absl::ResourceExhaustedError(absl::StrCat("eventfd: ", strerror(errno)));
   // Watch before the first scan, so that nothing falls between the two.
-  if (seams_.watch_cgroups) {
+  if (options_.watch_cgroups) {
     absl::StatusOr<std::unique_ptr<CgroupWatcher>> watcher = CgroupWatcher::Start();
     if (!watcher.ok()) return watcher.status();
     watcher_ = *std::move(watcher);
     lost_ = 0;
   }
+  status_watch_ = std::make_unique<StatusWatch>(options_.root + kRecordsDir);
   Rescan();
-  connection_ = LibvirtConnection::Begin(
-      uri_, {.changed = [this] { Post([](Inbox& inbox) { inbox.changed = true; }); },
-             .notice =
-                 [this](const std::string& text) {
-                   Post([&](Inbox& inbox) { inbox.notices.push_back(text); });
-                 },
-             .domains =
-                 [this](std::map<std::string, std::string> domains) {
-                   Post([&](Inbox& inbox) { inbox.domains = std::move(domains); });
-                 }});
+  for (const std::string& uri : options_.uris) {
+    connections_.push_back(LibvirtConnection::Begin(
+        uri, {.changed = [this] { Post([](Inbox& inbox) { inbox.changed = true; }); },
+              .notice =
+                  [this](const std::string& text) {
+                    Post([&](Inbox& inbox) { inbox.notices.push_back(text); });
+                  },
+              .domains =
+                  [this, uri](std::map<std::string, std::string> domains) {
+                    Post([&](Inbox& inbox) { inbox.domains[uri] = std::move(domains); });
+                  }}));
+  }
   thread_ = std::thread(&LibvirtSource::Run, this);
   return absl::OkStatus();
 }
 
 void LibvirtSource::Stop() {
-  connection_.reset();
+  connections_.clear();
   if (thread_.joinable()) {
     stop_ = true;
     Post([](Inbox&) {});
     thread_.join();
   }
   watcher_.reset();
+  status_watch_.reset();
 }
 
 void LibvirtSource::Post(const std::function<void(Inbox&)>& change) {
@@ -78,7 +81,7 @@ bool LibvirtSource::ReadInbox() {
     std::swap(inbox, inbox_);
   }
   for (const std::string& notice : inbox.notices) sink_->OnNotice(notice);
-  if (inbox.domains) domains_ = *std::move(inbox.domains);
+  for (auto& [uri, domains] : inbox.domains) domains_[uri] = std::move(domains);
   return inbox.changed;
 }
 
@@ -89,11 +92,13 @@ void LibvirtSource::Run() {
   while (!stop_) {
     // poll() passes over a descriptor of -1.
     pollfd fds[] = {{.fd = wake_.get(), .events = POLLIN},
-                    {.fd = watcher_ ? watcher_->fd() : -1, .events = POLLIN}};
+                    {.fd = watcher_ ? watcher_->fd() : -1, .events = POLLIN},
+                    {.fd = status_watch_->fd(), .events = POLLIN}};
     const auto left =
         std::chrono::ceil<std::chrono::milliseconds>(next_scan_ - Clock::now()).count();
-    poll(fds, 2, static_cast<int>(std::max<int64_t>(left, 0)));
+    poll(fds, 3, static_cast<int>(std::max<int64_t>(left, 0)));
     if (watcher_) watcher_->Drain([this](const VcpuCgroupEntry& entry) { OnEntry(entry); });
+    status_watch_->Drain([this](const std::string& vm) { OnStatusWritten(vm); });
     const bool changed = ReadInbox();
     const uint64_t lost = watcher_ ? watcher_->lost() : 0;
     if (changed || lost != lost_ || Clock::now() >= next_scan_) Rescan();
@@ -104,19 +109,57 @@ void LibvirtSource::Run() {
 LibvirtSource::KnownVm* LibvirtSource::Find(pid_t pid) {
   const auto known = vms_.find(pid);
   if (known == vms_.end()) return nullptr;
-  if (StartTime(pid, pid, seams_.root) == known->second.start_time) return &known->second;
+  if (StartTime(pid, pid, options_.root) == known->second.start_time) return &known->second;
   Remove(known);  // another process got its id
   return nullptr;
 }
 
 LibvirtSource::KnownVm* LibvirtSource::Add(const Vm& vm) {
-  const std::optional<uint64_t> start_time = StartTime(vm.pid, vm.pid, seams_.root);
+  const std::optional<uint64_t> start_time = StartTime(vm.pid, vm.pid, options_.root);
   if (!start_time) return nullptr;
   // Started again before its end was noticed: libvirt runs a UUID only once.
   const auto former = std::find_if(
       vms_.begin(), vms_.end(), [&](const auto& known) { return known.second.vm.uuid == vm.uuid; });
   if (former != vms_.end()) Remove(former);
-  return &vms_.insert_or_assign(vm.pid, KnownVm{.vm = vm, .start_time = *start_time}).first->second;
+  KnownVm& known =
+      vms_.insert_or_assign(vm.pid, KnownVm{.vm = vm, .start_time = *start_time}).first->second;
+  known.settings = DefaultSettings(vm.uuid, vm.name);
+  ReadSettings(known);
+  // None so far: libvirt writes them down before a vCPU runs.
+  if (known.stamp == StatusStamp{}) sink_->OnSettings(known.vm, known.settings);
+  return &known;
+}
+
+// Takes up what libvirt has written since the last time, if anything.
+void LibvirtSource::ReadSettings(KnownVm& vm) {
+  const StatusStamp stamp = StampOf(vm.vm.name, options_.root);
+  if (stamp == StatusStamp{} || stamp == vm.stamp) return;
+  const bool first = vm.stamp == StatusStamp{};
+  vm.stamp = stamp;
+  const absl::StatusOr<DomainXml> xml = ReadStatus(vm.vm.name, options_.root);
+  const absl::Status readable =
+      xml.ok() && xml->uuid != vm.vm.uuid
+          ? absl::InvalidArgumentError(absl::StrCat("it is about ", xml->uuid))
+          : xml.status();
+  const std::string why = readable.ok() ? "" : std::string(readable.message());
+  if (!why.empty() && why != vm.unreadable) {
+    sink_->OnNotice(absl::StrCat("VM ", vm.vm.name, ": its settings cannot be read (", why,
+                                 "); what was in force stays"));
+  }
+  vm.unreadable = why;
+  const VmSettings former = vm.settings;
+  if (why.empty()) vm.settings = SettingsOf(*xml, options_.trust);
+  if (!first && vm.settings == former) return;
+  if (vm.settings.problems != former.problems) {
+    for (const std::string& problem : vm.settings.problems) sink_->OnNotice(problem);
+  }
+  sink_->OnSettings(vm.vm, vm.settings);
+}
+
+void LibvirtSource::OnStatusWritten(const std::string& name) {
+  for (auto& [pid, vm] : vms_) {
+    if (vm.vm.name == name) return ReadSettings(vm);
+  }
 }
 
 void LibvirtSource::Remove(std::map<pid_t, KnownVm>::iterator vm) {
@@ -125,7 +168,7 @@ void LibvirtSource::Remove(std::map<pid_t, KnownVm>::iterator vm) {
 }
 
 void LibvirtSource::AddThread(KnownVm& vm, pid_t tid, int vcpu, Time entered) {
-  const std::optional<uint64_t> start_time = StartTime(vm.vm.pid, tid, seams_.root);
+  const std::optional<uint64_t> start_time = StartTime(vm.vm.pid, tid, options_.root);
   if (!start_time) return;  // it has ended, or is a thread of another process
   const auto known = vm.threads.find(tid);
   if (known != vm.threads.end() && known->second.start_time == *start_time) return;
@@ -137,7 +180,7 @@ void LibvirtSource::AddThread(KnownVm& vm, pid_t tid, int vcpu, Time entered) {
 
 void LibvirtSource::AddHelpers(KnownVm& vm) {
   std::map<pid_t, uint64_t> there;
-  for (const HelperThread& helper : HelperThreadsOf(vm.vm.pid, which_, seams_.root)) {
+  for (const HelperThread& helper : HelperThreadsOf(vm.vm.pid, options_.which, options_.root)) {
     // A vCPU that is not in its group yet.
     if (vm.threads.contains(helper.tid)) continue;
     const auto known = vm.helpers.find(helper.tid);
@@ -151,7 +194,7 @@ void LibvirtSource::AddHelpers(KnownVm& vm) {
 void LibvirtSource::OnEntry(const VcpuCgroupEntry& entry) {
   KnownVm* vm = Find(entry.tgid);
   if (vm == nullptr) {
-    const std::optional<Vm> fresh = IdentifyNewVm(entry.tgid, seams_.root);
+    const std::optional<Vm> fresh = IdentifyNewVm(entry.tgid, options_.root);
     if (!fresh) {
       next_scan_ = std::min(next_scan_, Clock::now() + kSoon);
       return;
@@ -167,11 +210,11 @@ void LibvirtSource::ForgetTheDead() {
   for (auto vm = vms_.begin(); vm != vms_.end();) {
     const auto next = std::next(vm);
     KnownVm& known = vm->second;
-    if (StartTime(known.vm.pid, known.vm.pid, seams_.root) != known.start_time) {
+    if (StartTime(known.vm.pid, known.vm.pid, options_.root) != known.start_time) {
       Remove(vm);
     } else {
       std::erase_if(known.threads, [&](const auto& thread) {
-        if (StartTime(known.vm.pid, thread.first, seams_.root) == thread.second.start_time) {
+        if (StartTime(known.vm.pid, thread.first, options_.root) == thread.second.start_time) {
           return false;
         }
         sink_->OnVcpuGone(known.vm, thread.second);
@@ -184,28 +227,42 @@ void LibvirtSource::ForgetTheDead() {
 
 void LibvirtSource::Rescan() {
   next_scan_ = Clock::now() + kRescan;
+  status_watch_->Retry();
   ForgetTheDead();
-  for (const PidRecord& record : PidRecords(seams_.root)) {
-    const std::vector<ScannedVcpu> vcpus = VcpuThreadsOf(record.pid, seams_.root);
+  for (const PidRecord& record : PidRecords(options_.root)) {
+    const std::vector<ScannedVcpu> vcpus = VcpuThreadsOf(record.pid, options_.root);
     if (vcpus.empty()) continue;
     KnownVm* vm = Find(record.pid);
     if (vm == nullptr) {
-      std::optional<std::string> uuid = RecordedUuid(record.name, seams_.root);
-      const auto said = domains_.find(record.name);
-      if (!uuid && said != domains_.end()) uuid = said->second;
-      if (!uuid) continue;
-      vm = Add({.uuid = *std::move(uuid), .name = record.name, .pid = record.pid});
+      const std::string uuid = UuidOf(record.name);
+      if (uuid.empty()) continue;
+      vm = Add({.uuid = uuid, .name = record.name, .pid = record.pid});
     }
     if (vm == nullptr) continue;
+    ReadSettings(*vm);
     for (const ScannedVcpu& vcpu : vcpus) AddThread(*vm, vcpu.tid, vcpu.vcpu, Time{});
     AddHelpers(*vm);
   }
   TellUnseen();
+  sink_->OnScanned();
+}
+
+// As libvirt wrote it down, or said; "" if it did neither.
+std::string LibvirtSource::UuidOf(const std::string& name) const {
+  if (const absl::StatusOr<DomainXml> xml = ReadStatus(name, options_.root); xml.ok())
+    return xml->uuid;
+  for (const auto& [uri, domains] : domains_) {
+    const auto said = domains.find(name);
+    if (said != domains.end()) return said->second;
+  }
+  return "";
 }
 
 void LibvirtSource::TellUnseen() {
   std::map<std::string, Clock::time_point> unseen;
-  for (const auto& [name, uuid] : domains_) {
+  std::map<std::string, std::string> running;
+  for (const auto& [uri, domains] : domains_) running.insert(domains.begin(), domains.end());
+  for (const auto& [name, uuid] : running) {
     const bool seen = std::any_of(vms_.begin(), vms_.end(), [&uuid = uuid](const auto& known) {
       return known.second.vm.uuid == uuid && !known.second.threads.empty();
     });

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // libvirt's VMs as a VmSource: the kernel says when a thread becomes a vCPU, /proc whose it is,
-// libvirt's records which VM that is, and libvirt itself when to look again.
+// libvirt's records which VM that is and what is wanted of it, and libvirt itself when to look
+// again.
 //
-// A vCPU is reported when it enters its vcpuN cgroup, before QEMU is told to continue. A scan at
-// the start, after each event of libvirt, after a lost report and every kRescan finds what reports
-// missed, and what has ended. All of it works while libvirt's daemon is away.
+// A vCPU is reported when it enters its vcpuN cgroup, before QEMU is told to continue; settings
+// when libvirt writes them down. A scan at the start, after each event of libvirt, after a lost
+// report and every kRescan finds what reports missed, and what has ended. All of it works while
+// libvirt's daemon is away.
 #ifndef CORRAL_VMM_INTEGRATION_LIBVIRT_SOURCE_H_
 #define CORRAL_VMM_INTEGRATION_LIBVIRT_SOURCE_H_
 
@@ -22,12 +24,17 @@
 #include "kernel/fd.h"
 #include "vmm-integration/cgroup_watcher.h"
 #include "vmm-integration/libvirt_connection.h"
+#include "vmm-integration/libvirt_records.h"
+#include "vmm-integration/status_watch.h"
 #include "vmm-integration/vm_source.h"
 
 namespace corral {
 
-// What tests exchange.
-struct LibvirtSourceSeams {
+struct LibvirtSourceOptions {
+  std::vector<std::string> uris;  // of libvirt's system daemons, for their events
+  VmThreads which = VmThreads::kVcpus;
+  TrustRules trust;
+  // What tests exchange.
   std::string root;           // of /proc, /sys and /run
   bool watch_cgroups = true;  // false: scans only; needs no privilege
 };
@@ -38,9 +45,7 @@ class LibvirtSource final : public VmSource {
   // How long libvirt may call a VM running until the lack of vCPU threads is told.
   static constexpr std::chrono::seconds kUnseenPatience{5};
 
-  explicit LibvirtSource(std::string uri, VmThreads which = VmThreads::kVcpus,
-                         LibvirtSourceSeams seams = {})
-      : uri_(std::move(uri)), which_(which), seams_(std::move(seams)) {}
+  explicit LibvirtSource(LibvirtSourceOptions options) : options_(std::move(options)) {}
   ~LibvirtSource() override { Stop(); }
 
   absl::Status Start(VmSink& sink) override;
@@ -53,11 +58,14 @@ class LibvirtSource final : public VmSource {
     uint64_t start_time = 0;  // of the process
     std::map<pid_t, VcpuThread> threads;
     std::map<pid_t, uint64_t> helpers;  // with their start times
+    StatusStamp stamp;                  // of the status file that `settings` came from
+    VmSettings settings;
+    std::string unreadable;  // why the present status file was not taken
   };
   // What the connection's thread leaves for ours.
   struct Inbox {
     std::vector<std::string> notices;
-    std::optional<std::map<std::string, std::string>> domains;
+    std::map<std::string, std::map<std::string, std::string>> domains;  // by URI
     bool changed = false;
   };
 
@@ -72,19 +80,22 @@ class LibvirtSource final : public VmSource {
   // The VM of a process that is known already and still the same.
   KnownVm* Find(pid_t pid);
   KnownVm* Add(const Vm& vm);
+  std::string UuidOf(const std::string& name) const;
+  void ReadSettings(KnownVm& vm);
+  void OnStatusWritten(const std::string& name);
   void Remove(std::map<pid_t, KnownVm>::iterator vm);
   void AddThread(KnownVm& vm, pid_t tid, int vcpu, Time entered);
   void AddHelpers(KnownVm& vm);
 
-  const std::string uri_;
-  const VmThreads which_;
-  const LibvirtSourceSeams seams_;
+  const LibvirtSourceOptions options_;
   VmSink* sink_ = nullptr;
   std::unique_ptr<CgroupWatcher> watcher_;
-  std::unique_ptr<LibvirtConnection> connection_;
+  std::unique_ptr<StatusWatch> status_watch_;
+  std::vector<std::unique_ptr<LibvirtConnection>> connections_;
 
-  std::map<pid_t, KnownVm> vms_;                     // by process
-  std::map<std::string, std::string> domains_;       // that libvirt says run: UUID by name
+  std::map<pid_t, KnownVm> vms_;  // by process
+  // That libvirt says run, by URI: UUID by name.
+  std::map<std::string, std::map<std::string, std::string>> domains_;
   std::map<std::string, Clock::time_point> unseen_;  // of those, the ones without vCPU: since when
   uint64_t lost_ = 0;
   Clock::time_point next_scan_{};

@@ -149,12 +149,17 @@ std::vector<HelperThread> HelperThreadsOf(pid_t pid, VmThreads which, const std:
   std::vector<HelperThread> found;
   if (which == VmThreads::kVcpus) return found;
   for (const fs::path& group : GroupsOf(pid, root)) {
-    if (VcpuIndex(group.filename().string())) continue;
+    const std::string leaf = group.filename().string();
+    if (VcpuIndex(leaf)) continue;
     for (const pid_t tid : ThreadsIn(group)) {
       const std::optional<pid_t> process = ProcessOf(tid, root);
       if (!process || (which == VmThreads::kProcess && *process != pid)) continue;
       const std::optional<uint64_t> start_time = StartTime(*process, tid, root);
-      if (start_time) found.push_back({.tid = tid, .process = *process, .start_time = *start_time});
+      if (!start_time) continue;
+      found.push_back({.tid = tid,
+                       .process = *process,
+                       .iothread = absl::StartsWith(leaf, "iothread"),
+                       .start_time = *start_time});
     }
   }
   return found;

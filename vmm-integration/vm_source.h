@@ -15,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "kernel/types.h"
+#include "vmm-integration/vm_settings.h"
 
 namespace corral {
 
@@ -35,7 +36,8 @@ struct VcpuThread {
 // A thread that works for a VM and is no vCPU.
 struct HelperThread {
   pid_t tid = 0;
-  pid_t process = 0;  // QEMU's, or a program's that works for it (swtpm, virtiofsd, ...)
+  pid_t process = 0;      // QEMU's, or a program's that works for it (swtpm, virtiofsd, ...)
+  bool iothread = false;  // in a group of libvirt's for I/O threads
   uint64_t start_time = 0;
 };
 
@@ -49,6 +51,8 @@ enum class VmThreads {
 class VmSink {
  public:
   virtual ~VmSink() = default;
+  // What is wanted of a VM: before its first vCPU is told, and whenever it changes.
+  virtual void OnSettings(const Vm&, const VmSettings&) {}
   // A vCPU thread that was not there before. Told once for each thread.
   virtual void OnVcpu(const Vm& vm, const VcpuThread& thread) = 0;
   // A vCPU thread has ended while its VM lives on (unplugged).
@@ -58,6 +62,8 @@ class VmSink {
   // The VM's process has ended; its vCPUs are not reported one by one. Comes before the first vCPU
   // of a new process of the same VM.
   virtual void OnVmGone(const Vm& vm) = 0;
+  // The source has looked at everything: the time to try again what could not be done before.
+  virtual void OnScanned() {}
   // Something that the operator should read; one line.
   virtual void OnNotice(const std::string& text) = 0;
 };

@@ -91,6 +91,14 @@ VmThreads ThreadsToIsolate(Isolate isolate) {
   return VmThreads::kVcpus;
 }
 
+TrustRules TrustRulesOf(const Config& config) {
+  return {.by_name = [rules = config.trust_rules](const std::string& vm) -> std::string {
+            const TrustRule* const rule = FindTrustRule(rules, vm);
+            return rule == nullptr ? "" : rule->name;
+          },
+          .nova_projects = config.nova_projects};
+}
+
 // In observe mode: what would be attached.
 class Observer final : public VmSink {
  public:
@@ -119,6 +127,12 @@ absl::StatusOr<Config> Daemon::ReadConfig() const {
   std::vector<CpuSet> cores;
   for (const Core& core : topology->cores()) cores.push_back(core.siblings);
   if (const absl::Status status = ResolveCpus(*config, cores); !status.ok()) return status;
+  for (const EnclaveConfig& enclave : config->enclaves) {
+    if (enclave.vms != Vms::kQemu) continue;
+    return absl::UnimplementedError(absl::StrCat(
+        config->file, ":", enclave.line, ": enclave ", enclave.name,
+        " has vms: qemu, which is not there yet; write vms: libvirt, or leave it out"));
+  }
   return config;
 }
 
@@ -147,7 +161,7 @@ absl::Status Daemon::Start() {
 
 bool Daemon::HoldsVms() const {
   for (const EnclaveConfig& enclave : config_.enclaves) {
-    if (enclave.libvirt_vms) return true;
+    if (enclave.vms != Vms::kNone) return true;
   }
   return false;
 }
@@ -156,7 +170,7 @@ bool Daemon::HoldsVms() const {
 // for. One that comes back has agents to look after, and waits for libvirt meanwhile.
 absl::Status Daemon::CheckLibvirt() const {
   if (!HoldsVms()) return absl::OkStatus();
-  return LibvirtConnection::Open(config_.libvirt_uri,
+  return LibvirtConnection::Open(config_.libvirt_uris.front(),
                                  {.changed = [] {}, .notice = [](const std::string&) {}})
       .status();
 }
@@ -171,11 +185,12 @@ absl::Status Daemon::Observe() {
 absl::Status Daemon::StartSource() {
   VmThreads which = VmThreads::kVcpus;
   for (const EnclaveConfig& enclave : config_.enclaves) {
-    if (!enclave.libvirt_vms) continue;
+    if (enclave.vms == Vms::kNone) continue;
     which =
         config_.housekeeping.empty() ? ThreadsToIsolate(enclave.isolate) : VmThreads::kEverything;
   }
-  source_ = std::make_unique<LibvirtSource>(config_.libvirt_uri, which);
+  source_ = std::make_unique<LibvirtSource>(LibvirtSourceOptions{
+      .uris = config_.libvirt_uris, .which = which, .trust = TrustRulesOf(config_)});
   return source_->Start(*sink_);
 }
 
@@ -197,7 +212,7 @@ absl::Status Daemon::Enforce() {
       enclave.config.policy = enclave.supervisor->spec().policy;
     }
     enclave.threads = std::make_unique<CgroupKeeper>(*kernel_, *id, config.name, config.cgroup);
-    if (config.libvirt_vms) {
+    if (config.vms != Vms::kNone) {
       absl::StatusOr<std::unique_ptr<VmSink>> keeper = MakeVmKeeper(*id, config);
       if (!keeper.ok()) return keeper.status();
       sink_ = *std::move(keeper);
@@ -344,15 +359,21 @@ absl::Status Daemon::Reload() {
   for (size_t i = 0; same && i < config->enclaves.size(); ++i) {
     const EnclaveConfig& now = config_.enclaves[i];
     const EnclaveConfig& wanted = config->enclaves[i];
-    same = now.name == wanted.name && now.cpus == wanted.cpus &&
-           now.libvirt_vms == wanted.libvirt_vms && now.cgroup == wanted.cgroup &&
-           now.isolate == wanted.isolate;
+    same = now.name == wanted.name && now.cpus == wanted.cpus && now.vms == wanted.vms &&
+           now.cgroup == wanted.cgroup && now.isolate == wanted.isolate;
   }
   if (!same) {
     return absl::FailedPreconditionError(
         absl::StrCat(options_.config,
                      ": mode, enclaves, their CPUs and what they hold cannot be changed by a "
                      "reload yet; restart corrald.service"));
+  }
+  if (config->libvirt_uris != config_.libvirt_uris || config->trust_rules != config_.trust_rules ||
+      config->nova_projects != config_.nova_projects) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        options_.config,
+        ": libvirt's URIs and trust_domains cannot be changed by a reload yet; restart "
+        "corrald.service"));
   }
   config_ = *std::move(config);
   for (size_t i = 0; i < enclaves_.size(); ++i) {
@@ -426,7 +447,7 @@ absl::StatusOr<nlohmann::json> Daemon::AttachProcess(const nlohmann::json& reque
   if (!enclave.ok()) return enclave.status();
   const nlohmann::json pid = request.value("pid", nlohmann::json());
   if (!pid.is_number_integer()) return absl::InvalidArgumentError("attach needs a \"pid\"");
-  if ((*enclave)->config.libvirt_vms) {
+  if ((*enclave)->config.vms != Vms::kNone) {
     return absl::FailedPreconditionError(
         absl::StrCat("enclave ", (*enclave)->config.name, " holds VMs; name one without \"vms\""));
   }

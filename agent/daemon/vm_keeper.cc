@@ -7,12 +7,11 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "agent/daemon/vm_attributes.h"
 #include "kernel/bpf/threads_by_policy.h"
 
 namespace corral {
 namespace {
-
-constexpr int kDefaultWeight = 100;
 
 std::string Describe(const Vm& vm, const VcpuThread& thread) {
   return absl::StrCat("vCPU ", thread.vcpu, " of ", vm.name, " (thread ", thread.tid, ")");
@@ -31,24 +30,104 @@ absl::StatusOr<DomainKey> KeyOfUuid(absl::string_view uuid) {
   return key;
 }
 
-absl::StatusOr<DomainId> VmKeeper::DomainOf(const Vm& vm) {
-  const auto known = domains_.find(vm.uuid);
-  if (known != domains_.end()) return known->second;
-  const absl::StatusOr<DomainKey> key = KeyOfUuid(vm.uuid);
+VmKeeper::KnownVm& VmKeeper::Known(const Vm& vm) {
+  const auto [known, fresh] = vms_.try_emplace(vm.uuid);
+  if (fresh) known->second.settings = DefaultSettings(vm.uuid, vm.name);
+  known->second.vm = vm;
+  return known->second;
+}
+
+// A VM whose metadata cannot be read stays in the domain that it is in.
+absl::StatusOr<DomainId> VmKeeper::DomainOf(KnownVm& known) {
+  const Setting<TrustDomain>& trust = known.settings.trust;
+  const bool doubtful = !known.settings.metadata_ok && trust.origin != Origin::kRule;
+  if (doubtful && known.domain != DomainId(0)) return known.domain;
+  const absl::StatusOr<DomainKey> key = KeyOfUuid(trust.value.uuid);
   if (!key.ok()) return key.status();
-  const absl::StatusOr<DomainId> domain = kernel_.CreateDomain(place_.enclave, *key, vm.name);
+  const absl::StatusOr<DomainId> domain =
+      kernel_.CreateDomain(place_.enclave, *key, trust.value.name);
+  if (domain.ok()) known.domain = *domain;
+  return domain;
+}
+
+void VmKeeper::OnSettings(const Vm& vm, const VmSettings& settings) {
+  KnownVm& known = Known(vm);
+  known.settings = settings;
+  Apply(known);
+}
+
+void VmKeeper::Apply(KnownVm& known) {
+  known.again = false;
+  std::set<std::string> changes;
+  for (const ghost_status_word& word : kernel_.status_words()) {
+    if (word.gtid == 0 || word.tgid != static_cast<uint32_t>(known.vm.pid) ||
+        word.enclave != place_.enclave.value()) {
+      continue;
+    }
+    // A daemon that has just come finds it where a former one put it.
+    if (known.domain == DomainId(0)) known.domain = DomainId(word.domain);
+    Update(known, word, changes);
+    Relabel(known, word);
+  }
+  for (const std::string& change : changes) log_(absl::StrCat("VM ", known.vm.name, ": ", change));
+}
+
+void VmKeeper::Update(KnownVm& known, const ghost_status_word& word,
+                      std::set<std::string>& changes) {
+  const TaskRole role = {.vcpu = word.vcpu,
+                         .iothread = known.iothreads.contains(static_cast<pid_t>(word.tid))};
+  const TaskAttributes before = AttributesOf(word);
+  const TaskAttributes wanted = AttributesFor(known.settings, role, before);
+  if (before == wanted) return;
+  const absl::Status status = kernel_.UpdateTask(Gtid(word.gtid), wanted);
+  if (absl::IsNotFound(status)) return;  // it ended meanwhile
+  const std::string change = DescribeChange(before, wanted, known.settings);
+  const std::string who = role.vcpu == GHOST_NO_VCPU ? "other threads: " : "";
+  changes.insert(absl::StrCat(who, status.ok() ? change : status.message()));
+}
+
+void VmKeeper::Relabel(KnownVm& known, const ghost_status_word& word) {
+  const absl::StatusOr<DomainId> domain = DomainOf(known);
+  if (!domain.ok())
+    return log_(absl::StrCat("VM ", known.vm.name, ": ", domain.status().message()));
+  if (DomainId(word.domain) == *domain) return;
+  const absl::StatusOr<Gtid> moved = kernel_.RelabelTask(Gtid(word.gtid), *domain);
+  if (absl::IsNotFound(moved.status())) return;
+  known.again = !moved.ok();
+  if (moved.ok()) {
+    log_(absl::StrCat("VM ", known.vm.name, ": thread ", word.tid, " goes to trust domain ",
+                      known.settings.trust.value.name, " (", NameOf(known.settings.trust.origin),
+                      ")"));
+  } else if (!absl::IsFailedPrecondition(moved.status())) {
+    log_(absl::StrCat("VM ", known.vm.name, ": ", moved.status().message()));
+  }
+}
+
+absl::StatusOr<Gtid> VmKeeper::Attach(KnownVm& known, pid_t tid, int vcpu) {
+  const absl::StatusOr<DomainId> domain = DomainOf(known);
   if (!domain.ok()) return domain.status();
-  domains_[vm.uuid] = *domain;
-  leftovers_.erase(*domain);  // the VM was started again
-  return *domain;
+  absl::StatusOr<Gtid> task =
+      kernel_.AttachTask(tid, *domain, vcpu, static_cast<int>(known.settings.weight.value));
+  if (task.ok()) {
+    const uint32_t slot = GHOST_GTID_SLOT(task->value());
+    std::set<std::string> changes;  // no news: that is what it begins with
+    if (slot < kernel_.status_words().size()) Update(known, kernel_.status_words()[slot], changes);
+    return task;
+  }
+  // A former daemon may have attached it to what was its domain then.
+  for (const ghost_status_word& word : kernel_.status_words()) {
+    if (word.gtid == 0 || word.tid != static_cast<uint32_t>(tid) ||
+        word.tgid != static_cast<uint32_t>(known.vm.pid)) {
+      continue;
+    }
+    Relabel(known, word);
+    return Gtid(word.gtid);
+  }
+  return task;
 }
 
 void VmKeeper::OnVcpu(const Vm& vm, const VcpuThread& thread) {
-  DestroyLeftovers();
-  const absl::StatusOr<DomainId> domain = DomainOf(vm);
-  absl::Status status = domain.status();
-  if (status.ok())
-    status = kernel_.AttachTask(thread.tid, *domain, thread.vcpu, kDefaultWeight).status();
+  absl::Status status = Attach(Known(vm), thread.tid, thread.vcpu).status();
   if (status.ok() && place_.confinement) status = place_.confinement->Free(thread.tid);
   if (absl::IsNotFound(status)) return;  // it ended before we came; the source will say so
   if (!status.ok()) {
@@ -67,7 +146,7 @@ void VmKeeper::OnHelper(const Vm& vm, const HelperThread& helper) {
   const bool isolated = place_.isolate == VmThreads::kEverything ||
                         (place_.isolate == VmThreads::kProcess && helper.process == vm.pid);
   if (isolated) {
-    AttachHelper(vm, helper);
+    AttachHelper(Known(vm), helper);
   } else if (place_.confinement) {
     ConfineHelper(vm, helper);
   }
@@ -84,15 +163,13 @@ void VmKeeper::ConfineHelper(const Vm& vm, const HelperThread& helper) {
   }
 }
 
-void VmKeeper::AttachHelper(const Vm& vm, const HelperThread& helper) {
+void VmKeeper::AttachHelper(KnownVm& known, const HelperThread& helper) {
   // Made by a thread of the class, it belongs to its domain since its first instruction.
   const bool born_inside = PolicyOf(helper.tid) == kSchedExtPolicy;
-  const absl::StatusOr<DomainId> domain = DomainOf(vm);
-  absl::Status status = domain.status();
-  if (status.ok())
-    status = kernel_.AttachTask(helper.tid, *domain, GHOST_NO_VCPU, kDefaultWeight).status();
+  if (helper.iothread) known.iothreads.insert(helper.tid);
+  const absl::Status status = Attach(known, helper.tid, GHOST_NO_VCPU).status();
   if (absl::IsNotFound(status)) return;  // it ended before we came
-  const std::string what = absl::StrCat("thread ", helper.tid, " of ", vm.name);
+  const std::string what = absl::StrCat("thread ", helper.tid, " of ", known.vm.name);
   if (!status.ok()) {
     log_(absl::StrCat("UNPROTECTED: ", what, ", which is no vCPU: ", status.message()));
   } else if (!born_inside) {
@@ -106,17 +183,26 @@ void VmKeeper::OnVcpuGone(const Vm& vm, const VcpuThread& thread) {
 
 void VmKeeper::OnVmGone(const Vm& vm) {
   log_(absl::StrCat("VM ", vm.name, " has ended"));
-  const auto known = domains_.find(vm.uuid);
-  if (known == domains_.end()) return;
-  leftovers_.insert(known->second);
-  domains_.erase(known);
+  vms_.erase(vm.uuid);
   DestroyLeftovers();
 }
 
+void VmKeeper::OnScanned() {
+  DestroyLeftovers();
+  for (auto& [uuid, known] : vms_) {
+    if (known.again) Apply(known);
+  }
+}
+
 void VmKeeper::DestroyLeftovers() {
-  for (auto domain = leftovers_.begin(); domain != leftovers_.end();) {
-    const absl::Status status = kernel_.DestroyDomain(*domain);
-    domain = status.ok() || absl::IsNotFound(status) ? leftovers_.erase(domain) : std::next(domain);
+  for (uint32_t id = GHOST_DOMAIN_FIRST; id < kernel_.domains().size(); ++id) {
+    const ghost_domain& domain = kernel_.domains()[id];
+    const bool ours = domain.in_use != 0 && domain.enclave == place_.enclave.value();
+    if (!ours || domain.nr_tasks != 0) continue;
+    const bool known = std::any_of(
+        vms_.begin(), vms_.end(), [&](const auto& vm) { return vm.second.domain == DomainId(id); });
+    // One that a core still names is tried again after the next scan.
+    if (!known) kernel_.DestroyDomain(DomainId(id)).IgnoreError();
   }
 }
 

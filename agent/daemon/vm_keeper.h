@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Takes the vCPUs that a VmSource reports into the class: one trust domain per VM, named by its
-// UUID.
+// Takes the vCPUs that a VmSource reports into the class, each into its VM's trust domain, and
+// keeps what they are promised there to the VM's settings.
 //
 // Remembers nothing that the class does not know better: a restarted daemon hears of all VMs again,
 // and the class answers that it has them. Called by the source's thread; log lines go to `log`,
@@ -34,24 +34,39 @@ class VmKeeper final : public VmSink {
   VmKeeper(ControlKernel& kernel, Place place, Log log)
       : kernel_(kernel), place_(std::move(place)), log_(std::move(log)) {}
 
+  void OnSettings(const Vm& vm, const VmSettings& settings) override;
   void OnVcpu(const Vm& vm, const VcpuThread& thread) override;
   void OnVcpuGone(const Vm& vm, const VcpuThread& thread) override;
   void OnHelper(const Vm& vm, const HelperThread& helper) override;
   void OnVmGone(const Vm& vm) override;
+  void OnScanned() override;
   void OnNotice(const std::string& text) override { log_(text); }
 
  private:
-  void AttachHelper(const Vm& vm, const HelperThread& helper);
+  struct KnownVm {
+    Vm vm;
+    VmSettings settings;
+    DomainId domain{0};  // its trust domain; 0: not made yet
+    std::set<pid_t> iothreads;
+    bool again = false;  // a thread of it could not change its domain yet
+  };
+
+  KnownVm& Known(const Vm& vm);
+  absl::StatusOr<Gtid> Attach(KnownVm& known, pid_t tid, int vcpu);
+  void AttachHelper(KnownVm& known, const HelperThread& helper);
   void ConfineHelper(const Vm& vm, const HelperThread& helper);
-  absl::StatusOr<DomainId> DomainOf(const Vm& vm);
-  // Domains whose VM has ended but that a core still names; tried again at the next report.
+  // Makes what its threads are promised, and their domain, be what its settings say.
+  void Apply(KnownVm& known);
+  void Update(KnownVm& known, const ghost_status_word& word, std::set<std::string>& changes);
+  void Relabel(KnownVm& known, const ghost_status_word& word);
+  absl::StatusOr<DomainId> DomainOf(KnownVm& known);
+  // Domains of which no VM is known any more, but that a core may still name.
   void DestroyLeftovers();
 
   ControlKernel& kernel_;
   const Place place_;
   const Log log_;
-  std::map<std::string, DomainId> domains_;  // by UUID
-  std::set<DomainId> leftovers_;
+  std::map<std::string, KnownVm> vms_;  // by UUID
 };
 
 // The 16 bytes of a UUID as libvirt writes it. InvalidArgument.

@@ -33,6 +33,8 @@ inline ghost_status_word ReadStatusWord(const ghost_status_word& shared) {
     copy.budget_ns = __atomic_load_n(&shared.budget_ns, __ATOMIC_RELAXED);
     copy.period_ns = __atomic_load_n(&shared.period_ns, __ATOMIC_RELAXED);
     copy.cap_ns = __atomic_load_n(&shared.cap_ns, __ATOMIC_RELAXED);
+    copy.cap_period_ns = __atomic_load_n(&shared.cap_period_ns, __ATOMIC_RELAXED);
+    copy.node = __atomic_load_n(&shared.node, __ATOMIC_RELAXED);
     copy.vcpu = __atomic_load_n(&shared.vcpu, __ATOMIC_RELAXED);
     copy.place = __atomic_load_n(&shared.place, __ATOMIC_RELAXED);
     copy.granted_ns = __atomic_load_n(&shared.granted_ns, __ATOMIC_RELAXED);

@@ -42,6 +42,7 @@ struct Task {
   Duration granted{0};  // what the enclave promised of it, on the core `place`
   CoreId place{GHOST_NO_CORE};
   Duration cap{0};
+  Duration cap_period{0};
   Duration runtime{0};  // up to the last message; before Schedule, of tasks on the core, up to now
   // Decisions in a row that could not be carried out. A policy may try another sibling then.
   int latch_failures = 0;

@@ -57,7 +57,8 @@ void TaskTracker::Adopt(Task& task, const ghost_status_word& word, Time now) {
 // True if the task is promised something else than before.
 bool TaskTracker::ReadAttributes(Task& task, const ghost_status_word& word) {
   const auto promise = [&] {
-    return std::tuple(task.weight, task.budget, task.period, task.cap, task.granted, task.place);
+    return std::tuple(task.weight, task.budget, task.period, task.cap, task.cap_period,
+                      task.granted, task.place);
   };
   const auto before = promise();
   task.tid = static_cast<pid_t>(word.tid);
@@ -67,6 +68,7 @@ bool TaskTracker::ReadAttributes(Task& task, const ghost_status_word& word) {
   task.budget = ToDuration(word.budget_ns);
   task.period = ToDuration(word.period_ns);
   task.cap = ToDuration(word.cap_ns);
+  task.cap_period = ToDuration(word.cap_period_ns);
   task.granted = ToDuration(word.granted_ns);
   task.place = CoreId(word.place);
   task.runtime = std::max(task.runtime, ToDuration(word.runtime_ns));

@@ -125,7 +125,7 @@ class ScenarioReader : private NodeReader {
       return {domain, count};
     }
     CheckKeys(node, {"name", "count", "vcpus", "memory_node", "weight", "budget", "period", "cap",
-                     "load"});
+                     "cap_period", "load"});
     if (const YAML::Node name = node["name"]) {
       domain.name = Text(name, "name", "web").value_or("");
     } else {
@@ -145,6 +145,11 @@ class ScenarioReader : private NodeReader {
     if (const YAML::Node n = node["period"])
       attributes.period = ReadDuration(n, "period", "10ms", hour);
     if (const YAML::Node n = node["cap"]) attributes.cap = ReadDuration(n, "cap", "5ms", hour);
+    attributes.cap_period = attributes.period;
+    if (const YAML::Node n = node["cap_period"])
+      attributes.cap_period = ReadDuration(n, "cap_period", "100ms", hour);
+    if (attributes.cap > Duration(0) && attributes.cap_period == Duration(0))
+      Error(node, "a cap without a period; add \"cap_period: 100ms\"");
     if (attributes.budget > attributes.period)
       Error(node, "budget is more than period; a budget fits into its period");
     if (const YAML::Node load = node["load"]) domain.load = ReadLoad(load);

@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Both sides refuse to talk to another version; the error names both. */
-#define GHOST_ABI_VERSION 4
+#define GHOST_ABI_VERSION 5
 
 #define GHOST_MAX_SIBLINGS 8
 #define GHOST_MAX_ENCLAVES 16
@@ -107,10 +107,13 @@ struct ghost_status_word {
 	__u32 weight; /* share of the time that nobody was promised; 100 is the default */
 	__u64 budget_ns; /* guaranteed per period; 0 is best effort */
 	__u64 period_ns;
-	__u64 cap_ns; /* most per period; 0 is no cap */
+	__u64 cap_ns; /* most per cap_period_ns; 0 is no cap */
+	__u64 cap_period_ns;
 	__u32 vcpu;   /* index in its VM, or GHOST_NO_VCPU */
 	__u32 former_policy; /* what it goes back to when it is detached */
 	__u32 stops;	     /* how often its process was stopped while the class stayed: the kernel was in bypass for a while */
+	__u32 node;	     /* the NUMA node that its memory is on, or GHOST_NO_NODE */
+	__u32 reserved;
 	/* Its agent's verdict on the budget; void once the control plane asks for another one. */
 	__u32 place;	  /* the core that keeps the promise, or that has most room; GHOST_NO_CORE: no verdict */
 	__u64 granted_ns; /* promised per period: the budget, or 0 */
@@ -135,6 +138,7 @@ struct ghost_confined {
 #define GHOST_QUEUE_DEFAULT 0xffffffffu
 #define GHOST_NO_VCPU 0xffffffffu
 #define GHOST_NO_CORE 0xffffffffu
+#define GHOST_NO_NODE 0xffffffffu
 
 /* ---- queues ---- */
 
@@ -439,8 +443,21 @@ struct ghost_task_update {
 	__u64 budget_ns;
 	__u64 period_ns;
 	__u64 cap_ns;
+	__u64 cap_period_ns;
 	__u32 weight;
-	__s32 result; /* -ENOENT; -EINVAL: a budget above its period, or no weight */
+	__u32 node;
+	__s32 result; /* -ENOENT; -EINVAL: a budget above its period, a cap without one, or no weight */
+	__u32 reserved;
+};
+
+/*
+ * Another domain of the same enclave for a task that is in the class. It changes over once it is off CPU: TASK_DEPARTED under its old gtid,
+ * TASK_NEW under another, with the same attributes. One that sleeps does when it wakes up.
+ */
+struct ghost_task_relabel {
+	__u64 gtid; /* in: of the task. out: what it will be */
+	__u32 domain;
+	__s32 result; /* -ENOENT; -EINVAL: no such domain in its enclave; -EBUSY: it is about to change already; -ENOSPC */
 };
 
 #ifdef __cplusplus

@@ -21,7 +21,8 @@ constexpr uint32_t kQueueBytes = 256 * 1024;
 // In the order of ControlCall.
 constexpr const char* kPrograms[] = {
     "enclave_create", "enclave_update", "enclave_destroy", "core_assign", "agent_bless",
-    "domain_create",  "domain_destroy", "task_attach",     "task_update", "task_detach"};
+    "domain_create",  "domain_destroy", "task_attach",     "task_update", "task_relabel",
+    "task_detach"};
 
 template <typename T>
 absl::Status MapPin(const char* name, MappedArray<T>& array) {
@@ -69,11 +70,6 @@ absl::StatusOr<std::unique_ptr<BpfControlKernel>> BpfControlKernel::OpenEvenIfLo
       !status.ok()) {
     return status;
   }
-  for (const char* name : kPrograms) {
-    absl::StatusOr<Fd> program = OpenPin(name);
-    if (!program.ok()) return program.status();
-    k.programs_.push_back(*std::move(program));
-  }
   const Memory memory = {.class_info = &k.info_[0],
                          .enclaves = k.enclaves_.span(),
                          .domains = k.domains_.span(),
@@ -83,6 +79,12 @@ absl::StatusOr<std::unique_ptr<BpfControlKernel>> BpfControlKernel::OpenEvenIfLo
                          .status_words = k.status_words_.span(),
                          .affinities = k.affinities_.span()};
   if (const absl::Status status = k.Bind(memory); !status.ok()) return status;
+  // Last: a class of another version may not have them all.
+  for (const char* name : kPrograms) {
+    absl::StatusOr<Fd> program = OpenPin(name);
+    if (!program.ok()) return program.status();
+    k.programs_.push_back(*std::move(program));
+  }
   return kernel;
 }
 

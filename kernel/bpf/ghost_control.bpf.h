@@ -296,7 +296,7 @@ int ghost_task_update_prog(struct ghost_task_update *ctx)
 	u64 barrier;
 
 	ctx->result = -EINVAL;
-	if (!ctx->weight || ctx->budget_ns > ctx->period_ns)
+	if (!ctx->weight || ctx->budget_ns > ctx->period_ns || (ctx->cap_ns && !ctx->cap_period_ns))
 		return 0;
 	ctx->result = -ENOENT;
 	if (!sw || !t || !ctx->gtid || sw->gtid != ctx->gtid)
@@ -310,10 +310,79 @@ int ghost_task_update_prog(struct ghost_task_update *ctx)
 	WRITE_ONCE(sw->budget_ns, ctx->budget_ns);
 	WRITE_ONCE(sw->period_ns, ctx->period_ns);
 	WRITE_ONCE(sw->cap_ns, ctx->cap_ns);
+	WRITE_ONCE(sw->cap_period_ns, ctx->cap_period_ns);
+	WRITE_ONCE(sw->node, ctx->node);
 	barrier = task_bump(slot);
 	if (t->announced)
 		task_post(slot, GHOST_MSG_TASK_ATTRIBUTES_CHANGED, 0, barrier, sw->cpu);
 	ctx->result = 0;
+	return 0;
+}
+
+/* The other domain's slot is made ready here; the thread takes it under its run-queue lock (slot_change()). */
+static __noinline int relabel(struct ghost_task_relabel *ctx, struct task_struct *p, struct ghost_thread *th)
+{
+	struct ghost_status_word *sw = status_word_of(GHOST_GTID_SLOT(ctx->gtid)), *next;
+	struct ghost_task *t = task_of(GHOST_GTID_SLOT(ctx->gtid));
+	struct slot_owner owner = {};
+	s32 slot1;
+
+	if (!p || !th || !sw || !t)
+		return -ENOENT;
+	owner.domain = ctx->domain;
+	owner.enclave = sw->enclave;
+	owner.tid = sw->tid;
+	owner.tgid = sw->tgid;
+	owner.vcpu = sw->vcpu;
+	owner.weight = sw->weight;
+	owner.policy = sw->former_policy;
+	slot1 = slot_make(p, &owner);
+	if (slot1 < 0)
+		return slot1;
+	next = status_word_of(slot1 - 1);
+	if (!next)
+		return -ENOENT;
+	ctx->gtid = next->gtid;
+	if (__sync_val_compare_and_swap(&th->next_slot, 0, slot1)) {
+		slot_free(slot1 - 1);
+		return -EBUSY;
+	}
+	/* It left meanwhile, and may not have seen what it was to change to. */
+	if (!READ_ONCE(th->slot)) {
+		slot_leave_next(th);
+		return -ENOENT;
+	}
+	t->leaving = LEAVE_CHANGED;
+	if (READ_ONCE(t->on_cpu_since))
+		scx_bpf_kick_cpu(scx_bpf_task_cpu(p), SCX_KICK_PREEMPT);
+	return 0;
+}
+
+SEC("syscall")
+int ghost_task_relabel_prog(struct ghost_task_relabel *ctx)
+{
+	struct ghost_status_word *sw = status_word_of(GHOST_GTID_SLOT(ctx->gtid));
+	struct ghost_domain *d = domain_of(ctx->domain);
+	struct ghost_thread *th;
+	struct task_struct *p;
+
+	ctx->result = -ENOENT;
+	if (!sw || !ctx->gtid || sw->gtid != ctx->gtid)
+		return 0;
+	ctx->result = -EINVAL;
+	if (!d || !d->in_use || ctx->domain < GHOST_DOMAIN_FIRST || d->enclave != sw->enclave)
+		return 0;
+	ctx->result = 0;
+	if (sw->domain == ctx->domain)
+		return 0;
+	ctx->result = -ENOENT;
+	p = bpf_task_from_pid(sw->tid);
+	if (!p)
+		return 0;
+	th = bpf_task_storage_get(&threads, p, 0, 0);
+	if (th && th->slot == GHOST_GTID_SLOT(ctx->gtid) + 1)
+		ctx->result = relabel(ctx, p, th);
+	bpf_task_release(p);
 	return 0;
 }
 

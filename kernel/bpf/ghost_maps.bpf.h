@@ -141,7 +141,7 @@ struct ghost_task {
 enum leave_cause {
 	LEAVE_NOT,
 	LEAVE_YIELD,   /* it yielded */
-	LEAVE_CHANGED, /* its affinity changed under it */
+	LEAVE_CHANGED, /* its affinity changed under it, or its domain is to change */
 };
 
 enum ghost_task_state {
@@ -166,6 +166,7 @@ struct {
 /* What a thread is to the class. Rights live here and not in anybody's arguments. */
 struct ghost_thread {
 	u32 slot;	     /* + 1, of an attached thread */
+	u32 next_slot;	     /* + 1, in the domain that it changes to once it is off CPU */
 	u32 agent_core;	     /* + 1, of the agent of a core */
 	u32 agent_enclave;   /* of an agent */
 	u32 blessed_enclave; /* in the leader of a process that may become agents */

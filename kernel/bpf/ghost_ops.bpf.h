@@ -12,7 +12,10 @@ static __always_inline struct ghost_task *attached(struct task_struct *p, u32 *s
 	return task_of(*slot);
 }
 
-/* A CPU of the enclave that could start a task of `domain` now is told to look. For cores that no agent serves. */
+/*
+ * A CPU of the enclave that could start a task of `domain` now is told to look. For cores that no agent serves. One that another scheduling
+ * class uses looks by itself when that is over.
+ */
 static __noinline int wake_cpu_for(struct task_struct *p, u32 domain, u32 enclave)
 {
 	struct ghost_class_info *info = info_of();
@@ -39,7 +42,10 @@ static __noinline int wake_cpu_for(struct task_struct *p, u32 domain, u32 enclav
 			continue;
 		bpf_for(k, 0, GHOST_MAX_SIBLINGS) {
 			u32 cpu = core->cpus[k & 7];
+			struct ghost_cpu_state *cs = cpu_state_of(cpu);
 
+			if (!cs || READ_ONCE(cs->busy))
+				continue;
 			/* One that is on CPU without a claim is on its way out: its pick is over, and may have seen nothing. */
 			if (k >= core->nr_cpus || (core_word_claims(w) & (1u << k)) || !bpf_cpumask_test_cpu(cpu, p->cpus_ptr))
 				continue;
@@ -106,11 +112,15 @@ static __always_inline u32 enqueue_message(struct ghost_task *t)
 SEC("struct_ops/enqueue")
 void BPF_PROG(ghost_enqueue, struct task_struct *p, u64 enq_flags)
 {
+	struct ghost_thread *th = thread_of(p);
 	s32 cpu = scx_bpf_task_cpu(p);
 	u32 slot = 0, old = 0, type, flags;
-	struct ghost_task *t = attached(p, &slot);
+	struct ghost_task *t;
 	u64 barrier;
 
+	if (th && READ_ONCE(th->next_slot))
+		slot_change(p, cpu);
+	t = attached(p, &slot);
 	if (!t) {
 		enqueue_unattached(p, cpu, enq_flags);
 		return;

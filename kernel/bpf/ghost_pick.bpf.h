@@ -324,7 +324,8 @@ static __always_inline bool keep_prev(struct pick *pk, struct task_struct *p, u6
 	if (!p || !pk->prev_slot)
 		return false;
 	t = task_of(pk->prev_slot - 1);
-	if (!t || READ_ONCE(pk->cs->claim) != pk->prev_slot)
+	/* One that is to change has to leave for it. */
+	if (!t || READ_ONCE(pk->cs->claim) != pk->prev_slot || t->leaving == LEAVE_CHANGED)
 		return false;
 	t->slice_ns = slice == SCX_SLICE_INF ? 0 : slice;
 	t->leaving = LEAVE_NOT;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
  * Slots: a task's place in the class's tables. A domain owns whole blocks of 64 slots, so that its tasks are found without looking at
- * anybody else's. Taken when a thread is attached or forked, given back when it leaves the class.
+ * anybody else's. Taken when a thread is attached, forked or about to change its domain; given back when it leaves the domain or the class.
  */
 #pragma once
 
@@ -135,6 +135,8 @@ static __noinline int slot_fill(u32 slot, struct slot_owner *owner)
 	sw->budget_ns = 0;
 	sw->period_ns = 0;
 	sw->cap_ns = 0;
+	sw->cap_period_ns = 0;
+	sw->node = GHOST_NO_NODE;
 	sw->place = GHOST_NO_CORE;
 	sw->granted_ns = 0;
 	sw->free_ns = 0;
@@ -146,16 +148,12 @@ static __noinline int slot_fill(u32 slot, struct slot_owner *owner)
 	return 0;
 }
 
-/* Gives the thread a slot of the domain, with its custody. Sleeps. */
-static __always_inline int slot_attach(struct task_struct *p, struct slot_owner *owner)
+/* A slot of the domain for the thread, with its custody: slot + 1, or an error. Sleeps. */
+static __always_inline s32 slot_make(struct task_struct *p, struct slot_owner *owner)
 {
-	struct ghost_thread *th = bpf_task_storage_get(&threads, p, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	u32 slot1;
+	u32 slot1 = slot_alloc(owner->domain);
 	int err;
 
-	if (!th)
-		return -ENOMEM;
-	slot1 = slot_alloc(owner->domain);
 	if (!slot1)
 		return -ENOSPC;
 	err = scx_bpf_create_dsq(CUSTODY_DSQ(slot1 - 1), -1);
@@ -165,6 +163,78 @@ static __always_inline int slot_attach(struct task_struct *p, struct slot_owner 
 	}
 	affinity_copy(slot1 - 1, p);
 	slot_fill(slot1 - 1, owner);
+	return slot1;
+}
+
+static __always_inline int slot_attach(struct task_struct *p, struct slot_owner *owner)
+{
+	struct ghost_thread *th = bpf_task_storage_get(&threads, p, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	s32 slot1;
+
+	if (!th)
+		return -ENOMEM;
+	slot1 = slot_make(p, owner);
+	if (slot1 < 0)
+		return slot1;
 	th->slot = slot1;
+	return 0;
+}
+
+/* What a task keeps when it changes its domain: what it was promised, and its past. */
+static __noinline int slot_inherit(u32 slot, u32 from)
+{
+	struct ghost_status_word *sw = status_word_of(slot), *old = status_word_of(from);
+
+	if (!sw || !old)
+		return 0;
+	sw->budget_ns = old->budget_ns;
+	sw->period_ns = old->period_ns;
+	sw->cap_ns = old->cap_ns;
+	sw->cap_period_ns = old->cap_period_ns;
+	sw->weight = old->weight;
+	sw->node = old->node;
+	sw->cpu = old->cpu;
+	sw->switch_time_ns = old->switch_time_ns;
+	sw->runtime_ns = old->runtime_ns;
+	sw->stops = old->stops;
+	return 0;
+}
+
+/*
+ * The thread's domain changes: under its run-queue lock, while it is being put off its CPU or waits to be put onto one. Whatever it runs on
+ * belongs to the former domain until the switch away from it, as for every task that leaves.
+ */
+static __noinline int slot_change(struct task_struct *p, u32 cpu)
+{
+	struct ghost_thread *th = p ? thread_of(p) : NULL;
+	struct ghost_status_word *sw, *old_sw;
+	struct ghost_task *t, *old_t;
+	u32 next1, slot, from, old = 0;
+	u64 barrier;
+
+	if (!th || !th->slot)
+		return 0;
+	next1 = __sync_lock_test_and_set(&th->next_slot, 0);
+	if (!next1)
+		return 0;
+	slot = next1 - 1;
+	from = th->slot - 1;
+	t = task_of(slot);
+	old_t = task_of(from);
+	sw = status_word_of(slot);
+	old_sw = status_word_of(from);
+	if (!t || !old_t || !sw || !old_sw)
+		return 0;
+	barrier = task_advance(from, TASK_NONE, &old);
+	if (old_t->announced)
+		task_post(from, GHOST_MSG_TASK_DEPARTED, 0, barrier, cpu);
+	slot_inherit(slot, from);
+	affinity_copy(slot, p);
+	/* The present stint is accounted for at its end, here. */
+	WRITE_ONCE(sw->on_since_ns, old_sw->on_since_ns);
+	t->on_cpu_since = old_t->on_cpu_since;
+	t->priority = old_t->priority;
+	th->slot = next1;
+	slot_free(from);
 	return 0;
 }

@@ -65,6 +65,9 @@ static __always_inline void switch_availability(struct ghost_cpu_config *cfg, st
 		__sync_fetch_and_and(&core->left_to, ~bit);
 		kick_siblings(core, 0xff & ~bit, 0);
 	}
+	/* Who was kicked here for a task that woke up does not look now. */
+	if (busy && core->enclave && (!READ_ONCE(core->agent_tid) || READ_ONCE(core->agent_stalled)))
+		kick_siblings(core, 0xff & ~bit, SCX_KICK_IDLE);
 	if (e && (e->flags & GHOST_ENCLAVE_DELIVER_AVAILABILITY))
 		core_post(cfg->core, busy ? GHOST_MSG_CPU_BUSY : GHOST_MSG_CPU_AVAILABLE, cpu, 0);
 }

@@ -262,6 +262,15 @@ static __noinline int slot_free(u32 slot)
 	return 0;
 }
 
+/* The slot that the thread was to change to is not needed any more. */
+static __always_inline void slot_leave_next(struct ghost_thread *th)
+{
+	u32 next1 = __sync_lock_test_and_set(&th->next_slot, 0);
+
+	if (next1)
+		slot_free(next1 - 1);
+}
+
 /* The thread gives its slot back. An attachment, an exit and a departure may meet: one of them frees it. */
 static __always_inline void slot_leave(struct ghost_thread *th)
 {
@@ -269,4 +278,5 @@ static __always_inline void slot_leave(struct ghost_thread *th)
 
 	if (slot1)
 		slot_free(slot1 - 1);
+	slot_leave_next(th);
 }

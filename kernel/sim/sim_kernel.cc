@@ -138,6 +138,9 @@ absl::Status SimControlKernel::CallClass(ControlCall call, void* args, size_t) {
     case ControlCall::kTaskUpdate:
       run(ghost_task_update_prog, static_cast<ghost_task_update*>(args));
       break;
+    case ControlCall::kTaskRelabel:
+      run(ghost_task_relabel_prog, static_cast<ghost_task_relabel*>(args));
+      break;
     case ControlCall::kTaskDetach:
       run(ghost_task_detach_prog, static_cast<ghost_task_detach*>(args));
       break;

@@ -46,7 +46,7 @@ Duration CoreScheduler::ChargePromise(Vcpu& vcpu, Duration had, Time now) {
 // Caps are kept exactly in the long run: what was too much in one period lacks in the next.
 void CoreScheduler::ChargeCap(Vcpu& vcpu, Duration had, Time now) {
   const Duration within =
-      now < vcpu.cap_end ? had : std::min(had, now - PeriodStart(now, vcpu.task->period));
+      now < vcpu.cap_end ? had : std::min(had, now - PeriodStart(now, vcpu.task->cap_period));
   vcpu.cap_left -= had - within;
   RenewCap(vcpu, now);
   vcpu.cap_left -= within;
@@ -55,7 +55,7 @@ void CoreScheduler::ChargeCap(Vcpu& vcpu, Duration had, Time now) {
 void CoreScheduler::RenewCap(Vcpu& vcpu, Time now) {
   if (!vcpu.capped() || now < vcpu.cap_end) return;
   vcpu.cap_left = vcpu.task->cap + std::min(vcpu.cap_left, Duration(0));
-  vcpu.cap_end = PeriodStart(now, vcpu.task->period) + vcpu.task->period;
+  vcpu.cap_end = PeriodStart(now, vcpu.task->cap_period) + vcpu.task->cap_period;
 }
 
 // Brings everything up to `now`. What the core gave to a promise is not charged to its domain's

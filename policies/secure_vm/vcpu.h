@@ -39,7 +39,7 @@ struct Vcpu {
   ListHook<Vcpu> waiting;
   ListHook<Vcpu> member;  // of server
 
-  bool capped() const { return task->cap > Duration(0) && task->period > Duration(0); }
+  bool capped() const { return task->cap > Duration(0) && task->cap_period > Duration(0); }
   // Its cap lets it run no more in this period.
   bool spent() const { return capped() && cap_left <= Duration(0); }
   bool runnable() const { return sibling >= 0 || (waiting.linked && !throttled); }

@@ -41,7 +41,7 @@ f:9:14: isolate "all" is not vcpus, emulator or full
 f:10:5: there is no key "nam" here; did you mean "name"?
 f:10:5: this enclave has no name; write for example "name: vms"
 f:11:11: cpus must be a single value; write for example "0-3,8"
-f:12:10: vms "all" is not libvirt; leave the key out if the enclave holds no VMs
+f:12:10: vms "all" is not libvirt or qemu; leave the key out if the enclave holds no VMs
 f:13:15: there is no key "tenur" here; did you mean "tenure"?
 f:13:33: slots: "x" is not a whole number from 1 to 8 slots)");
 }
@@ -59,13 +59,12 @@ TEST(ConfigErrors, ThatIsNoConfiguration) {
 TEST(ConfigErrors, KeysFarFromAnyListAll) {
   EXPECT_EQ(Errors("version: 1\ntelemetry: on"),
             "f:2:1: there is no key \"telemetry\" here; there are: version, mode, class_loss, "
-            "libvirt, housekeeping, enclaves");
+            "libvirt, housekeeping, trust_domains, enclaves");
   EXPECT_EQ(Errors("version: 1\nclass_loss: ignore"),
             "f:2:13: class_loss \"ignore\" is not recover, pause or release");
   EXPECT_EQ(Errors("version: 1\n[a]: b"),
             "f:2:1: a key must be a single word; there are: version, mode, class_loss, libvirt, "
-            "housekeeping, "
-            "enclaves");
+            "housekeeping, trust_domains, enclaves");
   EXPECT_EQ(Errors("version: 1\nmode: observe\nmode: enforce"),
             "f:3:1: \"mode\" is given twice; take one out");
 }
@@ -78,8 +77,13 @@ TEST(ConfigErrors, Values) {
             "f:3:11: there is nothing to enforce; add an enclave or write mode: observe");
   EXPECT_EQ(Errors("version: 1\nlibvirt: {uri: system}"),
             "f:2:16: libvirt.uri \"system\" is not a URI; write for example qemu:///system");
-  EXPECT_EQ(Errors("version: 1\nlibvirt: {uri: [qemu:///system, xen:///]}"),
-            "f:2:33: several URIs are not there yet; leave one");
+  EXPECT_EQ(Errors("version: 1\nlibvirt: {uri: [qemu:///system, xen:///, qemu:///system, 7]}"),
+            "f:2:42: libvirt.uri \"qemu:///system\" is given twice; take one out\n"
+            "f:2:58: libvirt.uri \"7\" is not a URI; write for example qemu:///system");
+  EXPECT_EQ(Errors("version: 1\nlibvirt: {uri: []}"),
+            "f:2:16: libvirt.uri has 0 URIs; there may be 1 to 8");
+  EXPECT_EQ(Errors("version: 1\nlibvirt: {uri: [[qemu:///system]]}"),
+            "f:2:17: libvirt.uri must be a single value; write for example qemu:///system");
   EXPECT_EQ(Errors("version: 1\nlibvirt: qemu:///system"),
             "f:2:10: libvirt must be a map; write {uri: qemu:///system}");
   EXPECT_EQ(Errors("version: 1\nhousekeeping: 4-1"),
@@ -101,6 +105,10 @@ TEST(ConfigErrors, Enclaves) {
   EXPECT_EQ(EnclaveErrors("  vms: libvirt\n  without_agent: release"),
             "f:5:18: without_agent: release would let VMs share cores; leave it out, and the class "
             "keeps them apart");
+  EXPECT_EQ(EnclaveErrors("  vms: qemu\n  without_agent: release\n  cgroup: a"),
+            "f:3:3: an enclave holds VMs or a cgroup, not both; make two enclaves\n"
+            "f:5:18: without_agent: release would let VMs share cores; leave it out, and the class "
+            "keeps them apart");
   EXPECT_EQ(EnclaveErrors("  isolate: none"),
             "f:4:12: isolate \"none\" is not vcpus, emulator or full");
   EXPECT_EQ(EnclaveErrors("  policy: shinjuku"),
@@ -113,6 +121,59 @@ TEST(ConfigErrors, Enclaves) {
             "f:4:21: tenure must be a single value; write for example 10ms");
 }
 
+TEST(ConfigErrors, Admission) {
+  EXPECT_EQ(EnclaveErrors("  vms: libvirt\n  admission: closed"),
+            "f:5:14: admission \"closed\" is not open or strict");
+  EXPECT_EQ(EnclaveErrors("  vms: libvirt\n  admision: strict"),
+            "f:5:3: there is no key \"admision\" here; did you mean \"admission\"?");
+  for (const std::string vms : {"", "  vms: qemu\n", "  cgroup: a\n"}) {
+    const std::string place = vms.empty() ? "f:4:14: " : "f:5:14: ";
+    EXPECT_EQ(EnclaveErrors(vms + "  admission: strict"),
+              place +
+                  "admission: strict is kept by libvirt's hook; add \"vms: libvirt\" to this "
+                  "enclave or leave it out");
+  }
+}
+
+TEST(ConfigErrors, TrustDomains) {
+  EXPECT_EQ(Errors("version: 1\ntrust_domains: [web]"),
+            "f:2:16: trust_domains must be a map, such as {rules: [{name: web, vms: web-*}]}");
+  EXPECT_EQ(Errors("version: 1\ntrust_domains: {rules: {name: web}}"),
+            "f:2:24: rules must be a list, such as [{name: web, vms: web-*}]");
+  EXPECT_EQ(Errors("version: 1\ntrust_domains: {nova_project: true}"),
+            "f:2:17: there is no key \"nova_project\" here; did you mean \"nova_projects\"?");
+  EXPECT_EQ(Errors(R"(version: 1
+trust_domains:
+  nova_projects: 1
+  rules:
+    - web-*
+    - {nam: web, vms: web-*}
+    - name: Web
+      vms: []
+    - {name: db}
+    - {name: db, vms: ["db-[0-9]", "", {a: b}]}
+)"),
+            R"(f:3:18: nova_projects "1" is not true or false
+f:5:7: a rule must be a map, such as {name: web, vms: web-*}
+f:6:7: this rule has no name; write for example "name: web"
+f:6:8: there is no key "nam" here; did you mean "name"?
+f:7:13: name "Web" must begin with a letter and have up to 63 small letters, digits, - and _
+f:8:12: this list names no VMs; write for example [web-*, db-?]
+f:9:7: this rule names no VMs; write for example "vms: web-*"
+f:10:7: there are two rules named db; the other is in line 9; write one, with both their VMs in a list
+f:10:24: vms "db-[0-9]" is not a VM's name; it may have * and ? for any characters, but no [, ] or \
+f:10:36: vms "" is not a VM's name; it may have * and ? for any characters, but no [, ] or \
+f:10:40: vms must be a single value; write for example web-*)");
+  const std::string longest(63, 'a');
+  const auto rule = [](const std::string& name) {
+    return "version: 1\ntrust_domains: {rules: [{name: " + name + ", vms: a}]}";
+  };
+  EXPECT_EQ(Errors(rule(longest)), "");
+  EXPECT_EQ(Errors(rule("a" + longest)), "f:2:32: name \"a" + longest +
+                                             "\" must begin with a letter and have up to 63 small "
+                                             "letters, digits, - and _");
+}
+
 TEST(ConfigErrors, EnclavesThatCollide) {
   EXPECT_EQ(EnclaveErrors("- name: a\n  cpus: 1"),
             "f:4:3: there are two enclaves named a; the other is in line 3");
@@ -121,7 +182,9 @@ TEST(ConfigErrors, EnclavesThatCollide) {
   EXPECT_EQ(EnclaveErrors("  cpus: 0-3\n- name: b\n  cpus: 2-5"),
             "f:5:3: CPUs 2-3 are in enclave a and in enclave b; take them out of one");
   EXPECT_EQ(EnclaveErrors("  vms: libvirt\n- name: b\n  cpus: 1\n  vms: libvirt"),
-            "f:5:3: enclaves a and b both hold libvirt's VMs; leave \"vms: libvirt\" in one");
+            "f:5:3: enclaves a and b both hold VMs; leave \"vms\" in one");
+  EXPECT_EQ(EnclaveErrors("  vms: libvirt\n- name: b\n  cpus: 1\n  vms: qemu"),
+            "f:5:3: enclaves a and b both hold VMs; leave \"vms\" in one");
   std::string many = "version: 1\nenclaves:\n";
   for (int i = 0; i < 17; ++i) many += "- {name: e" + std::to_string(i) + "}\n";
   EXPECT_NE(Errors(many).find("17 enclaves; there may be"), std::string::npos);

@@ -126,6 +126,20 @@ TEST_F(HostileConfig, Bytes) {
   }
 }
 
+// A name that a tenant chose, and a glob that makes a matcher without care go back for ever.
+TEST_F(HostileConfig, Globs) {
+  const std::vector<TrustRule> rules = {{"a", {Repeat("*a", 60) + "*b", Repeat("?*", 60)}}};
+  const steady_clock::time_point begin = steady_clock::now();
+  EXPECT_EQ(FindTrustRule(rules, std::string(250, 'a')), rules.data());
+  EXPECT_EQ(FindTrustRule(absl::MakeSpan(rules), "\xff[*]\\"), nullptr);
+  EXPECT_LT(steady_clock::now() - begin, std::chrono::seconds(20));
+  const std::string many = Repeat("- {name: a, vms: [x,x,x]}\n", 8000);
+  EXPECT_NE(Errors("version: 1\ntrust_domains:\n  rules:\n" + many), "");
+  EXPECT_NE(Errors("version: 1\ntrust_domains: &a {rules: *a}"), "");
+  EXPECT_NE(Errors("version: 1\ntrust_domains: {rules: &a [*a]}"), "");
+  EXPECT_NE(Errors("version: 1\nlibvirt: {uri: [" + Repeat("a://b,", 30000) + "]}"), "");
+}
+
 // Whatever one does to a good file, the answer is a Config or errors.
 TEST_F(HostileConfig, Mutations) {
   std::ostringstream shipped;

@@ -28,7 +28,7 @@ TEST(Config, TheShippedFileIsValidAndTouchesNothing) {
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->mode, Mode::kObserve);
   ASSERT_EQ(config->enclaves.size(), 1u);
-  EXPECT_TRUE(config->enclaves[0].libvirt_vms);
+  EXPECT_EQ(config->enclaves[0].vms, Vms::kLibvirt);
   EXPECT_FALSE(config->enclaves[0].cpus.has_value());
 }
 
@@ -41,7 +41,7 @@ TEST(Config, ReadsWhatIsThere) {
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->mode, Mode::kEnforce);
   EXPECT_EQ(config->class_loss, ClassLoss::kPause);
-  EXPECT_EQ(config->libvirt_uri, "qemu:///session");
+  EXPECT_EQ(config->libvirt_uris, std::vector<std::string>{"qemu:///session"});
   EXPECT_EQ(config->housekeeping, "0-1");
   EXPECT_EQ(config->enclaves[0].cpus->Format(), "2-5,8");
   EXPECT_EQ(config->enclaves[0].options.GetDuration("tenure"), std::chrono::milliseconds(20));

@@ -15,9 +15,9 @@ TEST(ShippedConfig, WorksUneditedAndTouchesNothing) {
   absl::StatusOr<Config> config = LoadConfig(CORRAL_SHIPPED_YAML, policies);
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->mode, Mode::kObserve);
-  EXPECT_EQ(config->libvirt_uri, "qemu:///system");
+  EXPECT_EQ(config->libvirt_uris, std::vector<std::string>{"qemu:///system"});
   ASSERT_EQ(config->enclaves.size(), 1u);
-  EXPECT_TRUE(config->enclaves[0].libvirt_vms);
+  EXPECT_EQ(config->enclaves[0].vms, Vms::kLibvirt);
   // Written out, the defaults must be the policy's.
   EXPECT_EQ(config->enclaves[0].options, OptionValues::Defaults(policies[0].options));
   ASSERT_TRUE(ResolveCpus(*config, {{0, 4}, {1, 5}, {2, 6}, {3, 7}}).ok());
@@ -29,11 +29,17 @@ TEST(ParseConfig, ReadsEverything) {
 mode: enforce
 libvirt: {uri: ["qemu+unix:///system?socket=/run/x"]}
 housekeeping: 1,0
+trust_domains:
+  nova_projects: true
+  rules:
+    - {name: web, vms: web-*}
+    - {name: batch_2, vms: ["*-batch", etl]}
 enclaves:
   - name: vms
     cpus: 4-7,12
     policy: secure_vm
     vms: libvirt
+    admission: strict
     isolate: emulator
     strict: true
     options: {tenure: 20ms, strict: true, slots: 2, place: far}
@@ -43,14 +49,18 @@ enclaves:
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->file, "f");
   EXPECT_EQ(config->mode, Mode::kEnforce);
-  EXPECT_EQ(config->libvirt_uri, "qemu+unix:///system?socket=/run/x");
+  EXPECT_EQ(config->libvirt_uris, std::vector<std::string>{"qemu+unix:///system?socket=/run/x"});
   EXPECT_EQ(config->housekeeping, "0-1");
+  EXPECT_TRUE(config->nova_projects);
+  EXPECT_EQ(config->trust_rules,
+            (std::vector<TrustRule>{{"web", {"web-*"}}, {"batch_2", {"*-batch", "etl"}}}));
   ASSERT_EQ(config->enclaves.size(), 2u);
   const EnclaveConfig& vms = config->enclaves[0];
   EXPECT_EQ(vms.name, "vms");
-  EXPECT_EQ(vms.line, 6);
+  EXPECT_EQ(vms.line, 11);
   EXPECT_EQ(vms.cpus->Format(), "4-7,12");
-  EXPECT_TRUE(vms.libvirt_vms);
+  EXPECT_EQ(vms.vms, Vms::kLibvirt);
+  EXPECT_EQ(vms.admission, Admission::kStrict);
   EXPECT_EQ(vms.isolate, Isolate::kEmulator);
   EXPECT_TRUE(vms.strict);
   EXPECT_EQ(vms.options.GetDuration("tenure"), std::chrono::milliseconds(20));
@@ -60,7 +70,8 @@ enclaves:
   const EnclaveConfig& batch = config->enclaves[1];
   EXPECT_FALSE(batch.cpus.has_value());
   EXPECT_EQ(batch.policy, "fifo");
-  EXPECT_FALSE(batch.libvirt_vms);
+  EXPECT_EQ(batch.vms, Vms::kNone);
+  EXPECT_EQ(batch.admission, Admission::kOpen);
   EXPECT_EQ(batch.isolate, Isolate::kVcpus);
   EXPECT_FALSE(batch.strict);
   EXPECT_EQ(batch.without_agent, WithoutAgent::kRelease);
@@ -71,6 +82,34 @@ TEST(ParseConfig, VersionAloneIsAConfiguration) {
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->mode, Mode::kObserve);
   EXPECT_TRUE(config->enclaves.empty());
+  EXPECT_EQ(config->libvirt_uris, std::vector<std::string>{"qemu:///system"});
+  EXPECT_TRUE(config->trust_rules.empty());
+  EXPECT_FALSE(config->nova_projects);
+}
+
+TEST(ParseConfig, LibvirtMayHaveSeveralUris) {
+  const std::string text = "version: 1\nlibvirt: {uri: [qemu:///system, \"qemu:///session\"]}";
+  EXPECT_EQ(ParseConfig(text, "f", kTestPolicies).value().libvirt_uris,
+            (std::vector<std::string>{"qemu:///system", "qemu:///session"}));
+}
+
+TEST(ParseConfig, VmsOfPlainQemu) {
+  const std::string text = "version: 1\nenclaves: [{name: a, vms: qemu, admission: open}]";
+  EXPECT_EQ(ParseConfig(text, "f", kTestPolicies).value().enclaves[0].vms, Vms::kQemu);
+}
+
+TEST(FindTrustRule, TheFirstThatMatchesCounts) {
+  const std::vector<TrustRule> rules = {
+      {"web", {"web-?", "www"}}, {"dev", {"*-dev*"}}, {"rest", {"*"}}};
+  const auto name = [&](const std::string& vm) { return FindTrustRule(rules, vm)->name; };
+  EXPECT_EQ(name("web-1"), "web");
+  EXPECT_EQ(name("www"), "web");
+  EXPECT_EQ(name("web-dev"), "dev");
+  EXPECT_EQ(name("web-12"), "rest");
+  EXPECT_EQ(name("Web-1"), "rest");
+  EXPECT_EQ(name(".hidden/name"), "rest");
+  EXPECT_EQ(FindTrustRule(absl::MakeSpan(rules).first(2), "db"), nullptr);
+  EXPECT_EQ(FindTrustRule({}, "db"), nullptr);
 }
 
 TEST(ParseConfig, AliasesAndCommentsAreYaml) {

@@ -92,6 +92,20 @@ TEST_F(Enclaves, WithoutAnAgentAffinityHolds) {
   EXPECT_EQ(Word(a.gtid).cpu, Cpu(kSecondCore, 1).value());
 }
 
+// Tasks that wake up where a host's thread computes do not wait for it while other CPUs idle.
+TEST_F(Enclaves, WithoutAnAgentBusyCpusArePassedOver) {
+  ASSERT_TRUE(agent_->LeaveAgent(kCore).ok());
+  second_core_agent_.reset();
+  const Member a = NewTask(NewDomain());
+  world_->Hog(Cpu(kCore, 0), milliseconds(1500));
+  world_->Hog(Cpu(kCore, 1), milliseconds(1500));
+  world_->Hog(Cpu(kSecondCore, 0), milliseconds(1500));
+  world_->Pass(milliseconds(100));
+  a.thread->Spin();
+  world_->Pass(milliseconds(900));
+  EXPECT_GT(a.thread->cpu_time(), milliseconds(200));
+}
+
 TEST_F(Enclaves, LatchesOfAnAgentThatLeavesAreTakenBack) {
   const DomainId domain = NewDomain();
   const Member runs = NewRunnableTask(domain), latched = NewRunnableTask(domain);
@@ -129,7 +143,68 @@ TEST_F(Enclaves, AThreadIsAttachedOnce) {
   const Member a = NewTask(one);
   EXPECT_EQ(Attach(*a.thread, one), a.gtid) << "the same domain: the same task";
   const auto elsewhere = control().AttachTask(a.thread->tid(), two, 0, 100);
-  EXPECT_FALSE(elsewhere.ok()) << "a domain does not change under a task";
+  EXPECT_FALSE(elsewhere.ok()) << "a domain does not change by that";
+}
+
+TEST_F(Enclaves, ATaskChangesItsDomainWhenItLeavesItsCpu) {
+  const DomainId one = NewDomain(), two = NewDomain();
+  const Member runs = NewRunnableTask(one), beside = NewRunnableTask(one);
+  ASSERT_TRUE(
+      control()
+          .UpdateTask(runs.gtid,
+                      {.weight = 300, .cap = milliseconds(10), .cap_period = milliseconds(20)})
+          .ok());
+  Await(runs.gtid, GHOST_MSG_TASK_ATTRIBUTES_CHANGED);
+  RunNow(kCore, {Run(runs), Run(beside)});
+  const auto changed = control().RelabelTask(runs.gtid, two);
+  ASSERT_TRUE(changed.ok()) << changed.status();
+  EXPECT_NE(*changed, runs.gtid);
+  Await(runs.gtid, GHOST_MSG_TASK_DEPARTED);
+  Await(*changed, GHOST_MSG_TASK_NEW);
+  EXPECT_EQ(Word(*changed).domain, two.value());
+  EXPECT_EQ(Word(*changed).tid, static_cast<uint32_t>(runs.thread->tid()));
+  EXPECT_EQ(Word(*changed).weight, 300u) << "what it was promised goes with it";
+  EXPECT_EQ(Word(*changed).cap_period_ns, 20'000'000u);
+  EXPECT_GT(Word(*changed).runtime_ns, 0u);
+  // Foreign to its former companion from now on.
+  const Member it{runs.thread, *changed};
+  EXPECT_EQ(Commit(kCore, {Run(it), Keep()}).state, GHOST_TXN_INVALID_TARGET);
+  RunNow(kCore, {Run(it), Idle()});
+  EXPECT_EQ(control().RelabelTask(runs.gtid, two).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(Enclaves, ASleepingTaskChangesItsDomainWhenItWakesUp) {
+  const DomainId one = NewDomain(), two = NewDomain();
+  const Member sleeps = NewTask(one);
+  const auto changed = control().RelabelTask(sleeps.gtid, two);
+  ASSERT_TRUE(changed.ok()) << changed.status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(control().RelabelTask(sleeps.gtid, two).status()))
+      << "one change at a time";
+  sleeps.thread->Spin();
+  Await(sleeps.gtid, GHOST_MSG_TASK_DEPARTED);
+  EXPECT_TRUE(Await(*changed, GHOST_MSG_TASK_NEW).flags & GHOST_MSG_F_RUNNABLE);
+  RunNow(kCore, {Run({sleeps.thread, *changed})});
+  EXPECT_EQ(Word(*changed).domain, two.value());
+}
+
+TEST_F(Enclaves, AChangeOfDomainThatCannotBe) {
+  const DomainId one = NewDomain();
+  const Member a = NewTask(one);
+  EXPECT_EQ(*control().RelabelTask(a.gtid, one), a.gtid) << "nothing to do";
+  EXPECT_FALSE(control().RelabelTask(a.gtid, DomainId(500)).ok());
+  EXPECT_FALSE(control().RelabelTask(a.gtid, DomainId(GHOST_DOMAIN_UNATTACHED)).ok());
+  const auto other = control().CreateEnclave({.name = "other", .cpus = CpusOf({kForeignCore})});
+  ASSERT_TRUE(other.ok()) << other.status();
+  const auto theirs = control().CreateDomain(*other, {}, "theirs");
+  ASSERT_TRUE(theirs.ok());
+  EXPECT_FALSE(control().RelabelTask(a.gtid, *theirs).ok()) << "another enclave's";
+  ASSERT_TRUE(control().DestroyEnclave(*other).ok());
+  // One that dies meanwhile leaves neither slot behind.
+  const DomainId two = NewDomain();
+  ASSERT_TRUE(control().RelabelTask(a.gtid, two).ok());
+  a.thread->Exit();
+  EXPECT_TRUE(Eventually([&] { return control().DestroyDomain(one).ok(); }));
+  EXPECT_TRUE(Eventually([&] { return control().DestroyDomain(two).ok(); }));
 }
 
 TEST_F(Enclaves, ASlotIsUsedAgainUnderAnotherName) {

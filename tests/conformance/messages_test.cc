@@ -157,7 +157,9 @@ TEST_F(Messages, AttributesChanged) {
                   .UpdateTask(task.gtid, {.weight = 300,
                                           .budget = milliseconds(5),
                                           .period = milliseconds(20),
-                                          .cap = milliseconds(10)})
+                                          .cap = milliseconds(10),
+                                          .cap_period = milliseconds(40),
+                                          .node = 1})
                   .ok());
   Await(task.gtid, GHOST_MSG_TASK_ATTRIBUTES_CHANGED);
   const ghost_status_word& word = agent_->status_words()[GHOST_GTID_SLOT(task.gtid.value())];
@@ -165,6 +167,9 @@ TEST_F(Messages, AttributesChanged) {
   EXPECT_EQ(word.budget_ns, 5'000'000u);
   EXPECT_EQ(word.period_ns, 20'000'000u);
   EXPECT_EQ(word.cap_ns, 10'000'000u);
+  EXPECT_EQ(word.cap_period_ns, 40'000'000u);
+  EXPECT_EQ(word.node, 1u);
+  EXPECT_FALSE(control().UpdateTask(task.gtid, {.cap = milliseconds(10)}).ok()) << "in what time?";
 }
 
 TEST_F(Messages, AVerdictStandsInTheStatusWordUntilSomethingElseIsAskedFor) {

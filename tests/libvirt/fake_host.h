@@ -74,12 +74,19 @@ class FakeHost : public testing::Test {
   }
   void WriteRecords(pid_t pid, const std::string& name, const std::string& uuid) {
     Write(absl::StrCat("/run/libvirt/qemu/", name, ".pid"), absl::StrCat(pid));
-    Write(absl::StrCat("/run/libvirt/qemu/", name, ".xml"),
+    WriteStatus(pid, name, uuid, "");
+  }
+  // As libvirt does it: a new file takes the old one's place.
+  void WriteStatus(pid_t pid, const std::string& name, const std::string& uuid,
+                   const std::string& inside) {
+    const std::string path = absl::StrCat("/run/libvirt/qemu/", name, ".xml");
+    Write(path + ".new",
           absl::StrCat("<domstatus state='running' reason='booted' pid='", pid,
                        "'>\n  <monitor path='/x'/>\n  <domain type='kvm' id='1'>\n    <name>", name,
                        "</name>\n    <uuid>", uuid,
-                       "</uuid>\n    <metadata><x><uuid>no</uuid></x></metadata>\n  </domain>\n"
-                       "</domstatus>\n"));
+                       "</uuid>\n    <metadata><x><uuid>no</uuid></x></metadata>\n", inside,
+                       "  </domain>\n</domstatus>\n"));
+    std::filesystem::rename(root_ + path + ".new", root_ + path);
   }
 
   std::string root_;

@@ -34,7 +34,7 @@ class LibvirtHost : public testing::Test {
     Shell("virsh -q start beta");
     sink_ = new RecordingSink;
     sink_->run_time = RunTime;
-    source_ = new LibvirtSource(kUri);
+    source_ = new LibvirtSource({.uris = {kUri}});
     const absl::Status status = source_->Start(*sink_);
     ASSERT_TRUE(status.ok()) << status;
   }
@@ -179,7 +179,7 @@ TEST_F(LibvirtHost, I_ANewSourceNeedsNoLibvirtd) {
   ASSERT_EQ(kill(beta, SIGKILL), 0);
   RecordingSink sink;
   ASSERT_TRUE(sink.Await([&] { return VcpusInProc(beta).empty(); }));
-  LibvirtSource source(kUri);
+  LibvirtSource source({.uris = {kUri}});
   ASSERT_TRUE(source.Start(sink).ok());
   ASSERT_EQ(sink.VcpusOf("alpha").size(), 3u);
   EXPECT_EQ(sink.vcpus(), 3u);

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The source on trees made for the test, and its connection with libvirt's built-in test driver: no
-// privilege, no daemon.
+// The source on trees made for the test, with libvirt's built-in test driver: no privilege, no
+// daemon.
 #include "vmm-integration/libvirt_source.h"
 
 #include <gtest/gtest.h>
-#include <libvirt/libvirt.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include "tests/libvirt/fake_host.h"
 #include "tests/libvirt/recording_sink.h"
@@ -16,20 +13,22 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-using std::chrono::steady_clock;
 
 constexpr char kNobody[] = "qemu+unix:///system?socket=/nonexistent/libvirt-sock";
 constexpr char kGroupA[] = "/machine.slice/machine-qemu\\x2d1\\x2da.scope/libvirt";
 
 class LibvirtSourceTest : public FakeHost {
  protected:
+  LibvirtSourceOptions Options(const std::string& uri, VmThreads which = VmThreads::kVcpus) const {
+    return {.uris = {uri}, .which = which, .root = root_, .watch_cgroups = false};
+  }
   RecordingSink sink_;
 };
 
 TEST_F(LibvirtSourceTest, StartTellsWhatRunsWithoutLibvirt) {
   AddVm(100, "a", kUuidA, 2, kGroupA);
   AddVm(200, "b", kUuidB, 1, "/machine/qemu-2-b.libvirt-qemu");
-  LibvirtSource source(kNobody, VmThreads::kVcpus, {.root = root_, .watch_cgroups = false});
+  LibvirtSource source(Options(kNobody));
   ASSERT_TRUE(source.Start(sink_).ok());
   ASSERT_EQ(sink_.vcpus(), 3u) << "told before Start() returned";
   const std::vector<RecordingSink::Vcpu> a = sink_.VcpusOf("a");
@@ -50,7 +49,7 @@ TEST_F(LibvirtSourceTest, StartTellsWhatRunsWithoutLibvirt) {
 
 TEST_F(LibvirtSourceTest, AScanFindsWhatComesAndGoes) {
   AddVm(100, "a", kUuidA, 1, kGroupA);
-  LibvirtSource source(kNobody, VmThreads::kVcpus, {.root = root_, .watch_cgroups = false});
+  LibvirtSource source(Options(kNobody));
   ASSERT_TRUE(source.Start(sink_).ok());
   AddVcpu(100, kGroupA, 1);  // plugged
   AddVm(200, "b", kUuidB, 1, "/machine/b");
@@ -64,7 +63,7 @@ TEST_F(LibvirtSourceTest, AScanFindsWhatComesAndGoes) {
 TEST_F(LibvirtSourceTest, HelpersAreToldWhenAskedFor) {
   AddVm(100, "a", kUuidA, 1, kGroupA);
   AddHelpers(kGroupA, "emulator", {{100, 100}, {110, 100}, {300, 300}});
-  LibvirtSource source(kNobody, VmThreads::kProcess, {.root = root_, .watch_cgroups = false});
+  LibvirtSource source(Options(kNobody, VmThreads::kProcess));
   ASSERT_TRUE(source.Start(sink_).ok());
   EXPECT_EQ(sink_.helpers(), (std::vector<pid_t>{100, 110}));
   AddHelpers(kGroupA, "iothread1", {{120, 100}});
@@ -72,9 +71,67 @@ TEST_F(LibvirtSourceTest, HelpersAreToldWhenAskedFor) {
   EXPECT_EQ(sink_.helpers().back(), 120) << "and nothing is told twice";
 }
 
+TEST_F(LibvirtSourceTest, SettingsComeBeforeVcpusAndWhenLibvirtWritesThemDown) {
+  AddVm(100, "a", kUuidA, 1, kGroupA);
+  WriteStatus(100, "a", kUuidA, "<cputune><shares>300</shares></cputune>");
+  sink_.run_time = [this](pid_t, pid_t) {
+    EXPECT_EQ(sink_.settings_told("a"), 1u) << "after the first vCPU";
+    return 0;
+  };
+  LibvirtSource source(Options(kNobody));
+  ASSERT_TRUE(source.Start(sink_).ok());
+  EXPECT_EQ(sink_.SettingsOf("a").weight.value, 300u);
+  const steady_clock::time_point begin = steady_clock::now();
+  WriteStatus(100, "a", kUuidA, "<cputune><shares>500</shares></cputune>");
+  EXPECT_TRUE(sink_.Await([&] { return sink_.SettingsOf("a").weight.value == 500; }));
+  EXPECT_LT(steady_clock::now() - begin, LibvirtSource::kRescan) << "found by a scan only";
+  // Written anew with nothing new in it.
+  const size_t told = sink_.settings_told("a");
+  WriteStatus(100, "a", kUuidA, "<cputune><shares>500</shares></cputune><title>t</title>");
+  std::this_thread::sleep_for(milliseconds(300));
+  EXPECT_EQ(sink_.settings_told("a"), told);
+}
+
+// libvirt makes its directory when it starts, which may be after us.
+TEST_F(LibvirtSourceTest, ADirectoryThatComesLater) {
+  LibvirtSource source(Options(kNobody));
+  ASSERT_TRUE(source.Start(sink_).ok());
+  AddVm(100, "a", kUuidA, 1, kGroupA);
+  EXPECT_TRUE(sink_.Await([&] { return sink_.vcpus() == 1; }));
+  WriteStatus(100, "a", kUuidA, "<cputune><shares>500</shares></cputune>");
+  EXPECT_TRUE(sink_.Await([&] { return sink_.SettingsOf("a").weight.value == 500; }));
+  EXPECT_EQ(sink_.settings_told("a"), 2u);
+}
+
+TEST_F(LibvirtSourceTest, AMistakeIsToldOnceAndWhatWasInForceStays) {
+  AddVm(100, "a", kUuidA, 1, kGroupA);
+  WriteStatus(100, "a", kUuidA, "<cputune><shares>300</shares></cputune>");
+  LibvirtSource source(Options(kNobody));
+  ASSERT_TRUE(source.Start(sink_).ok());
+  Write("/run/libvirt/qemu/a.xml", "<domstatus><dom");
+  EXPECT_TRUE(sink_.Await([&] { return sink_.HasNotice("VM a: its settings cannot be read"); }));
+  EXPECT_EQ(sink_.SettingsOf("a").weight.value, 300u);
+  EXPECT_EQ(sink_.settings_told("a"), 1u);
+  WriteStatus(100, "a", kUuidB, "<cputune><shares>900</shares></cputune>");
+  EXPECT_TRUE(sink_.Await([&] { return sink_.HasNotice("it is about bbbbbbbb"); }));
+  EXPECT_EQ(sink_.SettingsOf("a").weight.value, 300u) << "another VM's settings";
+  WriteStatus(100, "a", kUuidA,
+              "<metadata><c:domain xmlns:c='urn:corral:domain:1'><reservation budget='1ms'/>"
+              "</c:domain></metadata>");
+  EXPECT_TRUE(
+      sink_.Await([&] { return sink_.HasNotice("metadata <reservation>: there is no period"); }));
+  EXPECT_FALSE(sink_.SettingsOf("a").metadata_ok);
+  std::this_thread::sleep_for(LibvirtSource::kRescan + milliseconds(300));
+  const std::vector<std::string> notices = sink_.notices();
+  EXPECT_EQ(std::count_if(notices.begin(), notices.end(),
+                          [](const std::string& n) { return n.find("VM a") == 0; }),
+            3)
+      << "told again";
+}
+
 TEST_F(LibvirtSourceTest, IdsThatWereUsedAgain) {
   AddVm(100, "a", kUuidA, 1, kGroupA);
-  LibvirtSource source(kNobody, VmThreads::kVcpus, {.root = root_, .watch_cgroups = false});
+  LibvirtSource source(Options(kNobody));
   ASSERT_TRUE(source.Start(sink_).ok());
   WriteThread(100, 101, 5000);  // another thread with the same id
   EXPECT_TRUE(sink_.Await([&] { return sink_.vcpus() == 2; }));
@@ -90,7 +147,7 @@ TEST_F(LibvirtSourceTest, ARunningVmCannotBecomeAnother) {
   AddVm(100, "a", kUuidA, 1, kGroupA);
   AddVm(200, "b", kUuidB, 1, "/machine/b");
   WriteCommand(200, {"qemu-kvm", "-name", "guest=a", "-uuid", kUuidA});
-  LibvirtSource source(kNobody, VmThreads::kVcpus, {.root = root_, .watch_cgroups = false});
+  LibvirtSource source(Options(kNobody));
   ASSERT_TRUE(source.Start(sink_).ok());
   ASSERT_EQ(sink_.VcpusOf("b").size(), 1u);
   EXPECT_EQ(sink_.VcpusOf("b")[0].vm.uuid, kUuidB);
@@ -99,74 +156,11 @@ TEST_F(LibvirtSourceTest, ARunningVmCannotBecomeAnother) {
 
 // test:///default runs a VM called "test", which has no process.
 TEST_F(LibvirtSourceTest, AVmWithoutThreadsIsToldOnce) {
-  LibvirtSource source("test:///default", VmThreads::kVcpus,
-                       {.root = root_, .watch_cgroups = false});
+  LibvirtSource source(Options("test:///default"));
   ASSERT_TRUE(source.Start(sink_).ok());
   EXPECT_TRUE(sink_.Await([&] { return sink_.HasNotice("UNPROTECTED: libvirt runs VM test"); }));
   std::this_thread::sleep_for(seconds(5));
   EXPECT_EQ(sink_.notices().size(), 1u);
-}
-
-TEST(LibvirtConnection, SaysWhoIsNotThere) {
-  const absl::Status status = LibvirtConnection::Open(kNobody, {}).status();
-  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
-  EXPECT_NE(status.message().find("libvirt.uri in corral.yaml"), absl::string_view::npos) << status;
-  EXPECT_FALSE(LibvirtConnection::Open("nonsense://", {}).ok());
-}
-
-TEST(LibvirtConnection, TellsDomainsAndChanges) {
-  std::mutex mutex;
-  std::map<std::string, std::string> domains;
-  std::atomic<int> changes{0};
-  const auto count = [&] {
-    const std::lock_guard<std::mutex> lock(mutex);
-    return domains.size();
-  };
-  RecordingSink clock;  // for Await()
-  const auto connection =
-      LibvirtConnection::Open("test:///default",
-                              {.changed = [&] { ++changes; },
-                               .notice = {},
-                               .domains =
-                                   [&](std::map<std::string, std::string> now) {
-                                     const std::lock_guard<std::mutex> lock(mutex);
-                                     domains = std::move(now);
-                                   }})
-          .value();
-  EXPECT_TRUE(clock.Await([&] { return count() == 1; }));
-  EXPECT_EQ(domains["test"], "6695eb01-f6a4-8304-79aa-97f2502e193f");
-  // The test driver has one state for the whole process.
-  const virConnectPtr writer = virConnectOpen("test:///default");
-  ASSERT_NE(writer, nullptr);
-  const virDomainPtr domain = virDomainLookupByName(writer, "test");
-  const int before = changes;
-  ASSERT_EQ(virDomainDestroy(domain), 0);
-  EXPECT_TRUE(clock.Await([&] { return count() == 0 && changes > before; }));
-  ASSERT_EQ(virDomainCreate(domain), 0);
-  EXPECT_TRUE(clock.Await([&] { return count() == 1; }));
-  virDomainFree(domain);
-  virConnectClose(writer);
-}
-
-// A socket that is listened on by somebody who never answers, as a stopped libvirtd.
-TEST(LibvirtConnection, AHangingDaemonHangsNobodyElse) {
-  char dir[] = "/tmp/corral-hang-XXXXXX";
-  ASSERT_NE(mkdtemp(dir), nullptr);
-  const std::string path = absl::StrCat(dir, "/sock");
-  sockaddr_un address = {.sun_family = AF_UNIX};
-  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
-  Fd listener(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  ASSERT_EQ(bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
-  ASSERT_EQ(listen(listener.get(), 8), 0);
-  const steady_clock::time_point begin = steady_clock::now();
-  const absl::Status status =
-      LibvirtConnection::Open(absl::StrCat("qemu+unix:///system?socket=", path), {}).status();
-  EXPECT_LT(steady_clock::now() - begin, seconds(9));
-  EXPECT_TRUE(absl::IsUnavailable(status)) << status;
-  EXPECT_NE(status.message().find("hangs"), absl::string_view::npos) << status;
-  // The thread that was left behind ends when the daemon does.
-  listener = Fd();
-  std::filesystem::remove_all(dir);
 }
 
 }  // namespace

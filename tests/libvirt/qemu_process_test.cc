@@ -108,8 +108,9 @@ TEST_F(LibvirtRecordsTest, TellWhoIsWho) {
   ASSERT_EQ(records.size(), 1u);
   EXPECT_EQ(records[0].name, "a.b");
   EXPECT_EQ(records[0].pid, 100);
-  EXPECT_EQ(RecordedUuid("a.b", root_), kUuidA);
-  EXPECT_FALSE(RecordedUuid("c", root_).has_value());
+  EXPECT_EQ(ReadStatus("a.b", root_)->uuid, kUuidA);
+  EXPECT_EQ(ReadStatus("a.b", root_)->pid, 100);
+  EXPECT_TRUE(absl::IsNotFound(ReadStatus("c", root_).status()));
   EXPECT_TRUE(PidRecords("/nonexistent").empty());
 }
 

@@ -16,6 +16,12 @@ Time Now() {
 
 }  // namespace
 
+void RecordingSink::OnSettings(const Vm& vm, const VmSettings& settings) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  settings_[vm.name].push_back(settings);
+  changed_.notify_all();
+}
+
 void RecordingSink::OnVcpu(const Vm& vm, const VcpuThread& thread) {
   const Time told = Now();
   const uint64_t ran = run_time(vm.pid, thread.tid);
@@ -57,6 +63,18 @@ std::vector<RecordingSink::Vcpu> RecordingSink::VcpusOf(const std::string& name)
   std::sort(found.begin(), found.end(),
             [](const Vcpu& a, const Vcpu& b) { return a.thread.vcpu < b.thread.vcpu; });
   return found;
+}
+
+size_t RecordingSink::settings_told(const std::string& name) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const auto told = settings_.find(name);
+  return told == settings_.end() ? 0 : told->second.size();
+}
+
+VmSettings RecordingSink::SettingsOf(const std::string& name) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const auto told = settings_.find(name);
+  return told == settings_.end() ? VmSettings() : told->second.back();
 }
 
 size_t RecordingSink::vcpus() const {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -26,6 +27,7 @@ class RecordingSink final : public VmSink {
   // Called in OnVcpu, by the source's thread, before anything is remembered.
   std::function<uint64_t(pid_t pid, pid_t tid)> run_time = [](pid_t, pid_t) { return 0; };
 
+  void OnSettings(const Vm& vm, const VmSettings& settings) override;
   void OnVcpu(const Vm& vm, const VcpuThread& thread) override;
   void OnVcpuGone(const Vm& vm, const VcpuThread& thread) override;
   void OnHelper(const Vm& vm, const HelperThread& helper) override;
@@ -34,6 +36,9 @@ class RecordingSink final : public VmSink {
 
   // All told so far.
   std::vector<Vcpu> VcpusOf(const std::string& name) const;
+  // How often settings of this VM were told, and the last ones.
+  size_t settings_told(const std::string& name) const;
+  VmSettings SettingsOf(const std::string& name) const;
   size_t vcpus() const;
   size_t vcpus_gone() const;
   std::vector<pid_t> helpers() const;
@@ -56,6 +61,7 @@ class RecordingSink final : public VmSink {
  private:
   mutable std::mutex mutex_;
   std::condition_variable changed_;
+  std::map<std::string, std::vector<VmSettings>> settings_;  // by name
   std::vector<Vcpu> vcpus_;
   std::vector<VcpuThread> vcpus_gone_;
   std::vector<pid_t> helpers_;

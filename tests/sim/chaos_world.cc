@@ -195,8 +195,16 @@ SimThread* ChaosWorld::RandomThread() {
   return thread->dead() ? nullptr : thread;
 }
 
+void ChaosWorld::Relabel(const SimThread& thread) {
+  for (const ghost_status_word& word : control_->status_words()) {
+    if (word.gtid == 0 || word.tid != static_cast<uint32_t>(thread.tid())) continue;
+    control_->RelabelTask(Gtid(word.gtid), DomainOf(thread.vm)).IgnoreError();  // or it is busy
+    return;
+  }
+}
+
 void ChaosWorld::DisturbThread(SimThread& thread) {
-  switch (random_.Below(12)) {
+  switch (random_.Below(13)) {
     case 0:
     case 1:
       return machine_->SetAffinity(thread, RandomCpus());
@@ -212,6 +220,8 @@ void ChaosWorld::DisturbThread(SimThread& thread) {
       return machine_->SetPolicy(thread, kSchedExtPolicy);
     case 6:
       return machine_->Wake(thread);
+    case 7:
+      return Relabel(thread);
     default:
       if (thread.policy == kSchedExtPolicy && random_.Chance(300)) {
         machine_->SetPolicy(thread, kNormal);

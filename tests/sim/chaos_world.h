@@ -56,6 +56,7 @@ class ChaosWorld {
   void AddWorker(uint32_t vm);
   void Disturb();
   void DisturbThread(sim::SimThread& thread);
+  void Relabel(const sim::SimThread& thread);
   void DisturbAgent();
   void DisturbCpus();
   void TakeCpu();

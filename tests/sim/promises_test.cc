@@ -133,8 +133,8 @@ RC_GTEST_PROP(Promises, CapsAreHard, ()) {
     scenario.domains.push_back(RandomDomain(i));
     TaskAttributes& attributes = scenario.domains.back().attributes;
     if (Draw(0, 2, "uncapped") == 0) continue;
-    attributes.period = milliseconds(*rc::gen::element(10, 20, 50, 100).as("period, ms"));
-    attributes.cap = attributes.period * Draw(5, 90, "cap, %") / 100;
+    attributes.cap_period = milliseconds(*rc::gen::element(10, 20, 50, 100).as("cap period, ms"));
+    attributes.cap = attributes.cap_period * Draw(5, 90, "cap, %") / 100;
   }
   const std::unique_ptr<Simulation> simulation = Simulation::Create(scenario, sim::Costs()).value();
   simulation->Advance(milliseconds(200));
@@ -144,11 +144,11 @@ RC_GTEST_PROP(Promises, CapsAreHard, ()) {
     const TaskAttributes& attributes = scenario.domains[d].attributes;
     if (attributes.cap == Duration(0)) continue;
     for (int v = 0; v < scenario.domains[d].vcpus; ++v) {
-      samples.ForEachPeriod(d, v, attributes.period, [&](Duration had) {
+      samples.ForEachPeriod(d, v, attributes.cap_period, [&](Duration had) {
         RC_ASSERT(had.count() <= (attributes.cap + microseconds(100)).count());
       });
       const Duration total = samples.Total(d, v);
-      const Duration most = attributes.cap * 600 / (attributes.period.count() / 1'000'000) +
+      const Duration most = attributes.cap * 600 / (attributes.cap_period.count() / 1'000'000) +
                             attributes.cap + microseconds(100);
       RC_ASSERT(total.count() <= most.count());
     }

@@ -67,6 +67,7 @@ int ghost_domain_create_prog(struct ghost_domain_create *args);
 int ghost_domain_destroy_prog(struct ghost_domain_destroy *args);
 int ghost_task_attach_prog(struct ghost_task_attach *args);
 int ghost_task_update_prog(struct ghost_task_update *args);
+int ghost_task_relabel_prog(struct ghost_task_relabel *args);
 int ghost_task_detach_prog(struct ghost_task_detach *args);
 
 /* What the simulated kernel offers it. */
