@@ -6,6 +6,7 @@
 #include "agent/ctl/audit_command.h"
 #include "agent/ctl/check_command.h"
 #include "agent/ctl/command.h"
+#include "agent/ctl/domains_command.h"
 #include "agent/ctl/policy_command.h"
 #include "agent/ctl/release_command.h"
 #include "agent/ctl/simulate_command.h"
@@ -19,6 +20,7 @@ int main(int argc, char** argv) {
   Action action;
   AddStatusCommand(app, action);
   AddCoresCommand(app, action);
+  AddDomainsCommand(app, action);
   AddPolicyCommand(app, action);
   AddRunCommand(app, action);
   AddAuditCommand(app, action);

@@ -28,6 +28,8 @@ namespace corral {
 namespace {
 
 constexpr Duration kPoll = std::chrono::milliseconds(100);
+// How often vCPUs are looked at for what the operator should know.
+constexpr Duration kLook = std::chrono::seconds(1);
 // An enclave without_agent: release waits so long for one.
 constexpr Duration kAbandoned = std::chrono::seconds(3);
 // How long the first agents may take until the daemon says that it is ready without them.
@@ -216,6 +218,7 @@ absl::Status Daemon::Enforce() {
       absl::StatusOr<std::unique_ptr<VmSink>> keeper = MakeVmKeeper(*id, config);
       if (!keeper.ok()) return keeper.status();
       sink_ = *std::move(keeper);
+      watch_ = std::make_unique<VcpuWatch>(*kernel_);
     }
     enclaves_.push_back(std::move(enclave));
   }
@@ -272,6 +275,9 @@ void Daemon::Supervise() {
     if (enclave.released) continue;
     if (const std::string problems = enclave.threads->Scan(); !problems.empty()) log_(problems);
   }
+  if (watch_ == nullptr || kernel_->Now() < look_at_) return;
+  look_at_ = kernel_->Now() + kLook;
+  for (const std::string& news : watch_->Look()) log_(news);
 }
 
 // What ghOSt does with every enclave: where isolation does not matter, the default scheduler is

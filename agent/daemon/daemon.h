@@ -19,6 +19,7 @@
 #include "agent/daemon/control_socket.h"
 #include "agent/daemon/logger.h"
 #include "agent/daemon/paused_vms.h"
+#include "agent/daemon/vcpu_watch.h"
 #include "config/config.h"
 #include "kernel/bpf/bpf_control_kernel.h"
 #include "vmm-integration/vm_source.h"
@@ -91,6 +92,8 @@ class Daemon {
   std::unique_ptr<BpfControlKernel> kernel_;
   std::vector<Enclave> enclaves_;
   BypassStops bypass_stops_;
+  std::unique_ptr<VcpuWatch> watch_;
+  Time look_at_{};  // when it looks again
   PausedVms paused_;
   Time give_up_at_{};  // on attaching the threads of paused_
   std::unique_ptr<VmSink> sink_;

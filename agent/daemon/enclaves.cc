@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "agent/daemon/protection.h"
 #include "kernel/text_field.h"
 
 namespace corral {
@@ -15,15 +16,6 @@ std::vector<CoreId> CoresOf(const ControlKernel& kernel, EnclaveId enclave) {
     if (kernel.cores()[id].enclave == enclave.value()) cores.push_back(CoreId(id));
   }
   return cores;
-}
-
-CpuSet CpusOf(const ControlKernel& kernel, EnclaveId enclave) {
-  CpuSet cpus;
-  for (const CoreId core : CoresOf(kernel, enclave)) {
-    const ghost_core_state& state = kernel.cores()[core.value()];
-    for (uint32_t i = 0; i < state.nr_cpus; ++i) cpus.Insert(CpuId(state.cpus[i]));
-  }
-  return cpus;
 }
 
 }  // namespace

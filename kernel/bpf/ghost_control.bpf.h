@@ -259,6 +259,9 @@ int ghost_task_attach_prog(struct ghost_task_attach *ctx)
 		if (sw && sw->domain == ctx->domain) {
 			ctx->gtid = sw->gtid;
 			ctx->result = -EEXIST;
+			/* Born in the class, of a thread in the class. */
+			if (sw->vcpu == GHOST_NO_VCPU)
+				WRITE_ONCE(sw->vcpu, ctx->vcpu);
 		}
 		goto out;
 	}
