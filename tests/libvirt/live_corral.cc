@@ -19,7 +19,6 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr char kConfig[] = "/run/corral-host/corral.yaml";
 constexpr char kLog[] = "/run/corral-host/corrald.log";
 
 Duration Ns(uint64_t ns) { return Duration(static_cast<int64_t>(ns)); }
@@ -85,7 +84,7 @@ void LiveCorral::StopDaemon(int signal) {
 }
 
 HeldVm LiveCorral::Held(pid_t process) const {
-  HeldVm vm;
+  std::map<pid_t, std::pair<uint32_t, HeldTask>> by_tid;
   for (size_t slot = 0; slot < kernel_->status_words().size(); ++slot) {
     const ghost_status_word& word = kernel_->status_words()[slot];
     if (!(word.flags & GHOST_SW_INUSE) || word.tgid != static_cast<uint32_t>(process)) continue;
@@ -99,10 +98,18 @@ HeldVm LiveCorral::Held(pid_t process) const {
                      .granted = Ns(word.granted_ns),
                      .cpus = CpusOf(kernel_->affinities()[slot]),
                      .domain = kernel_->domains()[word.domain].name};
-    if (word.vcpu == GHOST_NO_VCPU) {
-      vm.others.push_back(std::move(task));
+    // A thread that is about to change its domain has two slots: what it will be counts, because
+    // one that sleeps changes over when it wakes up.
+    const bool to_come = !(word.flags & GHOST_SW_ANNOUNCED);
+    const auto [at, fresh] = by_tid.try_emplace(task.tid, word.vcpu, task);
+    if (!fresh && to_come) at->second.second = task;
+  }
+  HeldVm vm;
+  for (auto& [tid, task] : by_tid) {
+    if (task.first == GHOST_NO_VCPU) {
+      vm.others.push_back(std::move(task.second));
     } else {
-      vm.vcpus[static_cast<int>(word.vcpu)] = std::move(task);
+      vm.vcpus[static_cast<int>(task.first)] = std::move(task.second);
     }
   }
   return vm;

@@ -44,6 +44,8 @@ struct HeldVm {
 
 class LiveCorral {
  public:
+  static constexpr char kConfig[] = "/run/corral-host/corral.yaml";
+
   // With this corral.yaml, in a class for so many threads. A failure fails the test.
   LiveCorral(const std::string& yaml, int tasks);
   // Everything is given back.
