@@ -77,7 +77,7 @@ class Churn : public testing::Test {
     virsh_ = std::make_unique<VirshShell>();
     for (const char* const name : {"red", "green", "blue"}) guests_.push_back({.name = name});
     for (const Guest& guest : guests_) Define(guest.name, 1);
-    Define("neighbour", 2);
+    Define("neighbour", kMaxVcpus);
     Say("start neighbour");
     EXPECT_TRUE(Within(seconds(1), [&] { return IsHeld("neighbour"); }));
   }
@@ -95,7 +95,7 @@ class Churn : public testing::Test {
     Say("define " + WriteDomain({.name = name,
                                  .vcpus = vcpus,
                                  .max_vcpus = kMaxVcpus,
-                                 .guest = absl::StrCat(CORRAL_GUEST, " mix")}));
+                                 .guest = absl::StrCat(CORRAL_GUEST, " sleep")}));
   }
   bool IsHeld(const std::string& vm) const {
     const pid_t process = ProcessOf(vm);
@@ -119,7 +119,7 @@ class Churn : public testing::Test {
   void ExpectInStep() {
     EXPECT_TRUE(Within(seconds(1),
                        [&] {
-                         int tasks = 2;
+                         int tasks = kMaxVcpus;
                          for (const Guest& guest : guests_) {
                            if (guest.runs && !IsHeld(guest.name)) return false;
                            tasks += guest.runs ? guest.vcpus : 0;

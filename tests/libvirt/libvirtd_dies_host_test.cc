@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // libvirtd is killed in the middle of each verb and started again. Whatever became of the verb: in
 // the end the class holds what virsh then says of the VM.
+#include <poll.h>
 #include <signal.h>
 #include <sys/inotify.h>
 
@@ -60,8 +61,12 @@ class StatusWrites {
   StatusWrites() : inotify_(inotify_init1(IN_CLOEXEC)) {
     EXPECT_GE(inotify_add_watch(inotify_.get(), "/run/libvirt/qemu", IN_CREATE), 0);
   }
+  // Returns after a while even if it writes less often.
   void AwaitNext(const std::string& vm, int times) {
-    while (times > 0) {
+    const auto end = steady_clock::now() + seconds(20);
+    while (times > 0 && steady_clock::now() < end) {
+      pollfd fd = {.fd = inotify_.get(), .events = POLLIN};
+      if (poll(&fd, 1, 100) <= 0) continue;
       alignas(inotify_event) char buffer[4096];
       const ssize_t got = read(inotify_.get(), buffer, sizeof(buffer));
       for (ssize_t at = 0; at < got;) {

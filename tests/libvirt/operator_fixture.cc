@@ -35,7 +35,7 @@ std::unique_ptr<VirshShell> the_virsh;
 class Environment : public testing::Environment {
  public:
   void SetUp() override {
-    Shell(CORRAL_LIBVIRTD_SCRIPT);
+    Shell(absl::StrCat(CORRAL_LIBVIRTD_SCRIPT, " restart"));
     the_corral = std::make_unique<LiveCorral>(kConfig, kTasks);
     the_virsh = std::make_unique<VirshShell>();
   }
