@@ -23,6 +23,8 @@ constexpr std::chrono::milliseconds kSoon{20};
 
 absl::Status LibvirtSource::Start(VmSink& sink) {
   sink_ = &sink;
+  vms_.emplace(sink, options_.root);
+  settings_.emplace(sink, options_.trust, options_.root);
   stop_ = false;
   wake_ = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake_) return absl::ResourceExhaustedError(absl::StrCat("eventfd: ", strerror(errno)));
@@ -106,93 +108,34 @@ void LibvirtSource::Run() {
   }
 }
 
-LibvirtSource::KnownVm* LibvirtSource::Find(pid_t pid) {
-  const auto known = vms_.find(pid);
-  if (known == vms_.end()) return nullptr;
-  if (StartTime(pid, pid, options_.root) == known->second.start_time) return &known->second;
-  Remove(known);  // another process got its id
-  return nullptr;
-}
-
-LibvirtSource::KnownVm* LibvirtSource::Add(const Vm& vm) {
+KnownVm* LibvirtSource::Add(const Vm& vm) {
   const std::optional<uint64_t> start_time = StartTime(vm.pid, vm.pid, options_.root);
   if (!start_time) return nullptr;
-  // Started again before its end was noticed: libvirt runs a UUID only once.
-  const auto former = std::find_if(
-      vms_.begin(), vms_.end(), [&](const auto& known) { return known.second.vm.uuid == vm.uuid; });
-  if (former != vms_.end()) Remove(former);
-  KnownVm& known =
-      vms_.insert_or_assign(vm.pid, KnownVm{.vm = vm, .start_time = *start_time}).first->second;
-  known.settings = DefaultSettings(vm.uuid, vm.name);
-  ReadSettings(known);
-  // None so far: libvirt writes them down before a vCPU runs.
-  if (known.stamp == StatusStamp{}) sink_->OnSettings(known.vm, known.settings);
+  KnownVm& known = vms_->Add(vm, *start_time);
+  // What the process that had this id before was told is void.
+  settings_->ForgetIf([&](pid_t pid) { return pid == vm.pid; });
+  settings_->Read(vm);
   return &known;
 }
 
-// Takes up what libvirt has written since the last time, if anything.
-void LibvirtSource::ReadSettings(KnownVm& vm) {
-  const StatusStamp stamp = StampOf(vm.vm.name, options_.root);
-  if (stamp == StatusStamp{} || stamp == vm.stamp) return;
-  const bool first = vm.stamp == StatusStamp{};
-  vm.stamp = stamp;
-  const absl::StatusOr<DomainXml> xml = ReadStatus(vm.vm.name, options_.root);
-  const absl::Status readable =
-      xml.ok() && xml->uuid != vm.vm.uuid
-          ? absl::InvalidArgumentError(absl::StrCat("it is about ", xml->uuid))
-          : xml.status();
-  const std::string why = readable.ok() ? "" : std::string(readable.message());
-  if (!why.empty() && why != vm.unreadable) {
-    sink_->OnNotice(absl::StrCat("VM ", vm.vm.name, ": its settings cannot be read (", why,
-                                 "); what was in force stays"));
-  }
-  vm.unreadable = why;
-  const VmSettings former = vm.settings;
-  if (why.empty()) vm.settings = SettingsOf(*xml, options_.trust);
-  if (!first && vm.settings == former) return;
-  if (vm.settings.problems != former.problems) {
-    for (const std::string& problem : vm.settings.problems) sink_->OnNotice(problem);
-  }
-  sink_->OnSettings(vm.vm, vm.settings);
-}
-
 void LibvirtSource::OnStatusWritten(const std::string& name) {
-  for (auto& [pid, vm] : vms_) {
-    if (vm.vm.name == name) return ReadSettings(vm);
+  for (const auto& [pid, known] : vms_->all()) {
+    if (known.vm.name == name) return settings_->Read(known.vm);
   }
-}
-
-void LibvirtSource::Remove(std::map<pid_t, KnownVm>::iterator vm) {
-  sink_->OnVmGone(vm->second.vm);
-  vms_.erase(vm);
 }
 
 void LibvirtSource::AddThread(KnownVm& vm, pid_t tid, int vcpu, Time entered) {
   const std::optional<uint64_t> start_time = StartTime(vm.vm.pid, tid, options_.root);
   if (!start_time) return;  // it has ended, or is a thread of another process
-  const auto known = vm.threads.find(tid);
-  if (known != vm.threads.end() && known->second.start_time == *start_time) return;
-  if (known != vm.threads.end()) sink_->OnVcpuGone(vm.vm, known->second);
-  const VcpuThread fresh{.tid = tid, .vcpu = vcpu, .start_time = *start_time, .entered = entered};
-  vm.threads[tid] = fresh;
-  sink_->OnVcpu(vm.vm, fresh);
+  vms_->AddVcpu(vm, {.tid = tid, .vcpu = vcpu, .start_time = *start_time, .entered = entered});
 }
 
 void LibvirtSource::AddHelpers(KnownVm& vm) {
-  std::map<pid_t, uint64_t> there;
-  for (const HelperThread& helper : HelperThreadsOf(vm.vm.pid, options_.which, options_.root)) {
-    // A vCPU that is not in its group yet.
-    if (vm.threads.contains(helper.tid)) continue;
-    const auto known = vm.helpers.find(helper.tid);
-    if (known == vm.helpers.end() || known->second != helper.start_time)
-      sink_->OnHelper(vm.vm, helper);
-    there[helper.tid] = helper.start_time;
-  }
-  vm.helpers = std::move(there);
+  vms_->SetHelpers(vm, HelperThreadsOf(vm.vm.pid, options_.which, options_.root));
 }
 
 void LibvirtSource::OnEntry(const VcpuCgroupEntry& entry) {
-  KnownVm* vm = Find(entry.tgid);
+  KnownVm* vm = vms_->Find(entry.tgid);
   if (vm == nullptr) {
     const std::optional<Vm> fresh = IdentifyNewVm(entry.tgid, options_.root);
     if (!fresh) {
@@ -206,40 +149,22 @@ void LibvirtSource::OnEntry(const VcpuCgroupEntry& entry) {
   AddHelpers(*vm);
 }
 
-void LibvirtSource::ForgetTheDead() {
-  for (auto vm = vms_.begin(); vm != vms_.end();) {
-    const auto next = std::next(vm);
-    KnownVm& known = vm->second;
-    if (StartTime(known.vm.pid, known.vm.pid, options_.root) != known.start_time) {
-      Remove(vm);
-    } else {
-      std::erase_if(known.threads, [&](const auto& thread) {
-        if (StartTime(known.vm.pid, thread.first, options_.root) == thread.second.start_time) {
-          return false;
-        }
-        sink_->OnVcpuGone(known.vm, thread.second);
-        return true;
-      });
-    }
-    vm = next;
-  }
-}
-
 void LibvirtSource::Rescan() {
   next_scan_ = Clock::now() + kRescan;
   status_watch_->Retry();
-  ForgetTheDead();
+  vms_->ForgetTheDead();
+  settings_->ForgetIf([this](pid_t pid) { return !vms_->all().contains(pid); });
   for (const PidRecord& record : PidRecords(options_.root)) {
     const std::vector<ScannedVcpu> vcpus = VcpuThreadsOf(record.pid, options_.root);
     if (vcpus.empty()) continue;
-    KnownVm* vm = Find(record.pid);
+    KnownVm* vm = vms_->Find(record.pid);
     if (vm == nullptr) {
       const std::string uuid = UuidOf(record.name);
       if (uuid.empty()) continue;
       vm = Add({.uuid = uuid, .name = record.name, .pid = record.pid});
     }
     if (vm == nullptr) continue;
-    ReadSettings(*vm);
+    settings_->Read(vm->vm);
     for (const ScannedVcpu& vcpu : vcpus) AddThread(*vm, vcpu.tid, vcpu.vcpu, Time{});
     AddHelpers(*vm);
   }
@@ -263,9 +188,10 @@ void LibvirtSource::TellUnseen() {
   std::map<std::string, std::string> running;
   for (const auto& [uri, domains] : domains_) running.insert(domains.begin(), domains.end());
   for (const auto& [name, uuid] : running) {
-    const bool seen = std::any_of(vms_.begin(), vms_.end(), [&uuid = uuid](const auto& known) {
-      return known.second.vm.uuid == uuid && !known.second.threads.empty();
-    });
+    const bool seen =
+        std::any_of(vms_->all().begin(), vms_->all().end(), [&uuid = uuid](const auto& known) {
+          return known.second.vm.uuid == uuid && !known.second.threads.empty();
+        });
     if (seen) continue;
     const auto before = unseen_.find(uuid);
     // Told ones stay in the list with a time that never comes.

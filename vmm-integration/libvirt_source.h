@@ -23,8 +23,9 @@
 
 #include "kernel/fd.h"
 #include "vmm-integration/cgroup_watcher.h"
+#include "vmm-integration/known_vms.h"
 #include "vmm-integration/libvirt_connection.h"
-#include "vmm-integration/libvirt_records.h"
+#include "vmm-integration/settings_reader.h"
 #include "vmm-integration/status_watch.h"
 #include "vmm-integration/vm_source.h"
 
@@ -53,15 +54,6 @@ class LibvirtSource final : public VmSource {
 
  private:
   using Clock = std::chrono::steady_clock;
-  struct KnownVm {
-    Vm vm;
-    uint64_t start_time = 0;  // of the process
-    std::map<pid_t, VcpuThread> threads;
-    std::map<pid_t, uint64_t> helpers;  // with their start times
-    StatusStamp stamp;                  // of the status file that `settings` came from
-    VmSettings settings;
-    std::string unreadable;  // why the present status file was not taken
-  };
   // What the connection's thread leaves for ours.
   struct Inbox {
     std::vector<std::string> notices;
@@ -75,15 +67,10 @@ class LibvirtSource final : public VmSource {
   bool ReadInbox();
   void OnEntry(const VcpuCgroupEntry& entry);
   void Rescan();
-  void ForgetTheDead();
   void TellUnseen();
-  // The VM of a process that is known already and still the same.
-  KnownVm* Find(pid_t pid);
   KnownVm* Add(const Vm& vm);
   std::string UuidOf(const std::string& name) const;
-  void ReadSettings(KnownVm& vm);
   void OnStatusWritten(const std::string& name);
-  void Remove(std::map<pid_t, KnownVm>::iterator vm);
   void AddThread(KnownVm& vm, pid_t tid, int vcpu, Time entered);
   void AddHelpers(KnownVm& vm);
 
@@ -93,7 +80,8 @@ class LibvirtSource final : public VmSource {
   std::unique_ptr<StatusWatch> status_watch_;
   std::vector<std::unique_ptr<LibvirtConnection>> connections_;
 
-  std::map<pid_t, KnownVm> vms_;  // by process
+  std::optional<KnownVms> vms_;
+  std::optional<SettingsReader> settings_;
   // That libvirt says run, by URI: UUID by name.
   std::map<std::string, std::map<std::string, std::string>> domains_;
   std::map<std::string, Clock::time_point> unseen_;  // of those, the ones without vCPU: since when

@@ -18,34 +18,31 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// "guest=NAME,debug-threads=on": a comma inside the name is written twice.
+// "guest=NAME,debug-threads=on", or the name alone: a comma inside a value is written twice.
 std::string GuestName(absl::string_view argument) {
-  std::string name;
-  absl::string_view rest = argument;
-  if (!absl::ConsumePrefix(&rest, "guest=")) {
-    if (absl::StrContains(rest.substr(0, rest.find(',')), '=')) return "";
-  }
-  for (size_t i = 0; i < rest.size(); ++i) {
-    if (rest[i] == ',') {
-      if (i + 1 >= rest.size() || rest[i + 1] != ',') break;
+  std::vector<std::string> items(1);
+  for (size_t i = 0; i < argument.size(); ++i) {
+    if (argument[i] == ',') {
+      if (i + 1 >= argument.size() || argument[i + 1] != ',') {
+        items.emplace_back();
+        continue;
+      }
       ++i;
     }
-    name.push_back(rest[i]);
+    items.back().push_back(argument[i]);
   }
-  return name;
+  for (const std::string& item : items) {
+    absl::string_view name = item;
+    if (absl::ConsumePrefix(&name, "guest=")) return std::string(name);
+  }
+  return absl::StrContains(items[0], '=') ? "" : items[0];
 }
 
-// The process's cgroup in the unified hierarchy, as a path below /sys/fs/cgroup.
-std::optional<fs::path> CgroupOf(pid_t pid, const std::string& root) {
-  const std::optional<std::string> groups =
-      ReadSmallFile(absl::StrCat(root, "/proc/", pid, "/cgroup"));
-  if (!groups) return std::nullopt;
-  for (absl::string_view line : absl::StrSplit(*groups, '\n')) {
-    if (absl::ConsumePrefix(&line, "0::")) {
-      return fs::path(absl::StrCat(root, "/sys/fs/cgroup", line));
-    }
-  }
-  return std::nullopt;
+// Those of the command line, the program's path first. Never empty.
+std::vector<std::string> ArgumentsOf(pid_t pid, const std::string& root) {
+  const std::optional<std::string> line =
+      ReadSmallFile(absl::StrCat(root, "/proc/", pid, "/cmdline"));
+  return absl::StrSplit(line.value_or(""), '\0');
 }
 
 std::vector<pid_t> ThreadsIn(const fs::path& group) {
@@ -79,39 +76,50 @@ std::optional<std::string> ReadSmallFile(const std::string& path) {
   return text.str();
 }
 
+std::string NameOfProcess(pid_t pid, const std::string& root) {
+  const std::vector<std::string> arguments = ArgumentsOf(pid, root);
+  std::string name;
+  for (size_t i = 1; i + 1 < arguments.size(); ++i) {
+    if (arguments[i] == "-name" || arguments[i] == "--name") name = GuestName(arguments[i + 1]);
+  }
+  return name;
+}
+
 std::optional<Vm> VmOfProcess(pid_t pid, const std::string& root) {
-  const std::optional<std::string> line =
-      ReadSmallFile(absl::StrCat(root, "/proc/", pid, "/cmdline"));
-  if (!line) return std::nullopt;
-  const std::vector<std::string> arguments = absl::StrSplit(*line, '\0');
+  const std::vector<std::string> arguments = ArgumentsOf(pid, root);
   const std::string program = arguments[0].substr(arguments[0].rfind('/') + 1);
   if (!absl::StrContains(program, "qemu") && program != "kvm") return std::nullopt;
-  Vm vm{.pid = pid};
+  Vm vm{.name = NameOfProcess(pid, root), .pid = pid};
   for (size_t i = 1; i + 1 < arguments.size(); ++i) {
     if (arguments[i] == "-uuid") vm.uuid = absl::AsciiStrToLower(arguments[i + 1]);
-    if (arguments[i] == "-name") vm.name = GuestName(arguments[i + 1]);
   }
   if (vm.uuid.empty()) return std::nullopt;
   if (vm.name.empty()) vm.name = vm.uuid;
   return vm;
 }
 
-std::optional<uint64_t> StartTime(pid_t pid, pid_t tid, const std::string& root) {
+std::optional<ThreadStat> ReadThread(pid_t pid, pid_t tid, const std::string& root) {
   const std::optional<std::string> stat =
       ReadSmallFile(absl::StrCat(root, "/proc/", pid, "/task/", tid, "/stat"));
   if (!stat) return std::nullopt;
   // The name in parentheses may contain anything; the fields begin behind the last one. Field 3 is
   // the state, field 22 the start time.
-  const size_t name_end = stat->rfind(')');
-  if (name_end == std::string::npos) return std::nullopt;
+  const size_t name_begin = stat->find('('), name_end = stat->rfind(')');
+  if (name_end == std::string::npos || name_begin >= name_end) return std::nullopt;
   const std::vector<absl::string_view> fields =
       absl::StrSplit(absl::string_view(*stat).substr(name_end + 1), ' ', absl::SkipEmpty());
-  uint64_t ticks = 0;
+  ThreadStat thread{.name = stat->substr(name_begin + 1, name_end - name_begin - 1)};
   if (fields.size() < 20 || fields[0] == "Z" || fields[0] == "X" ||
-      !absl::SimpleAtoi(fields[19], &ticks)) {
+      !absl::SimpleAtoi(fields[19], &thread.start_time)) {
     return std::nullopt;
   }
-  return ticks;
+  return thread;
+}
+
+std::optional<uint64_t> StartTime(pid_t pid, pid_t tid, const std::string& root) {
+  const std::optional<ThreadStat> thread = ReadThread(pid, tid, root);
+  if (!thread) return std::nullopt;
+  return thread->start_time;
 }
 
 std::optional<pid_t> ProcessOf(pid_t tid, const std::string& root) {
@@ -121,6 +129,18 @@ std::optional<pid_t> ProcessOf(pid_t tid, const std::string& root) {
   for (absl::string_view line : absl::StrSplit(*status, '\n')) {
     int pid = 0;
     if (absl::ConsumePrefix(&line, "Tgid:") && absl::SimpleAtoi(line, &pid)) return pid;
+  }
+  return std::nullopt;
+}
+
+std::optional<fs::path> CgroupOf(pid_t pid, const std::string& root) {
+  const std::optional<std::string> groups =
+      ReadSmallFile(absl::StrCat(root, "/proc/", pid, "/cgroup"));
+  if (!groups) return std::nullopt;
+  for (absl::string_view line : absl::StrSplit(*groups, '\n')) {
+    if (absl::ConsumePrefix(&line, "0::")) {
+      return fs::path(absl::StrCat(root, "/sys/fs/cgroup", line));
+    }
   }
   return std::nullopt;
 }

@@ -6,6 +6,8 @@
 #ifndef CORRAL_VMM_INTEGRATION_QEMU_PROCESS_H_
 #define CORRAL_VMM_INTEGRATION_QEMU_PROCESS_H_
 
+#include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,11 +24,27 @@ std::optional<std::string> ReadSmallFile(const std::string& path);
 // no QEMU or has gone. A claim only: a process can rewrite its arguments.
 std::optional<Vm> VmOfProcess(pid_t pid, const std::string& root = "");
 
-// When the thread began, in clock ticks since boot. Nothing if it has ended; a zombie has.
+// The value of QEMU's -name, without its options. Empty if there is none. A claim only, and any
+// bytes but zero.
+std::string NameOfProcess(pid_t pid, const std::string& root = "");
+
+struct ThreadStat {
+  std::string name;  // may hold anything
+  uint64_t start_time = 0;
+};
+
+// Nothing if the thread has ended; a zombie has.
+std::optional<ThreadStat> ReadThread(pid_t pid, pid_t tid, const std::string& root = "");
+
+// When the thread began, in clock ticks since boot. Nothing if it has ended.
 std::optional<uint64_t> StartTime(pid_t pid, pid_t tid, const std::string& root = "");
 
 // The process that thread `tid` belongs to. Nothing if it has ended.
 std::optional<pid_t> ProcessOf(pid_t tid, const std::string& root = "");
+
+// The directory of the process's cgroup in the unified hierarchy. Nothing if it has ended, or where
+// there is no such hierarchy.
+std::optional<std::filesystem::path> CgroupOf(pid_t pid, const std::string& root = "");
 
 // "vcpu3" is 3. Nothing for another name.
 std::optional<int> VcpuIndex(absl::string_view cgroup);

@@ -25,32 +25,21 @@ constexpr char kTrustNamespace[] = "5f7c9b52-8d5e-4b6a-9a55-3e1f0c2d7a61";
 
 Duration Microseconds(int64_t us) { return std::chrono::microseconds(us); }
 
-// What is no cap: nothing said, a negative quota, or more than one CPU can give.
-TimeShare CapOf(const QuotaXml& xml, int parts) {
+// What is no cap: nothing said, a negative quota, or more than so many CPUs can give.
+TimeShare CapOf(const QuotaXml& xml, int most_cpus) {
   if (!xml.quota || *xml.quota <= 0) return {};
   const int64_t us = xml.period.value_or(0);
   const Duration period =
       us <= 0 ? kDefaultPeriod : std::clamp(Microseconds(us), kShortestPeriod, kLongestPeriod);
   // Compared before it is multiplied: libvirt's largest quota does not fit into ns.
-  const int64_t quota = *xml.quota / parts;
-  if (quota >= period / std::chrono::microseconds(1)) return {};
-  return {.time = std::max(Microseconds(quota), Duration(Microseconds(1))), .period = period};
+  if (*xml.quota >= most_cpus * (period / std::chrono::microseconds(1))) return {};
+  return {.time = Microseconds(*xml.quota), .period = period};
 }
 
-bool Lower(const TimeShare& a, const TimeShare& b) {
-  if (a.time == Duration(0)) return false;
-  if (b.time == Duration(0)) return true;
-  return absl::int128(a.time.count()) * b.period.count() <
-         absl::int128(b.time.count()) * a.period.count();
-}
-
-TimeShare VcpuCapOf(const DomainXml& xml) {
-  const int vcpus = static_cast<int>(std::max<size_t>(
-      xml.threads.empty() ? static_cast<size_t>(std::max(xml.vcpus, 1)) : xml.threads.size(), 1));
-  const TimeShare each = CapOf(xml.vcpu, 1);
-  const TimeShare part = CapOf(xml.global, vcpus);
-  return Lower(part, each) ? part : each;
-}
+TimeShare VcpuCapOf(const DomainXml& xml) { return CapOf(xml.vcpu, 1); }
+TimeShare VmCapOf(const DomainXml& xml) { return CapOf(xml.global, std::max(xml.vcpus, 1)); }
+TimeShare EmulatorCapOf(const DomainXml& xml) { return CapOf(xml.emulator, 1); }
+TimeShare IothreadCapOf(const DomainXml& xml) { return CapOf(xml.iothread, 1); }
 
 uint32_t WeightOf(const DomainXml& xml) {
   return static_cast<uint32_t>(std::clamp<int64_t>(xml.shares.value_or(100), 1, kMostShares));
@@ -221,6 +210,8 @@ absl::string_view NameOf(Origin origin) {
       return "rule";
     case Origin::kNova:
       return "Nova";
+    case Origin::kCgroup:
+      return "cgroup";
   }
   return "?";
 }
@@ -238,14 +229,23 @@ VmSettings SettingsOf(const DomainXml& live, const TrustRules& rules, const Doma
   VmSettings settings;
   settings.weight = Tuned<uint32_t>(WeightOf, 100, live, defined);
   settings.cap = Tuned<TimeShare>(VcpuCapOf, {}, live, defined);
-  settings.emulator_cap = Tuned<TimeShare>(
-      +[](const DomainXml& xml) { return CapOf(xml.emulator, 1); }, {}, live, defined);
-  settings.iothread_cap = Tuned<TimeShare>(
-      +[](const DomainXml& xml) { return CapOf(xml.iothread, 1); }, {}, live, defined);
+  settings.vm_cap = Tuned<TimeShare>(VmCapOf, {}, live, defined);
+  settings.emulator_cap = Tuned<TimeShare>(EmulatorCapOf, {}, live, defined);
+  settings.iothread_cap = Tuned<TimeShare>(IothreadCapOf, {}, live, defined);
   settings.node = Tuned<int>(NodeOf, -1, live, defined);
   MetadataReader metadata(live.name, settings);
   metadata.Read(live.metadata);
   settings.trust = TrustOf(live, rules, metadata.trust());
+  return settings;
+}
+
+VmSettings SettingsOf(const CgroupLimits& limits, const std::string& uuid,
+                      const std::string& name) {
+  VmSettings settings = DefaultSettings(uuid, name);
+  const auto origin = [](bool said) { return said ? Origin::kCgroup : Origin::kDefault; };
+  settings.weight = {static_cast<uint32_t>(limits.weight), origin(limits.weight != 100)};
+  settings.vm_cap = {{.time = limits.quota, .period = limits.period},
+                     origin(limits.quota > Duration(0))};
   return settings;
 }
 

@@ -3,9 +3,8 @@
 // <domain> (domain_xml.h) and to the rules of corral.yaml.
 //
 //   weight       <cputune><shares> (virsh schedinfo cpu_shares), as cgroup v2's cpu.weight
-//   cap          <period>, <quota> of each vCPU; <global_quota> is dealt out to the vCPUs in equal
-//                parts, and the lower of the two counts. The same for the emulator's and the I/O
-//                threads, where they are in the class.
+//   cap          <period>, <quota> of each vCPU; <global_period>, <global_quota> of the whole VM.
+//                The same for the emulator's and the I/O threads, where they are in the class.
 //   node         <numatune><memory nodeset>, if it names one node
 //   reservation  Corral's metadata: <reservation budget="2ms" period="10ms" [vcpus="0-3"]/>
 //   trust domain a rule of corral.yaml; then the metadata's <trust-domain name="tenant"/>; then,
@@ -24,6 +23,7 @@
 
 #include "absl/strings/string_view.h"
 #include "kernel/types.h"
+#include "vmm-integration/cgroup_limits.h"
 #include "vmm-integration/domain_xml.h"
 
 namespace corral {
@@ -42,6 +42,7 @@ enum class Origin {
   kMetadata,
   kRule,
   kNova,
+  kCgroup,
 };
 absl::string_view NameOf(Origin origin);
 
@@ -68,7 +69,8 @@ struct TrustDomain {
 struct VmSettings {
   Setting<TrustDomain> trust;
   Setting<uint32_t> weight{.value = 100};
-  Setting<TimeShare> cap;  // of each vCPU
+  Setting<TimeShare> cap;     // of each vCPU
+  Setting<TimeShare> vm_cap;  // of all of them together
   Setting<TimeShare> emulator_cap, iothread_cap;
   Setting<int> node{.value = -1};           // -1: none
   TimeShare reservation;                    // of every vCPU that is not in the list
@@ -86,6 +88,9 @@ VmSettings DefaultSettings(const std::string& uuid, const std::string& name);
 // `defined`, if given, is the VM's persistent definition: it tells what was changed only live.
 VmSettings SettingsOf(const DomainXml& live, const TrustRules& rules,
                       const DomainXml* defined = nullptr);
+
+// Of a VM of plain QEMU, of which only its cgroup says something.
+VmSettings SettingsOf(const CgroupLimits& limits, const std::string& uuid, const std::string& name);
 
 // The UUID of a named trust domain: the same on every host (RFC 9562, version 5).
 std::string UuidOfTrustDomain(absl::string_view name);

@@ -2,10 +2,15 @@
 // corral.yaml: would corrald take it, on this host?
 #include "absl/strings/str_cat.h"
 #include "agent/check/host_findings.h"
-#include "config/config.h"
 #include "policies/registry.h"
 
 namespace corral {
+
+absl::StatusOr<Config> ReadConfig(const HostTree& tree, const std::string& file) {
+  std::vector<PolicyOptions> policies;
+  for (const PolicyInfo& policy : Policies()) policies.push_back({policy.name, policy.options});
+  return LoadConfig(tree.Path(file), policies);
+}
 
 void CheckConfig(const HostTree& tree, const std::string& file, Findings& findings) {
   constexpr absl::string_view kId = "config.file";
@@ -13,9 +18,7 @@ void CheckConfig(const HostTree& tree, const std::string& file, Findings& findin
     Add(findings, Level::kOk, kId, absl::StrCat("there is no ", file, " to judge"));
     return;
   }
-  std::vector<PolicyOptions> policies;
-  for (const PolicyInfo& policy : Policies()) policies.push_back({policy.name, policy.options});
-  absl::StatusOr<Config> config = LoadConfig(tree.Path(file), policies);
+  absl::StatusOr<Config> config = ReadConfig(tree, file);
   absl::Status status = config.status();
   if (status.ok()) {
     const absl::StatusOr<std::vector<CpuSet>> cores = ReadCores(tree);

@@ -8,6 +8,8 @@ namespace {
 
 constexpr size_t kMaxText = 600;
 
+}  // namespace
+
 std::string OneLine(absl::string_view text) {
   std::string out;
   for (const char c : text.substr(0, kMaxText)) {
@@ -20,8 +22,6 @@ std::string OneLine(absl::string_view text) {
   if (text.size() > kMaxText) out += "...";
   return out;
 }
-
-}  // namespace
 
 const char* LevelName(Level level) {
   switch (level) {

@@ -30,8 +30,11 @@ using Findings = std::vector<Finding>;
 
 const char* LevelName(Level level);  // "ok", "warn", "fail"
 
-// Adds one. What a file says may be anything: unprintable bytes become '?', line ends "; ", and
-// what is too long for a line is cut.
+// What a file says may be anything: unprintable bytes become '?', line ends "; ", and what is too
+// long for a line is cut.
+std::string OneLine(absl::string_view text);
+
+// Adds one, in lines as OneLine makes them.
 void Add(Findings& findings, Level level, absl::string_view id, absl::string_view fact,
          absl::string_view remedy = "");
 

@@ -8,6 +8,7 @@ namespace corral {
 KernelFindings CheckWholeHost(const HostTree& tree, const std::string& config) {
   KernelFindings host = CheckRunningKernel(tree);
   CheckSetup(tree, host.findings);
+  CheckLibvirt(tree, config, host.findings);
   CheckCpus(tree, host.findings);
   CheckLeaks(tree, host.findings);
   CheckConfig(tree, config, host.findings);

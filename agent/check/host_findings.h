@@ -10,6 +10,7 @@
 
 #include "agent/check/finding.h"
 #include "agent/check/host_tree.h"
+#include "config/config.h"
 #include "kernel/cpu_set.h"
 
 namespace corral {
@@ -24,8 +25,18 @@ void CheckCpus(const HostTree& tree, Findings& findings);
 // mitigation.* and memory.ksm: what else may leak from one VM into another.
 void CheckLeaks(const HostTree& tree, Findings& findings);
 
-// host.privileges, host.lockdown, host.bpffs, host.memlock, libvirt.sched_core.
+// host.privileges, host.lockdown, host.bpffs, host.memlock.
 void CheckSetup(const HostTree& tree, Findings& findings);
+
+// libvirt.sched_core, libvirt.hook. `config_file` is below the root.
+void CheckLibvirt(const HostTree& tree, const std::string& config_file, Findings& findings);
+
+// sched_core of qemu.conf, which says whether VMs get core-scheduling cookies; "" is libvirt's
+// default. NotFound: there is no qemu.conf.
+absl::StatusOr<std::string> SchedCore(const HostTree& tree);
+
+// corral.yaml by itself, without this host's cores. Errors: what LoadConfig says.
+absl::StatusOr<Config> ReadConfig(const HostTree& tree, const std::string& file);
 
 // config.file: corral.yaml, if it is there, against this host's cores. `file` is below the root.
 void CheckConfig(const HostTree& tree, const std::string& file, Findings& findings);

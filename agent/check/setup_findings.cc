@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the host was set up with: rights, file systems, limits, libvirt.
+// What the host was set up with: rights, file systems, limits.
 #include <cstdint>
 #include <vector>
 
@@ -120,45 +120,6 @@ void CheckMemlock(const HostTree& tree, Findings& findings) {
   }
 }
 
-// The value of a setting in libvirt's files: name = "value", the last one counts.
-std::string LibvirtSetting(absl::string_view text, absl::string_view name) {
-  std::string value;
-  for (absl::string_view line : absl::StrSplit(text, '\n')) {
-    line = absl::StripAsciiWhitespace(line);
-    if (!absl::ConsumePrefix(&line, name)) continue;
-    line = absl::StripLeadingAsciiWhitespace(line);
-    if (!absl::ConsumePrefix(&line, "=")) continue;
-    line = absl::StripAsciiWhitespace(line.substr(0, line.find('#')));
-    absl::ConsumePrefix(&line, "\"");
-    absl::ConsumeSuffix(&line, "\"");
-    value = std::string(line);
-  }
-  return value;
-}
-
-void CheckLibvirt(const HostTree& tree, Findings& findings) {
-  constexpr absl::string_view kId = "libvirt.sched_core";
-  const absl::StatusOr<std::string> conf = tree.Text("/etc/libvirt/qemu.conf");
-  if (absl::IsNotFound(conf.status())) {
-    Add(findings, Level::kOk, kId, "there is no /etc/libvirt/qemu.conf, so VMs get no cookies");
-    return;
-  }
-  if (!conf.ok()) {
-    Add(findings, Level::kWarn, kId, conf.status().message(), "run as root");
-    return;
-  }
-  const std::string value = LibvirtSetting(*conf, "sched_core");
-  if (value.empty() || value == "none") {
-    Add(findings, Level::kOk, kId, "libvirt gives VMs no core-scheduling cookies");
-  } else {
-    Add(findings, Level::kFail, kId,
-        absl::StrCat("/etc/libvirt/qemu.conf has sched_core = \"", value,
-                     "\": VMs get core-scheduling cookies, which can hang the host under any "
-                     "sched_ext scheduler, so Corral refuses them"),
-        "set sched_core = \"none\", restart libvirt's daemon, then the VMs");
-  }
-}
-
 }  // namespace
 
 void CheckSetup(const HostTree& tree, Findings& findings) {
@@ -166,7 +127,6 @@ void CheckSetup(const HostTree& tree, Findings& findings) {
   CheckLockdown(tree, findings);
   CheckBpffs(tree, findings);
   CheckMemlock(tree, findings);
-  CheckLibvirt(tree, findings);
 }
 
 }  // namespace corral

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
+#include "agent/daemon/trust.h"
 #include "config/config.h"
 #include "kernel/bpf/bpf_control_kernel.h"
 #include "policies/registry.h"
@@ -49,11 +50,7 @@ TrustRules RulesOf(const std::string& file) {
               << config.status().message() << "\n";
     return {};
   }
-  return {.by_name = [rules = config->trust_rules](const std::string& vm) -> std::string {
-            const TrustRule* const rule = FindTrustRule(rules, vm);
-            return rule == nullptr ? "" : rule->name;
-          },
-          .nova_projects = config->nova_projects};
+  return TrustRulesOf(*config);
 }
 
 struct Options {
@@ -121,6 +118,7 @@ std::string Details(const VmView& vm) {
     AppendSetting(out, "trust domain", s.trust.value.name, s.trust.origin);
     AppendSetting(out, "weight", absl::StrCat(s.weight.value), s.weight.origin);
     AppendSetting(out, "cap of a vCPU", Share(s.cap.value), s.cap.origin);
+    AppendSetting(out, "cap of the VM", Share(s.vm_cap.value), s.vm_cap.origin);
     AppendSetting(out, "reservation", Share(s.reservation), reserved);
     for (const auto& [vcpu, share] : s.reservation_of)
       AppendSetting(out, absl::StrCat("  of vCPU ", vcpu).c_str(), Share(share), Origin::kMetadata);

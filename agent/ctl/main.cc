@@ -3,6 +3,7 @@
 // here.
 #include <CLI/CLI.hpp>
 
+#include "agent/ctl/admit_command.h"
 #include "agent/ctl/audit_command.h"
 #include "agent/ctl/check_command.h"
 #include "agent/ctl/command.h"
@@ -26,6 +27,7 @@ int main(int argc, char** argv) {
   AddAuditCommand(app, action);
   AddCheckCommand(app, action);
   AddReleaseCommand(app, action);
+  AddAdmitCommand(app, action);
   AddSimulateCommand(app, action);
   try {
     app.parse(argc, argv);

@@ -115,6 +115,7 @@ json ToJson(const VmSettings& settings) {
         {"source", NameOf(settings.trust.origin)}}},
       {"weight", {{"value", settings.weight.value}, {"source", NameOf(settings.weight.origin)}}},
       {"cap", ToJson(settings.cap.value, settings.cap.origin)},
+      {"vm_cap", ToJson(settings.vm_cap.value, settings.vm_cap.origin)},
       {"emulator_cap", ToJson(settings.emulator_cap.value, settings.emulator_cap.origin)},
       {"iothread_cap", ToJson(settings.iothread_cap.value, settings.iothread_cap.origin)},
       {"memory_node", {{"value", settings.node.value}, {"source", NameOf(settings.node.origin)}}},

@@ -28,6 +28,19 @@ void LimitWaiting(int fd, int seconds) {
   setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 }
 
+absl::StatusOr<Fd> Connect(const std::string& path, int flags) {
+  const absl::StatusOr<sockaddr_un> address = AddressOf(path);
+  if (!address.ok()) return address.status();
+  Fd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0));
+  if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof(*address)) == 0)
+    return socket;
+  // Others wait to be heard, so somebody listens.
+  if (errno == EAGAIN) return socket;
+  return absl::UnavailableError(
+      absl::StrCat("corrald does not answer at ", path, " (", strerror(errno), "); ",
+                   errno == EACCES ? "run as root" : "start corrald.service"));
+}
+
 // "" when nothing came.
 std::string Receive(int fd) {
   std::string packet(kMaxPacket, '\0');
@@ -74,23 +87,19 @@ void ControlServer::Serve() const {
   [[maybe_unused]] const ssize_t sent = send(caller.get(), text.data(), text.size(), MSG_NOSIGNAL);
 }
 
+absl::Status CheckDaemon(const std::string& path) { return Connect(path, SOCK_NONBLOCK).status(); }
+
 absl::StatusOr<nlohmann::json> CallDaemon(const std::string& path, const nlohmann::json& request) {
-  const absl::StatusOr<sockaddr_un> address = AddressOf(path);
-  if (!address.ok()) return address.status();
-  const Fd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-  if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof(*address)) != 0) {
-    return absl::UnavailableError(
-        absl::StrCat("corrald does not answer at ", path, " (", strerror(errno), "); ",
-                     errno == EACCES ? "run as root" : "start corrald.service"));
-  }
-  LimitWaiting(socket.get(), 60);
+  const absl::StatusOr<Fd> socket = Connect(path, 0);
+  if (!socket.ok()) return socket.status();
+  LimitWaiting(socket->get(), 60);
   const std::string text = request.dump();
-  if (send(socket.get(), text.data(), text.size(), MSG_NOSIGNAL) < 0) {
+  if (send(socket->get(), text.data(), text.size(), MSG_NOSIGNAL) < 0) {
     return absl::UnavailableError(
         absl::StrCat("corrald does not listen at ", path, ": ", strerror(errno)));
   }
   nlohmann::json answer =
-      nlohmann::json::parse(Receive(socket.get()), nullptr, /*allow_exceptions=*/false);
+      nlohmann::json::parse(Receive(socket->get()), nullptr, /*allow_exceptions=*/false);
   if (!answer.is_object() || !answer.contains("ok") || !answer["ok"].is_boolean()) {
     return absl::UnavailableError("corrald gave no answer; see its log");
   }

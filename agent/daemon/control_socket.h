@@ -42,6 +42,10 @@ class ControlServer {
   Handler handler_;
 };
 
+// OK if a corrald that enforces listens at `path`; Unavailable as CallDaemon otherwise. Waits for
+// nothing.
+absl::Status CheckDaemon(const std::string& path);
+
 // Asks a running corrald. Unavailable: none answers at `path`; says what to do. The daemon's own
 // refusal comes as FailedPrecondition.
 absl::StatusOr<nlohmann::json> CallDaemon(const std::string& path, const nlohmann::json& request);

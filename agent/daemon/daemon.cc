@@ -19,10 +19,10 @@
 #include "agent/daemon/class_recovery.h"
 #include "agent/daemon/enclaves.h"
 #include "agent/daemon/vm_keeper.h"
+#include "agent/daemon/vm_sources.h"
 #include "agent/runtime/topology.h"
 #include "kernel/bpf/ring_queue.h"
 #include "policies/registry.h"
-#include "vmm-integration/libvirt_source.h"
 
 namespace corral {
 namespace {
@@ -81,42 +81,6 @@ bool ClassWasLost(const ControlKernel& kernel) {
   return !info.enabled && info.exit_kind != 0 && info.exit_kind != GHOST_EXIT_UNREGISTERED;
 }
 
-VmThreads ThreadsToIsolate(Isolate isolate) {
-  switch (isolate) {
-    case Isolate::kVcpus:
-      return VmThreads::kVcpus;
-    case Isolate::kEmulator:
-      return VmThreads::kProcess;
-    case Isolate::kFull:
-      return VmThreads::kEverything;
-  }
-  return VmThreads::kVcpus;
-}
-
-TrustRules TrustRulesOf(const Config& config) {
-  return {.by_name = [rules = config.trust_rules](const std::string& vm) -> std::string {
-            const TrustRule* const rule = FindTrustRule(rules, vm);
-            return rule == nullptr ? "" : rule->name;
-          },
-          .nova_projects = config.nova_projects};
-}
-
-// In observe mode: what would be attached.
-class Observer final : public VmSink {
- public:
-  explicit Observer(Logger& log) : log_(log) {}
-  void OnVcpu(const Vm& vm, const VcpuThread& thread) override {
-    log_(absl::StrCat("observed vCPU ", thread.vcpu, " of ", vm.name, " (thread ", thread.tid,
-                      "); mode: enforce would attach it"));
-  }
-  void OnVcpuGone(const Vm&, const VcpuThread&) override {}
-  void OnVmGone(const Vm& vm) override { log_(absl::StrCat("VM ", vm.name, " has ended")); }
-  void OnNotice(const std::string& text) override { log_(text); }
-
- private:
-  Logger& log_;
-};
-
 }  // namespace
 
 absl::StatusOr<Config> Daemon::ReadConfig() const {
@@ -129,12 +93,6 @@ absl::StatusOr<Config> Daemon::ReadConfig() const {
   std::vector<CpuSet> cores;
   for (const Core& core : topology->cores()) cores.push_back(core.siblings);
   if (const absl::Status status = ResolveCpus(*config, cores); !status.ok()) return status;
-  for (const EnclaveConfig& enclave : config->enclaves) {
-    if (enclave.vms != Vms::kQemu) continue;
-    return absl::UnimplementedError(absl::StrCat(
-        config->file, ":", enclave.line, ": enclave ", enclave.name,
-        " has vms: qemu, which is not there yet; write vms: libvirt, or leave it out"));
-  }
   return config;
 }
 
@@ -153,46 +111,25 @@ absl::Status Daemon::Start() {
     return absl::OkStatus();
   }
   if (kernel.ok()) kernel = BpfControlKernel::Open();
+  // Before anything is changed: a first daemon without libvirt could not do what it was configured
+  // for. One that comes back has agents to look after, and waits for libvirt meanwhile.
   if (!kernel.ok() || !HasEnclaves(**kernel)) {
-    if (const absl::Status status = CheckLibvirt(); !status.ok()) return status;
+    if (const absl::Status status = CheckLibvirt(config_); !status.ok()) return status;
   }
   if (!kernel.ok()) return kernel.status();
   kernel_ = *std::move(kernel);
   return Enforce();
 }
 
-bool Daemon::HoldsVms() const {
-  for (const EnclaveConfig& enclave : config_.enclaves) {
-    if (enclave.vms != Vms::kNone) return true;
-  }
-  return false;
-}
-
-// Before anything is changed: a first daemon without libvirt could not do what it was configured
-// for. One that comes back has agents to look after, and waits for libvirt meanwhile.
-absl::Status Daemon::CheckLibvirt() const {
-  if (!HoldsVms()) return absl::OkStatus();
-  return LibvirtConnection::Open(config_.libvirt_uris.front(),
-                                 {.changed = [] {}, .notice = [](const std::string&) {}})
-      .status();
-}
-
 absl::Status Daemon::Observe() {
   log_("mode: observe; no thread is touched");
-  if (!HoldsVms()) return absl::OkStatus();
-  sink_ = std::make_unique<Observer>(log_);
+  if (EnclaveOfVms(config_) == nullptr) return absl::OkStatus();
+  sink_ = MakeObserver(log_);
   return StartSource();
 }
 
 absl::Status Daemon::StartSource() {
-  VmThreads which = VmThreads::kVcpus;
-  for (const EnclaveConfig& enclave : config_.enclaves) {
-    if (enclave.vms == Vms::kNone) continue;
-    which =
-        config_.housekeeping.empty() ? ThreadsToIsolate(enclave.isolate) : VmThreads::kEverything;
-  }
-  source_ = std::make_unique<LibvirtSource>(LibvirtSourceOptions{
-      .uris = config_.libvirt_uris, .which = which, .trust = TrustRulesOf(config_)});
+  source_ = MakeVmSource(config_);
   return source_->Start(*sink_);
 }
 

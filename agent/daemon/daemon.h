@@ -63,8 +63,6 @@ class Daemon {
   };
 
   absl::StatusOr<Config> ReadConfig() const;
-  bool HoldsVms() const;
-  absl::Status CheckLibvirt() const;
   absl::Status Observe();
   absl::Status Enforce();
   absl::Status StartSource();

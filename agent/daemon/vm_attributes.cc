@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/daemon/vm_attributes.h"
 
+#include <algorithm>
 #include <vector>
 
+#include "absl/numeric/int128.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
@@ -18,6 +20,22 @@ std::string Share(Duration time, Duration period) {
   return time == Duration(0) ? "none" : absl::StrCat(Text(time), " of ", Text(period));
 }
 
+// Whether `a` allows less than `b`; no cap allows all.
+bool IsLower(const TimeShare& a, const TimeShare& b) {
+  if (a.time == Duration(0)) return false;
+  if (b.time == Duration(0)) return true;
+  return absl::int128(a.time.count()) * b.period.count() <
+         absl::int128(b.time.count()) * a.period.count();
+}
+
+TimeShare CapOfVcpu(const VmSettings& settings, int vcpus) {
+  TimeShare part = settings.vm_cap.value;
+  part.time /= std::max(vcpus, 1);
+  // A whole CPU or more for each of them is no cap.
+  if (part.time >= part.period) part = {};
+  return IsLower(part, settings.cap.value) ? part : settings.cap.value;
+}
+
 }  // namespace
 
 TaskAttributes AttributesOf(const ghost_status_word& word) {
@@ -29,13 +47,13 @@ TaskAttributes AttributesOf(const ghost_status_word& word) {
           .node = word.node};
 }
 
-TaskAttributes AttributesFor(const VmSettings& settings, const TaskRole& role,
+TaskAttributes AttributesFor(const VmSettings& settings, const TaskRole& role, int vcpus,
                              const TaskAttributes& now) {
   TaskAttributes wanted = {.weight = settings.weight.value};
   if (settings.node.value >= 0) wanted.node = static_cast<uint32_t>(settings.node.value);
   TimeShare cap = role.iothread ? settings.iothread_cap.value : settings.emulator_cap.value;
   if (role.vcpu != GHOST_NO_VCPU) {
-    cap = settings.cap.value;
+    cap = CapOfVcpu(settings, vcpus);
     const TimeShare reservation = settings.ReservationOf(static_cast<int>(role.vcpu));
     wanted.budget = settings.metadata_ok ? reservation.time : now.budget;
     wanted.period = settings.metadata_ok ? reservation.period : now.period;

@@ -19,8 +19,10 @@ struct TaskRole {
 
 TaskAttributes AttributesOf(const ghost_status_word& word);
 
-// `now` is what the class has: what malformed metadata would have said stays as it is there.
-TaskAttributes AttributesFor(const VmSettings& settings, const TaskRole& role,
+// A cap of the whole VM is dealt out to its vCPUs, which are so many, in equal parts; of that and
+// the cap of a vCPU the lower counts. `now` is what the class has: what malformed metadata would
+// have said stays as it is there.
+TaskAttributes AttributesFor(const VmSettings& settings, const TaskRole& role, int vcpus,
                              const TaskAttributes& now);
 
 // What becomes different, as "weight 200 (schedinfo), cap 20ms of 100ms (XML)"; "" if nothing does.

@@ -77,7 +77,8 @@ void VmKeeper::Update(KnownVm& known, const ghost_status_word& word,
   const TaskRole role = {.vcpu = word.vcpu,
                          .iothread = known.iothreads.contains(static_cast<pid_t>(word.tid))};
   const TaskAttributes before = AttributesOf(word);
-  const TaskAttributes wanted = AttributesFor(known.settings, role, before);
+  const TaskAttributes wanted =
+      AttributesFor(known.settings, role, static_cast<int>(known.vcpus.size()), before);
   if (before == wanted) return;
   const absl::Status status = kernel_.UpdateTask(Gtid(word.gtid), wanted);
   if (absl::IsNotFound(status)) return;  // it ended meanwhile
@@ -127,7 +128,10 @@ absl::StatusOr<Gtid> VmKeeper::Attach(KnownVm& known, pid_t tid, int vcpu) {
 }
 
 void VmKeeper::OnVcpu(const Vm& vm, const VcpuThread& thread) {
-  absl::Status status = Attach(Known(vm), thread.tid, thread.vcpu).status();
+  KnownVm& known = Known(vm);
+  known.vcpus.insert(thread.tid);
+  absl::Status status = Attach(known, thread.tid, thread.vcpu).status();
+  DealOut(known);
   if (status.ok() && place_.confinement) status = place_.confinement->Free(thread.tid);
   if (absl::IsNotFound(status)) return;  // it ended before we came; the source will say so
   if (!status.ok()) {
@@ -179,6 +183,14 @@ void VmKeeper::AttachHelper(KnownVm& known, const HelperThread& helper) {
 
 void VmKeeper::OnVcpuGone(const Vm& vm, const VcpuThread& thread) {
   log_(absl::StrCat(Describe(vm, thread), " has ended"));
+  KnownVm& known = Known(vm);
+  known.vcpus.erase(thread.tid);
+  DealOut(known);
+}
+
+// What the VM has as a whole, once it has more or fewer vCPUs.
+void VmKeeper::DealOut(KnownVm& known) {
+  if (known.settings.vm_cap.value.time > Duration(0)) Apply(known);
 }
 
 void VmKeeper::OnVmGone(const Vm& vm) {

@@ -48,6 +48,7 @@ class VmKeeper final : public VmSink {
     VmSettings settings;
     DomainId domain{0};  // its trust domain; 0: not made yet
     std::set<pid_t> iothreads;
+    std::set<pid_t> vcpus;
     bool again = false;  // a thread of it could not change its domain yet
   };
 
@@ -57,6 +58,7 @@ class VmKeeper final : public VmSink {
   void ConfineHelper(const Vm& vm, const HelperThread& helper);
   // Makes what its threads are promised, and their domain, be what its settings say.
   void Apply(KnownVm& known);
+  void DealOut(KnownVm& known);
   void Update(KnownVm& known, const ghost_status_word& word, std::set<std::string>& changes);
   void Relabel(KnownVm& known, const ghost_status_word& word);
   absl::StatusOr<DomainId> DomainOf(KnownVm& known);

@@ -228,6 +228,42 @@ static __always_inline bool has_cookie(struct task_struct *p)
 	return bpf_core_field_exists(c->core_cookie) && BPF_CORE_READ(c, core_cookie);
 }
 
+/* Makes a slot ready for a thread that is in the class; it takes it under its run-queue lock (slot_change()). */
+static __noinline s32 slot_prepare(struct task_struct *p, struct ghost_thread *th, struct slot_owner *owner)
+{
+	s32 slot1;
+
+	if (!p || !th || !owner)
+		return -ENOENT;
+	slot1 = slot_make(p, owner);
+	if (slot1 < 0)
+		return slot1;
+	if (__sync_val_compare_and_swap(&th->next_slot, 0, slot1)) {
+		slot_free(slot1 - 1);
+		return -EBUSY;
+	}
+	return slot1;
+}
+
+static __always_inline s32 slot_offer(struct ghost_task_attach *ctx, struct task_struct *p, struct ghost_thread *th, struct slot_owner *owner)
+{
+	s32 slot1 = slot_prepare(p, th, owner);
+	struct ghost_status_word *sw;
+
+	if (slot1 < 0)
+		return slot1;
+	sw = status_word_of(slot1 - 1);
+	if (sw)
+		ctx->gtid = sw->gtid;
+	/* It began to die meanwhile. */
+	if (READ_ONCE(p->flags) & PF_EXITING) {
+		slot_leave_next(th);
+		return -ESRCH;
+	}
+	scx_bpf_kick_cpu(scx_bpf_task_cpu(p), SCX_KICK_PREEMPT);
+	return 0;
+}
+
 SEC("syscall")
 int ghost_task_attach_prog(struct ghost_task_attach *ctx)
 {
@@ -265,9 +301,6 @@ int ghost_task_attach_prog(struct ghost_task_attach *ctx)
 		}
 		goto out;
 	}
-	ctx->result = -EBUSY; /* already in SCHED_EXT, on its own account: it has to leave first */
-	if (p->policy == SCHED_EXT)
-		goto out;
 	owner.domain = ctx->domain;
 	owner.enclave = d->enclave;
 	owner.tid = ctx->tid;
@@ -275,6 +308,12 @@ int ghost_task_attach_prog(struct ghost_task_attach *ctx)
 	owner.vcpu = ctx->vcpu;
 	owner.weight = ctx->weight;
 	owner.policy = p->policy;
+	if (p->policy == SCHED_EXT) {
+		/* In the class on its own account, alone on its core wherever it runs: it changes over as one that changes its domain. */
+		owner.policy = SCHED_NORMAL;
+		ctx->result = slot_offer(ctx, p, th, &owner);
+		goto out;
+	}
 	ctx->result = slot_attach(p, &owner);
 	/* It began to die meanwhile, and may have looked for its slot before it had one. */
 	if (!ctx->result && (READ_ONCE(p->flags) & PF_EXITING)) {
@@ -322,7 +361,6 @@ int ghost_task_update_prog(struct ghost_task_update *ctx)
 	return 0;
 }
 
-/* The other domain's slot is made ready here; the thread takes it under its run-queue lock (slot_change()). */
 static __noinline int relabel(struct ghost_task_relabel *ctx, struct task_struct *p, struct ghost_thread *th)
 {
 	struct ghost_status_word *sw = status_word_of(GHOST_GTID_SLOT(ctx->gtid)), *next;
@@ -339,17 +377,12 @@ static __noinline int relabel(struct ghost_task_relabel *ctx, struct task_struct
 	owner.vcpu = sw->vcpu;
 	owner.weight = sw->weight;
 	owner.policy = sw->former_policy;
-	slot1 = slot_make(p, &owner);
+	slot1 = slot_prepare(p, th, &owner);
 	if (slot1 < 0)
 		return slot1;
 	next = status_word_of(slot1 - 1);
-	if (!next)
-		return -ENOENT;
-	ctx->gtid = next->gtid;
-	if (__sync_val_compare_and_swap(&th->next_slot, 0, slot1)) {
-		slot_free(slot1 - 1);
-		return -EBUSY;
-	}
+	if (next)
+		ctx->gtid = next->gtid;
 	/* It left meanwhile, and may not have seen what it was to change to. */
 	if (!READ_ONCE(th->slot)) {
 		slot_leave_next(th);

@@ -3,6 +3,7 @@
 #pragma once
 
 #define SCHED_EXT 7
+#define SCHED_NORMAL 0
 #define PF_EXITING 0x00000004
 #define PF_KTHREAD 0x00200000
 #define EPERM 1

@@ -84,6 +84,13 @@ s32 BPF_PROG(ghost_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_fla
 	return attached(p, &slot) ? settled_cpu(p, prev_cpu) : free_cpu(p, prev_cpu);
 }
 
+static __always_inline void release_unattached(struct task_struct *p, s32 cpu, u64 enq_flags)
+{
+	claim_release(cpu, UNATTACHED_CLAIM(p->pid));
+	if (enq_flags & SCX_ENQ_REENQ)
+		claim_release(cpu, UNATTACHED_CLAIM_ANY);
+}
+
 static __always_inline void enqueue_unattached(struct task_struct *p, s32 cpu, u64 enq_flags)
 {
 	struct ghost_cpu_config *cfg = cpu_config_of(cpu);
@@ -94,9 +101,7 @@ static __always_inline void enqueue_unattached(struct task_struct *p, s32 cpu, u
 		scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
 		return;
 	}
-	claim_release(cpu, UNATTACHED_CLAIM(p->pid));
-	if (enq_flags & SCX_ENQ_REENQ)
-		claim_release(cpu, UNATTACHED_CLAIM_ANY);
+	release_unattached(p, cpu, enq_flags);
 	kf_dsq_insert(p, UNATTACHED_DSQ(cfg->core), UNATTACHED_SLICE_NS, enq_flags);
 	/* Any sibling that idles; which of them the thread may use, the move from the queue finds out. */
 	kick_siblings(core, 0xff, SCX_KICK_IDLE);
@@ -118,8 +123,11 @@ void BPF_PROG(ghost_enqueue, struct task_struct *p, u64 enq_flags)
 	struct ghost_task *t;
 	u64 barrier;
 
-	if (th && READ_ONCE(th->next_slot))
+	if (th && READ_ONCE(th->next_slot)) {
+		if (!th->slot)
+			release_unattached(p, cpu, enq_flags);
 		slot_change(p, cpu);
+	}
 	t = attached(p, &slot);
 	if (!t) {
 		enqueue_unattached(p, cpu, enq_flags);
@@ -423,8 +431,12 @@ void BPF_PROG(ghost_disable, struct task_struct *p)
 	struct ghost_thread *th = thread_of(p);
 	u64 barrier;
 
-	if (!t || !th)
+	if (!th)
 		return;
+	if (!t) {
+		slot_leave_next(th);
+		return;
+	}
 	barrier = task_advance(slot, TASK_NONE, &old);
 	if (t->announced)
 		task_post(slot, p->flags & PF_EXITING ? GHOST_MSG_TASK_DEAD : GHOST_MSG_TASK_DEPARTED, 0, barrier, scx_bpf_task_cpu(p));

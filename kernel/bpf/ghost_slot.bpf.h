@@ -201,7 +201,7 @@ static __noinline int slot_inherit(u32 slot, u32 from)
 }
 
 /*
- * The thread's domain changes: under its run-queue lock, while it is being put off its CPU or waits to be put onto one. Whatever it runs on
+ * The thread's domain changes, or it gets its first one: under its run-queue lock, while it is being put off its CPU or waits to be put onto one. Whatever it runs on
  * belongs to the former domain until the switch away from it, as for every task that leaves.
  */
 static __noinline int slot_change(struct task_struct *p, u32 cpu)
@@ -212,12 +212,16 @@ static __noinline int slot_change(struct task_struct *p, u32 cpu)
 	u32 next1, slot, from, old = 0;
 	u64 barrier;
 
-	if (!th || !th->slot)
-		return 0;
-	next1 = __sync_lock_test_and_set(&th->next_slot, 0);
+	next1 = th ? __sync_lock_test_and_set(&th->next_slot, 0) : 0;
 	if (!next1)
 		return 0;
 	slot = next1 - 1;
+	/* A thread of no enclave that is taken in where it is. */
+	if (!th->slot) {
+		affinity_copy(slot, p);
+		th->slot = next1;
+		return 0;
+	}
 	from = th->slot - 1;
 	t = task_of(slot);
 	old_t = task_of(from);

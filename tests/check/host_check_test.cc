@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -14,6 +15,8 @@ namespace corral {
 namespace {
 
 constexpr char kYaml[] = "/etc/corral/corral.yaml";
+constexpr char kStrictYaml[] =
+    "version: 1\nmode: enforce\nenclaves: [{name: a, vms: libvirt, admission: strict}]\n";
 constexpr char kCpu[] = "/sys/devices/system/cpu/";
 
 std::string ShippedYaml() {
@@ -152,6 +155,11 @@ const Case kCases[] = {
     {kYaml, "version: 1\nenclaves:\n  - name: vms\n    cpus: 0-7\n    vms: libvirt\n",
      "config.file", Level::kFail, "not online"},
     {kYaml, "\x01", "config.file", Level::kFail, "0x01"},
+    {kYaml, kStrictYaml, "libvirt.hook", Level::kFail, "qemu.d/corral is not there, so VMs"},
+    {kYaml, "version: 1\nenclaves: [{name: a, vms: libvirt, admission: strict}]\n", "libvirt.hook",
+     Level::kWarn, "is not there, so VMs"},
+    {kYaml, "version: 1\nadmision: strict\n", "libvirt.hook", Level::kWarn, "cannot be told"},
+    {kYaml, nullptr, "libvirt.hook", Level::kOk, "nothing needs it"},
 };
 
 TEST_F(HostCheckTest, EachBadKindIsFound) {
@@ -190,6 +198,17 @@ TEST_F(HostCheckTest, AKernelThatLacksKfuncsIsRefusedByName) {
   EXPECT_NE(f.fact.find("scx_bpf_kick_cpu"), std::string::npos) << f.fact;
   host_.Write("/sys/kernel/btf/vmlinux", MakeBtf({.sched_ext = false}));
   EXPECT_EQ(Find(Check(host_), "kernel.sched_ext").level, Level::kFail);
+}
+
+TEST_F(HostCheckTest, StrictAdmissionNeedsAHookThatCanRun) {
+  const std::string hook = "/etc/libvirt/hooks/qemu.d/corral";
+  host_.Write(kYaml, kStrictYaml);
+  host_.Write(hook, "#!/bin/sh\n");
+  const Finding f = Find(Check(host_), "libvirt.hook");
+  EXPECT_EQ(f.level, Level::kFail) << Show(f);
+  EXPECT_NE(f.fact.find("is not executable"), std::string::npos) << f.fact;
+  std::filesystem::permissions(host_.tree().Path(hook), std::filesystem::perms(0755));
+  EXPECT_EQ(Find(Check(host_), "libvirt.hook").level, Level::kOk);
 }
 
 TEST_F(HostCheckTest, SmtOffExplainsOfflineCpus) {

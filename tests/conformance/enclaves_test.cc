@@ -207,6 +207,33 @@ TEST_F(Enclaves, AChangeOfDomainThatCannotBe) {
   EXPECT_TRUE(Eventually([&] { return control().DestroyDomain(two).ok(); }));
 }
 
+// A QEMU that is born in the class, say: nobody is beside its threads until they are attached.
+TEST_F(Enclaves, AStrangerIsTakenInWhereItIs) {
+  const DomainId domain = NewDomain();
+  Thread& runs = NewThread();
+  Thread& sleeps = NewThread();
+  for (Thread* stranger : {&runs, &sleeps}) ASSERT_TRUE(stranger->SetExt(true).ok());
+  ASSERT_TRUE(runs.SetAffinity(CpusOf({kForeignCore})).ok());
+  runs.Spin();
+  EXPECT_TRUE(Eventually([&] { return runs.cpu_time() > Duration(0); }));
+  const Member a{&runs, Attach(runs, domain)}, b{&sleeps, Attach(sleeps, domain)};
+  ASSERT_TRUE(runs.SetAffinity(CpusOf({kCore})).ok());
+  Await(a.gtid, GHOST_MSG_TASK_NEW);
+  sleeps.Spin();
+  EXPECT_TRUE(Await(b.gtid, GHOST_MSG_TASK_NEW).flags & GHOST_MSG_F_RUNNABLE);
+  RunNow(kCore, {Run(a), Run(b)});
+  EXPECT_EQ(Word(a.gtid).former_policy, 0u) << "detached, it leaves the class";
+  ASSERT_TRUE(control().DetachTask(a.gtid).ok());
+  Await(a.gtid, GHOST_MSG_TASK_DEPARTED);
+  // One that leaves before it was taken in leaves nothing behind.
+  Thread& leaves = NewThread();
+  ASSERT_TRUE(leaves.SetExt(true).ok());
+  const DomainId other = NewDomain();
+  Attach(leaves, other);
+  ASSERT_TRUE(leaves.SetExt(false).ok());
+  EXPECT_TRUE(Eventually([&] { return control().DestroyDomain(other).ok(); }));
+}
+
 TEST_F(Enclaves, ASlotIsUsedAgainUnderAnotherName) {
   const DomainId domain = NewDomain();
   Thread& thread = NewThread();

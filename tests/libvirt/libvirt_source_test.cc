@@ -13,6 +13,7 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using std::chrono::steady_clock;
 
 constexpr char kNobody[] = "qemu+unix:///system?socket=/nonexistent/libvirt-sock";
 constexpr char kGroupA[] = "/machine.slice/machine-qemu\\x2d1\\x2da.scope/libvirt";

@@ -127,6 +127,29 @@ TEST_F(VmKeeperTest, SettingsHoldFromTheStartAndWhenTheyChange) {
   EXPECT_TRUE(Logged("VM a: weight 500 (schedinfo), cap none"));
 }
 
+// global_quota, or cpu.max of the cgroup: what a vCPU may have depends on how many there are.
+TEST_F(VmKeeperTest, ACapOfTheWholeVmIsDealtOut) {
+  const Vm vm = NewVm("a", kUuidA, 3);
+  VmSettings settings = DefaultSettings(kUuidA, "a");
+  settings.vm_cap.value = {milliseconds(60), milliseconds(100)};
+  Start(vm, 2, settings);
+  EXPECT_EQ(Word(vm, 0).cap_ns, 30'000'000u);
+  EXPECT_EQ(Word(vm, 1).cap_period_ns, 100'000'000u);
+  const VcpuThread plugged{.tid = threads_[{kUuidA, 2}]->tid(), .vcpu = 2};
+  keeper_->OnVcpu(vm, plugged);
+  EXPECT_EQ(Word(vm, 0).cap_ns, 20'000'000u);
+  EXPECT_EQ(Word(vm, 2).cap_ns, 20'000'000u);
+  keeper_->OnVcpuGone(vm, plugged);
+  EXPECT_EQ(Word(vm, 0).cap_ns, 30'000'000u);
+  // The lower one counts.
+  settings.cap.value = {milliseconds(2), milliseconds(10)};
+  keeper_->OnSettings(vm, settings);
+  EXPECT_EQ(Word(vm, 0).cap_ns, 2'000'000u);
+  settings.cap.value = {milliseconds(4), milliseconds(10)};
+  keeper_->OnSettings(vm, settings);
+  EXPECT_EQ(Word(vm, 0).cap_ns, 30'000'000u);
+}
+
 TEST_F(VmKeeperTest, MalformedMetadataLeavesWhatTheClassHas) {
   const Vm vm = NewVm("a", kUuidA, 1);
   VmSettings settings = In("tenant");

@@ -3,6 +3,8 @@
 #include "vmm-integration/vm_settings.h"
 
 #include <gtest/gtest.h>
+#include <libxml/parser.h>
+#include <libxml/relaxng.h>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -24,10 +26,43 @@ DomainXml Domain(const std::string& inside) {
 VmSettings Settings(const std::string& inside, const TrustRules& rules = {}) {
   return SettingsOf(Domain(inside), rules);
 }
-std::string Metadata(const std::string& inside) {
-  return absl::StrCat("<metadata><corral:domain xmlns:corral='urn:corral:domain:1'>", inside,
-                      "</corral:domain></metadata>");
+std::string Element(const std::string& inside) {
+  return absl::StrCat("<corral:domain xmlns:corral='urn:corral:domain:1'>", inside,
+                      "</corral:domain>");
 }
+std::string Metadata(const std::string& inside) {
+  return absl::StrCat("<metadata>", Element(inside), "</metadata>");
+}
+
+void Ignore(void*, const char*, ...) {}
+
+// A RELAX NG schema in a file.
+class Schema {
+ public:
+  explicit Schema(const char* file) {
+    xmlRelaxNGParserCtxt* const parser = xmlRelaxNGNewParserCtxt(file);
+    schema_ = xmlRelaxNGParse(parser);
+    xmlRelaxNGFreeParserCtxt(parser);
+    EXPECT_NE(schema_, nullptr) << file;
+  }
+  ~Schema() { xmlRelaxNGFree(schema_); }
+  Schema(const Schema&) = delete;
+  Schema& operator=(const Schema&) = delete;
+
+  bool Accepts(const std::string& xml) const {
+    xmlDoc* const doc =
+        xmlReadMemory(xml.data(), static_cast<int>(xml.size()), nullptr, nullptr, XML_PARSE_NONET);
+    xmlRelaxNGValidCtxt* const context = xmlRelaxNGNewValidCtxt(schema_);
+    xmlRelaxNGSetValidErrors(context, &Ignore, &Ignore, nullptr);
+    const bool valid = xmlRelaxNGValidateDoc(context, doc) == 0;
+    xmlRelaxNGFreeValidCtxt(context);
+    xmlFreeDoc(doc);
+    return valid;
+  }
+
+ private:
+  xmlRelaxNG* schema_ = nullptr;
+};
 
 TEST(VmSettings, NothingSaid) {
   const VmSettings settings = Settings("");
@@ -59,19 +94,23 @@ TEST(VmSettings, WhatIsNoCap) {
   EXPECT_EQ(Settings("<numatune><memory nodeset='0-1'/></numatune>").node.value, -1) << "two nodes";
 }
 
-// global_quota is the whole VM's; the lower rate counts.
-TEST(VmSettings, AGlobalQuotaIsDealtOut) {
+TEST(VmSettings, AGlobalQuotaIsTheWholeVms) {
   const std::string four = "<vcpu>4</vcpu>";
-  EXPECT_EQ(Settings(four + "<cputune><global_quota>100000</global_quota></cputune>").cap.value,
-            (TimeShare{milliseconds(25), milliseconds(100)}));
-  EXPECT_EQ(Settings(four + "<cputune><global_quota>100000</global_quota><period>10000</period>"
-                            "<quota>2000</quota></cputune>")
-                .cap.value,
-            (TimeShare{milliseconds(2), milliseconds(10)}));
-  EXPECT_EQ(Settings(four + "<cputune><global_quota>100000</global_quota><period>10000</period>"
-                            "<quota>3000</quota></cputune>")
-                .cap.value,
-            (TimeShare{milliseconds(25), milliseconds(100)}));
+  EXPECT_EQ(Settings(four + "<cputune><global_quota>150000</global_quota></cputune>").vm_cap,
+            (Setting<TimeShare>{{milliseconds(150), milliseconds(100)}, Origin::kXml}));
+  EXPECT_EQ(Settings(four + "<cputune><global_quota>400000</global_quota></cputune>").vm_cap,
+            Setting<TimeShare>{})
+      << "more than it could have";
+}
+
+TEST(VmSettings, OfACgroup) {
+  EXPECT_EQ(SettingsOf(CgroupLimits{}, kUuid, "web"), DefaultSettings(kUuid, "web"));
+  const VmSettings settings = SettingsOf(
+      CgroupLimits{.weight = 400, .quota = milliseconds(150), .period = milliseconds(100)}, kUuid,
+      "web");
+  EXPECT_EQ(settings.weight, (Setting<uint32_t>{400, Origin::kCgroup}));
+  EXPECT_EQ(settings.vm_cap,
+            (Setting<TimeShare>{{milliseconds(150), milliseconds(100)}, Origin::kCgroup}));
 }
 
 TEST(VmSettings, WhoSaidIt) {
@@ -156,6 +195,39 @@ TEST(VmSettings, EachMistakeIsToldAndVoidsTheMetadata) {
     EXPECT_NE(told.find(part), std::string::npos) << told << " for " << metadata;
     EXPECT_NE(told.find("VM web: metadata <"), std::string::npos) << told;
     EXPECT_NE(told.find("what was in force stays"), std::string::npos) << told;
+  }
+}
+
+// The published schema and the reader agree on what is well-formed. What is more than form
+// (a budget that fits into its period) is the reader's alone.
+TEST(VmSettings, TheSchemaSaysTheSame) {
+  const Schema schema(CORRAL_DOMAIN_SCHEMA);
+  const char* const good[] = {
+      "",
+      "<reservation budget='2ms' period='10ms'/>",
+      "<trust-domain name='a'/><reservation budget='1.5ms' period='10ms' vcpus='0-3,^2'/>",
+      "<corral:reservation budget='500us' period='0.01s'/><corral:trust-domain name='b'/>",
+  };
+  for (const char* metadata : good) {
+    EXPECT_TRUE(schema.Accepts(Element(metadata))) << metadata;
+    EXPECT_TRUE(Settings(Metadata(metadata)).metadata_ok) << metadata;
+  }
+  const char* const malformed[] = {
+      "<reservation budget='2ms'/>",
+      "<reservation budget='2' period='10ms'/>",
+      "<reservation budget='-2ms' period='10ms'/>",
+      "<reservation budget='2ms' period='10ms' prio='1'/>",
+      "<reservation budget='2ms' period='10ms' vcpus='a-b'/>",
+      "<reservation budget='2ms' period='10ms' vcpus=''/>",
+      "<trust-domain/>",
+      "<trust-domain name=''/>",
+      "<trust-domain name='a'/><trust-domain name='b'/>",
+      "<reserve budget='2ms' period='10ms'/>",
+      "<x:reservation xmlns:x='urn:x' budget='2ms' period='10ms'/>",
+  };
+  for (const char* metadata : malformed) {
+    EXPECT_FALSE(schema.Accepts(Element(metadata))) << metadata;
+    EXPECT_FALSE(Settings(Metadata(metadata)).metadata_ok) << metadata;
   }
 }
 

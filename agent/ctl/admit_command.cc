@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/ctl/admit_command.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/check/host_findings.h"
+#include "agent/ctl/admission.h"
+#include "agent/daemon/control_socket.h"
+#include "agent/daemon/protection.h"
+#include "config/yaml_text.h"
+#include "kernel/bpf/bpf_control_kernel.h"
+#include "kernel/text_field.h"
+#include "policies/registry.h"
+
+namespace corral::ctl {
+namespace {
+
+struct Options {
+  std::vector<std::string> call;  // as libvirt calls its hooks
+  std::string config = "/etc/corral/corral.yaml";
+  std::string socket = kControlSocket;
+};
+
+absl::StatusOr<std::string> EnclaveThatIsStrict(const std::string& file) {
+  if (access(file.c_str(), F_OK) != 0 && errno == ENOENT) return "";
+  const absl::StatusOr<std::string> text =
+      ReadYamlFile(file, "make it readable, because it may ask for strict admission");
+  if (!text.ok()) return text.status();
+  std::vector<PolicyOptions> policies;
+  for (const PolicyInfo& policy : Policies()) policies.push_back({policy.name, policy.options});
+  return StrictEnclave(*text, file, policies);
+}
+
+// More than the parser takes is not read: that it is too long is known by then.
+std::string ReadStdin() {
+  constexpr size_t kMaxBytes = (16 << 20) + 1;
+  std::string text;
+  char piece[1 << 16];
+  while (text.size() < kMaxBytes) {
+    const ssize_t got = read(STDIN_FILENO, piece, sizeof(piece));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) break;
+    text.append(piece, got);
+  }
+  return text;
+}
+
+std::optional<CpuSet> CpusOfEnclave(const ControlKernel& kernel, const std::string& name) {
+  for (uint32_t id = 1; id < kernel.enclaves().size(); ++id) {
+    const ghost_enclave& enclave = kernel.enclaves()[id];
+    if (enclave.in_use && TextOf(enclave.name) == name) return CpusOf(kernel, EnclaveId(id));
+  }
+  return std::nullopt;
+}
+
+AdmissionFacts CollectFacts(const std::string& enclave, const std::string& socket) {
+  AdmissionFacts facts{.enclave = enclave,
+                       .daemon_status = CheckDaemon(socket),
+                       .sched_core = SchedCore(HostTree()).value_or(""),
+                       .vm = ParseDomainXml(ReadStdin())};
+  const absl::StatusOr<std::unique_ptr<BpfControlKernel>> kernel = BpfControlKernel::Open();
+  facts.class_status = kernel.status();
+  if (kernel.ok()) facts.cpus = CpusOfEnclave(**kernel, enclave);
+  return facts;
+}
+
+int RunAdmit(const Options& options) {
+  if (options.call.size() < 2 || options.call[1] != "prepare") return kOk;
+  const absl::StatusOr<std::string> enclave = EnclaveThatIsStrict(options.config);
+  if (enclave.ok() && enclave->empty()) return kOk;
+  const absl::Status verdict =
+      enclave.ok() ? Admit(CollectFacts(*enclave, options.socket)) : enclave.status();
+  if (verdict.ok()) return kOk;
+  std::cerr << RefusalLine(options.call[0], verdict) << "\n";
+  return kFailure;
+}
+
+}  // namespace
+
+void AddAdmitCommand(CLI::App& app, Action& action) {
+  CLI::App* const command =
+      app.add_subcommand("admit", "For libvirt's hook: may this VM start? Its XML is on stdin");
+  const auto options = std::make_shared<Options>();
+  command->add_option("CALL", options->call, "Domain, operation, sub-operation, extra; behind --")
+      ->required();
+  command->add_option("--config", options->config, "The configuration")->capture_default_str();
+  command->add_option("--socket", options->socket, "corrald's socket")->capture_default_str();
+  command->callback([&action, options] { action = [options] { return RunAdmit(*options); }; });
+}
+
+}  // namespace corral::ctl

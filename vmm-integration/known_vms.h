@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a source has told its sink: each VM, each thread once, and whether they are still there.
+//
+// Ids of processes and threads are used again; what tells is the start time. Calls the sink from
+// whoever calls it. Used from one thread at a time.
+#ifndef CORRAL_VMM_INTEGRATION_KNOWN_VMS_H_
+#define CORRAL_VMM_INTEGRATION_KNOWN_VMS_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "vmm-integration/vm_source.h"
+
+namespace corral {
+
+struct KnownVm {
+  Vm vm;
+  uint64_t start_time = 0;  // of the process
+  std::map<pid_t, VcpuThread> threads;
+  std::map<pid_t, uint64_t> helpers;  // with their start times
+};
+
+class KnownVms {
+ public:
+  // The sink must outlive this; `root` as in qemu_process.h.
+  KnownVms(VmSink& sink, std::string root) : sink_(sink), root_(std::move(root)) {}
+
+  // The VM of a process that is known already and still the same. Tells the end of one that is not.
+  KnownVm* Find(pid_t pid);
+  // One that Find does not know. Tells the end of a former one with the same UUID.
+  KnownVm& Add(const Vm& vm, uint64_t start_time);
+  // Tells a vCPU unless it is known.
+  void AddVcpu(KnownVm& vm, const VcpuThread& thread);
+  // Tells those that are not known yet and are no vCPUs. `helpers` are all that there are now.
+  void SetHelpers(KnownVm& vm, const std::vector<HelperThread>& helpers);
+  // Tells which VMs and vCPUs have ended.
+  void ForgetTheDead();
+
+  const std::map<pid_t, KnownVm>& all() const { return vms_; }  // by process
+
+ private:
+  void Remove(std::map<pid_t, KnownVm>::iterator vm);
+
+  VmSink& sink_;
+  const std::string root_;
+  std::map<pid_t, KnownVm> vms_;
+};
+
+}  // namespace corral
+
+#endif  // CORRAL_VMM_INTEGRATION_KNOWN_VMS_H_
