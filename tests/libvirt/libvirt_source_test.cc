@@ -72,6 +72,19 @@ TEST_F(LibvirtSourceTest, HelpersAreToldWhenAskedFor) {
   EXPECT_EQ(sink_.helpers().back(), 120) << "and nothing is told twice";
 }
 
+// libvirt moves a new thread to the group of its kind when QEMU has made it.
+TEST_F(LibvirtSourceTest, AHelperIsToldAgainWhenItBecomesAnIoThread) {
+  AddVm(100, "a", kUuidA, 1, kGroupA);
+  AddHelpers(kGroupA, "emulator", {{100, 100}, {110, 100}});
+  LibvirtSource source(Options(kNobody, VmThreads::kProcess));
+  ASSERT_TRUE(source.Start(sink_).ok());
+  EXPECT_EQ(sink_.helpers(), (std::vector<pid_t>{100, 110}));
+  AddHelpers(kGroupA, "emulator", {{100, 100}});
+  AddHelpers(kGroupA, "iothread1", {{110, 100}});
+  EXPECT_TRUE(sink_.Await([&] { return sink_.helpers().size() == 3; }));
+  EXPECT_EQ(sink_.helpers().back(), 110);
+}
+
 TEST_F(LibvirtSourceTest, SettingsComeBeforeVcpusAndWhenLibvirtWritesThemDown) {
   AddVm(100, "a", kUuidA, 1, kGroupA);
   WriteStatus(100, "a", kUuidA, "<cputune><shares>300</shares></cputune>");
