@@ -174,8 +174,8 @@ TEST_F(LibvirtdDies, WhatItHadDoneIsHeldAllTheSame) {
                                        {"snapshot-create-as alpha one", 3},
                                        {"snapshot-revert alpha one", 4},
                                        {"managedsave alpha", 1},
-                                       {"start alpha", 2},
-                                       {"start alpha", 4},
+                                       {"start alpha", 3},
+                                       {"start alpha", 5},
                                        {"destroy alpha", 1}}));
   if (Runs()) Ask("destroy alpha");
   Ask("undefine alpha --managed-save --snapshots-metadata");
