@@ -83,33 +83,42 @@ void LiveCorral::StopDaemon(int signal) {
   EXPECT_TRUE(Within(seconds(30), [&] { return kill(daemon_, 0) != 0; })) << "corrald goes on";
 }
 
+HeldTask LiveCorral::TaskIn(size_t slot) const {
+  const ghost_status_word& word = kernel_->status_words()[slot];
+  return {.tid = static_cast<pid_t>(word.tid),
+          .vcpu = static_cast<int>(word.vcpu),
+          .attributes = {.weight = word.weight,
+                         .budget = Ns(word.budget_ns),
+                         .period = Ns(word.period_ns),
+                         .cap = Ns(word.cap_ns),
+                         .cap_period = Ns(word.cap_period_ns),
+                         .node = word.node},
+          .granted = Ns(word.granted_ns),
+          .cpus = CpusOf(kernel_->affinities()[slot]),
+          .domain = kernel_->domains()[word.domain].name};
+}
+
 HeldVm LiveCorral::Held(pid_t process) const {
-  std::map<pid_t, std::pair<uint32_t, HeldTask>> by_tid;
+  // A thread that is about to change its domain has a second word, which nobody was told of: it
+  // says which, and takes over the rest once the thread is off CPU; if it sleeps, when it wakes up.
+  struct Words {
+    std::optional<HeldTask> present, to_come;
+  };
+  std::map<uint32_t, Words> threads;
   for (size_t slot = 0; slot < kernel_->status_words().size(); ++slot) {
     const ghost_status_word& word = kernel_->status_words()[slot];
     if (!(word.flags & GHOST_SW_INUSE) || word.tgid != static_cast<uint32_t>(process)) continue;
-    HeldTask task = {.tid = static_cast<pid_t>(word.tid),
-                     .attributes = {.weight = word.weight,
-                                    .budget = Ns(word.budget_ns),
-                                    .period = Ns(word.period_ns),
-                                    .cap = Ns(word.cap_ns),
-                                    .cap_period = Ns(word.cap_period_ns),
-                                    .node = word.node},
-                     .granted = Ns(word.granted_ns),
-                     .cpus = CpusOf(kernel_->affinities()[slot]),
-                     .domain = kernel_->domains()[word.domain].name};
-    // A thread that is about to change its domain has two slots: what it will be counts, because
-    // one that sleeps changes over when it wakes up.
-    const bool to_come = !(word.flags & GHOST_SW_ANNOUNCED);
-    const auto [at, fresh] = by_tid.try_emplace(task.tid, word.vcpu, task);
-    if (!fresh && to_come) at->second.second = task;
+    Words& words = threads[word.tid];
+    (word.flags & GHOST_SW_ANNOUNCED ? words.present : words.to_come) = TaskIn(slot);
   }
   HeldVm vm;
-  for (auto& [tid, task] : by_tid) {
-    if (task.first == GHOST_NO_VCPU) {
-      vm.others.push_back(std::move(task.second));
+  for (const auto& [tid, words] : threads) {
+    HeldTask task = words.present ? *words.present : *words.to_come;
+    if (words.to_come) task.domain = words.to_come->domain;
+    if (task.vcpu == HeldTask::kNoVcpu) {
+      vm.others.push_back(std::move(task));
     } else {
-      vm.vcpus[static_cast<int>(task.first)] = std::move(task.second);
+      vm.vcpus[task.vcpu] = std::move(task);
     }
   }
   return vm;

@@ -29,7 +29,10 @@ pid_t ProcessOf(const std::string& vm);
 
 // A thread of a VM, as the class has it.
 struct HeldTask {
+  static constexpr int kNoVcpu = -1;
+
   pid_t tid = 0;
+  int vcpu = kNoVcpu;
   TaskAttributes attributes;
   Duration granted{0};
   CpuSet cpus;  // that it may use
@@ -67,6 +70,8 @@ class LiveCorral {
   std::string Log() const;
 
  private:
+  HeldTask TaskIn(size_t slot) const;
+
   pid_t daemon_ = 0;
   std::optional<Auditor> auditor_;
   std::unique_ptr<BpfControlKernel> kernel_;

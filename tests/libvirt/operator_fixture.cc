@@ -157,9 +157,11 @@ void OperatorTest::ExpectGone(const std::string& what, pid_t process) {
   EXPECT_EQ(ProcessOf("alpha"), 0) << what;
 }
 
+std::string OperatorTest::QemuLog() { return Shell("tail -n 20 /var/log/libvirt/qemu/alpha.log"); }
+
 void OperatorTest::Say(const std::string& command) {
   const VirshShell::Answer answer = the_virsh->Run(command);
-  EXPECT_TRUE(answer.ok) << command << ": " << answer.text;
+  EXPECT_TRUE(answer.ok) << command << ": " << answer.text << "\n" << QemuLog();
   ExpectHeld(command, answer.returned);
 }
 

@@ -48,6 +48,8 @@ class OperatorTest : public testing::Test {
                          std::chrono::milliseconds patience = kPromised);
   // That alpha's process has ended, and the class has nothing of it.
   static void ExpectGone(const std::string& what, pid_t process);
+  // The end of what alpha's QEMU says.
+  static std::string QemuLog();
 
   static Wanted wanted_;
 };

@@ -5,11 +5,12 @@
 //
 // The tests run in this order, on one VM, alpha: what one leaves is where the next begins.
 #include <signal.h>
-#include <sys/time.h>
 
-#include <atomic>
+#include <algorithm>
+#include <cmath>
 #include <fstream>
-#include <thread>
+#include <map>
+#include <regex>
 
 #include <nlohmann/json.hpp>
 
@@ -27,7 +28,6 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using std::chrono::steady_clock;
-using std::chrono::system_clock;
 
 constexpr char kSecond[] = "qemu:///system?socket=/run/second/run/libvirt-sock";
 constexpr char kToSecond[] =
@@ -59,11 +59,19 @@ class VerbsHost : public OperatorTest {
   }
 
   static pid_t Alpha() { return ProcessOf("alpha"); }
+  // Its vCPU 1 computes: vCPU 0 has woken it, and looks for what the host asks for from now on.
+  static bool GuestIsUp() {
+    return Within(seconds(60), [] {
+      const auto vcpus = VcpusInProc(Alpha());
+      const auto second = vcpus.find(1);
+      return second != vcpus.end() && RunTime(Alpha(), second->second) > 500'000'000;
+    });
+  }
   // Says what ends alpha.
   static void SayTheEnd(const std::string& command) {
     const pid_t process = Alpha();
     const VirshShell::Answer answer = virsh().Run(command);
-    EXPECT_TRUE(answer.ok) << command << ": " << answer.text;
+    EXPECT_TRUE(answer.ok) << command << ": " << answer.text << "\n" << QemuLog();
     ExpectGone(command, process);
   }
 
@@ -72,40 +80,59 @@ class VerbsHost : public OperatorTest {
 
 std::string VerbsHost::uuid_, VerbsHost::cputune_and_uuid_;
 
-// When the class first had that many vCPUs of alpha, by the wall clock.
-class FirstSight {
+// When threads were put into the class, as the kernel saw it.
+class AttachTrace {
  public:
-  FirstSight(const LiveCorral& corral, size_t vcpus)
-      : thread_([this, &corral, vcpus] {
-          while (!stop_ && corral.Held(ProcessOf("alpha")).vcpus.size() < vcpus)
-            std::this_thread::sleep_for(milliseconds(2));
-          at_ = system_clock::now();
-        }) {}
-  ~FirstSight() {
-    if (thread_.joinable()) Await();
+  AttachTrace() {
+    Write("trace_clock", "mono");
+    Write("trace", "");
+    for (const char* const event : kEvents) Write(absl::StrCat("events/syscalls/", event), "1");
   }
-  system_clock::time_point Await() {
-    stop_ = true;
-    thread_.join();
-    return at_;
+  ~AttachTrace() {
+    for (const char* const event : kEvents) Write(absl::StrCat("events/syscalls/", event), "0");
+  }
+  // By thread; the end of the call that did it. Lines are "NAME-TID [CPU] FLAGS SECONDS: CALL".
+  std::map<pid_t, Duration> Times() const {
+    std::map<pid_t, Duration> times;
+    std::map<std::string, pid_t> calls;  // by caller
+    std::ifstream trace(absl::StrCat(kDir, "trace"));
+    const std::regex enter(
+        R"((\S+) +\[.* (\S+): sys_sched_setscheduler\(pid: (\w+), policy: 7,.*)");
+    const std::regex exit(R"((\S+) +\[.* (\S+): sys_sched_setscheduler -> 0x0)");
+    for (std::string line; std::getline(trace, line);) {
+      std::smatch found;
+      if (std::regex_search(line, found, enter)) calls[found[1]] = std::stoi(found[3], nullptr, 16);
+      if (!std::regex_search(line, found, exit)) continue;
+      times[calls[found[1]]] = Seconds(found[2]);
+    }
+    return times;
+  }
+  static Duration Seconds(const std::string& text) {
+    return Duration(std::llround(std::stod(text) * 1e9));
   }
 
  private:
-  std::atomic<bool> stop_{false};
-  system_clock::time_point at_;
-  std::thread thread_;
+  static constexpr char kDir[] = "/sys/kernel/tracing/";
+  static constexpr const char* kEvents[] = {"sys_enter_sched_setscheduler/enable",
+                                            "sys_exit_sched_setscheduler/enable"};
+  static void Write(const std::string& file, const char* text) {
+    std::ofstream out(kDir + file);
+    out << text << std::flush;
+    EXPECT_TRUE(out) << file;
+  }
 };
 
 // When QEMU was told to continue, by its own clock: it stamps the event before it lets the vCPUs
-// go.
-system_clock::time_point TimeOfResume(const std::string& text) {
+// go. Since boot, as the kernel's trace.
+Duration TimeOfResume(const std::string& text) {
   const std::vector<std::string> words = absl::StrSplit(text, ' ');
-  for (size_t i = 0; i + 1 < words.size(); ++i) {
-    if (words[i] == "at")
-      return system_clock::time_point(microseconds(std::llround(std::stod(words[i + 1]) * 1e6)));
+  const auto at = std::find(words.begin(), words.end(), "at");
+  if (at == words.end() || at + 1 == words.end()) {
+    ADD_FAILURE() << text;
+    return {};
   }
-  ADD_FAILURE() << text;
-  return {};
+  return AttachTrace::Seconds(*(at + 1)) - (std::chrono::system_clock::now().time_since_epoch() -
+                                            steady_clock::now().time_since_epoch());
 }
 
 TEST_F(VerbsHost, A_DefineAndRenameConcernNobody) {
@@ -116,29 +143,30 @@ TEST_F(VerbsHost, A_DefineAndRenameConcernNobody) {
   EXPECT_EQ(corral().Tasks(), 0);
 }
 
-// No guest runs outside the class, not for an instruction.
-TEST_F(VerbsHost, B_AttachedBeforeTheGuestRuns) {
-  VirshShell events;
-  events.Say("qemu-monitor-event --event RESUME --timeout 120");
-  FirstSight sight(corral(), 2);
-  Say("start alpha");
-  const system_clock::time_point attached = sight.Await();
-  const system_clock::time_point resumed = TimeOfResume(events.AwaitReturn().text);
-  printf("in the class %lld us before QEMU continued\n",
-         static_cast<long long>((resumed - attached) / microseconds(1)));
-  for (const absl::string_view line : absl::StrSplit(corral().Log(), '\n')) {
-    if (absl::StrContains(line, "attached")) std::cout << line << "\n";
-  }
-  EXPECT_LT(attached, resumed);
-}
-
-TEST_F(VerbsHost, C_PausedVmsStay) {
+TEST_F(VerbsHost, B_PausedVmsAreHeld) {
+  Say("start --paused alpha");
+  Say("resume alpha");
   Say("suspend alpha");
   Say("resume alpha");
   Say("reset alpha");
   SayTheEnd("destroy alpha");
-  Say("start --paused alpha");
-  Say("resume alpha");
+}
+
+// No guest runs outside the class, not for an instruction.
+TEST_F(VerbsHost, C_AttachedBeforeTheGuestRuns) {
+  VirshShell events;
+  events.Say("qemu-monitor-event --event RESUME --timeout 120");
+  const AttachTrace trace;
+  Say("start alpha");
+  const Duration resumed = TimeOfResume(events.AwaitReturn().text);
+  const std::map<pid_t, Duration> attached = trace.Times();
+  for (const auto& [vcpu, tid] : VcpusInProc(Alpha())) {
+    const auto at = attached.find(tid);
+    ASSERT_NE(at, attached.end()) << "thread " << tid;
+    printf("vCPU %d was in the class %lld us before QEMU continued\n", vcpu,
+           static_cast<long long>((resumed - at->second) / microseconds(1)));
+    EXPECT_LT(at->second, resumed);
+  }
 }
 
 TEST_F(VerbsHost, D_Schedinfo) {
@@ -302,7 +330,18 @@ TEST_F(VerbsHost, I_WhatConcernsNoRunningVm) {
   ASSERT_NO_FATAL_FAILURE(DefineAlpha("<cputune><shares>777</shares></cputune>"));
   ExpectHeld("define --validate, while it runs", steady_clock::now());
   SayInVain("domrename alpha bravo");
+}
+
+// The same QEMU begins anew, once its guest has obeyed.
+TEST_F(VerbsHost, II_Reboot) {
+  ASSERT_TRUE(GuestIsUp());
+  const pid_t process = Alpha();
+  VirshShell events;
+  events.Say("qemu-monitor-event --event RESET --timeout 60");
   Say("reboot alpha");
+  EXPECT_TRUE(events.AwaitReturn().ok);
+  ExpectHeld("reboot has happened", steady_clock::now());
+  EXPECT_EQ(Alpha(), process);
 }
 
 TEST_F(VerbsHost, J_Snapshots) {
@@ -357,6 +396,7 @@ TEST_F(VerbsHost, N_TheLastOfIt) {
   const size_t vcpus = corral().Held(Alpha()).vcpus.size();
   SayInVain(absl::StrCat("setvcpus alpha ", vcpus - 1, " --live"));
   EXPECT_EQ(corral().Held(Alpha()).vcpus.size(), vcpus - 1);
+  ASSERT_TRUE(GuestIsUp());
   const pid_t process = Alpha();
   EXPECT_TRUE(virsh().Run("shutdown alpha").ok);
   EXPECT_TRUE(Within(seconds(20), [&] { return ProcessOf("alpha") == 0; })) << "it did not obey";
