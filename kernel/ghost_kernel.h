@@ -168,8 +168,8 @@ class ControlKernel {
   // Changes what the task is promised; its agent hears of it.
   virtual absl::Status UpdateTask(Gtid task, const TaskAttributes& attributes) = 0;
   // Makes the task a member of another domain of its enclave. It changes over, under the gtid that
-  // is returned, once it is off CPU; until then it is what it was. NotFound: gone.
-  // FailedPrecondition: it is about to change already.
+  // is returned, once it is off CPU; until then it is what it was, and the last call counts.
+  // NotFound: gone. FailedPrecondition: it changes at this moment; try again.
   virtual absl::StatusOr<Gtid> RelabelTask(Gtid task, DomainId domain) = 0;
   // Gives the thread back to the class and priority that it came from.
   virtual absl::Status DetachTask(Gtid task) = 0;

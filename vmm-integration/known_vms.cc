@@ -39,13 +39,15 @@ void KnownVms::AddVcpu(KnownVm& vm, const VcpuThread& thread) {
 }
 
 void KnownVms::SetHelpers(KnownVm& vm, const std::vector<HelperThread>& helpers) {
-  std::map<pid_t, uint64_t> there;
+  std::map<pid_t, HelperThread> there;
   for (const HelperThread& helper : helpers) {
     if (vm.threads.contains(helper.tid)) continue;
     const auto known = vm.helpers.find(helper.tid);
-    if (known == vm.helpers.end() || known->second != helper.start_time)
+    if (known == vm.helpers.end() || known->second.start_time != helper.start_time ||
+        known->second.iothread != helper.iothread) {
       sink_.OnHelper(vm.vm, helper);
-    there[helper.tid] = helper.start_time;
+    }
+    there[helper.tid] = helper;
   }
   vm.helpers = std::move(there);
 }

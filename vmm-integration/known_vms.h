@@ -19,7 +19,7 @@ struct KnownVm {
   Vm vm;
   uint64_t start_time = 0;  // of the process
   std::map<pid_t, VcpuThread> threads;
-  std::map<pid_t, uint64_t> helpers;  // with their start times
+  std::map<pid_t, HelperThread> helpers;
 };
 
 class KnownVms {
@@ -33,7 +33,8 @@ class KnownVms {
   KnownVm& Add(const Vm& vm, uint64_t start_time);
   // Tells a vCPU unless it is known.
   void AddVcpu(KnownVm& vm, const VcpuThread& thread);
-  // Tells those that are not known yet and are no vCPUs. `helpers` are all that there are now.
+  // Tells those that are not known yet, or not as what they are, and are no vCPUs. `helpers` are
+  // all that there are now.
   void SetHelpers(KnownVm& vm, const std::vector<HelperThread>& helpers);
   // Tells which VMs and vCPUs have ended.
   void ForgetTheDead();

@@ -146,7 +146,8 @@ void LibvirtSource::OnEntry(const VcpuCgroupEntry& entry) {
   }
   if (vm == nullptr) return;
   AddThread(*vm, entry.tid, entry.vcpu, entry.time);
-  AddHelpers(*vm);
+  // Its helpers can wait until the other vCPUs have come, for which QEMU does not wait.
+  next_scan_ = std::min(next_scan_, Clock::now() + kSoon);
 }
 
 void LibvirtSource::Rescan() {

@@ -12,13 +12,15 @@ void SettingsReader::Read(const Vm& vm) {
   Told& last = told->second;
   if (first) last.settings = DefaultSettings(vm.uuid, vm.name);
   const StatusStamp stamp = StampOf(vm.name, root_);
-  if (stamp == StatusStamp{} || stamp == last.stamp) {
+  CgroupTuning tuning = CgroupTuningOf(vm.pid, root_);
+  if (stamp == StatusStamp{} || (stamp == last.stamp && tuning == last.tuning)) {
     // libvirt writes it down before a vCPU runs; until then nothing is wanted of the VM.
     if (first) sink_.OnSettings(vm, last.settings);
     return;
   }
   last.stamp = stamp;
-  const absl::StatusOr<DomainXml> xml = ReadStatus(vm.name, root_);
+  last.tuning = std::move(tuning);
+  absl::StatusOr<DomainXml> xml = ReadStatus(vm.name, root_);
   std::string why = xml.ok() ? "" : std::string(xml.status().message());
   if (xml.ok() && xml->uuid != vm.uuid) why = absl::StrCat("it is about ", xml->uuid);
   if (!why.empty() && why != last.unreadable) {
@@ -26,6 +28,7 @@ void SettingsReader::Read(const Vm& vm) {
                                 "); what was in force stays"));
   }
   last.unreadable = why;
+  if (why.empty()) Overrule(last.tuning, *xml);
   VmSettings settings = why.empty() ? SettingsOf(*xml, rules_) : last.settings;
   std::swap(settings, last.settings);
   if (!first && last.settings == settings) return;

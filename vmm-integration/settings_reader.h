@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What libvirt's status files say of VMs, told to a sink when it changes, and each mistake in them
-// once.
+// What libvirt's status files, and its cgroups, say of VMs, told to a sink when it changes, and
+// each mistake in them once.
 //
 // A file that cannot be read, or is about another VM, changes nothing: what was in force stays.
 // Calls the sink from whoever calls it. Used from one thread at a time.
@@ -11,6 +11,7 @@
 #include <map>
 #include <string>
 
+#include "vmm-integration/libvirt_cgroups.h"
 #include "vmm-integration/libvirt_records.h"
 #include "vmm-integration/vm_settings.h"
 #include "vmm-integration/vm_source.h"
@@ -32,6 +33,7 @@ class SettingsReader {
  private:
   struct Told {
     StatusStamp stamp;  // of the file that they came from
+    CgroupTuning tuning;
     VmSettings settings;
     std::string unreadable;  // why the present file was not taken
   };

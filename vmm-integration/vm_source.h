@@ -57,7 +57,8 @@ class VmSink {
   virtual void OnVcpu(const Vm& vm, const VcpuThread& thread) = 0;
   // A vCPU thread has ended while its VM lives on (unplugged).
   virtual void OnVcpuGone(const Vm& vm, const VcpuThread& thread) = 0;
-  // A helper that was not there before; never before the VM's first vCPU. Its end is not told.
+  // A helper that was not there before, or that has become an I/O thread; never before the VM's
+  // first vCPU. Its end is not told.
   virtual void OnHelper(const Vm&, const HelperThread&) {}
   // The VM's process has ended; its vCPUs are not reported one by one. Comes before the first vCPU
   // of a new process of the same VM.

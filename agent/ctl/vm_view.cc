@@ -10,6 +10,7 @@
 #include "agent/daemon/protection.h"
 #include "agent/daemon/vm_attributes.h"
 #include "kernel/text_field.h"
+#include "vmm-integration/libvirt_cgroups.h"
 #include "vmm-integration/libvirt_records.h"
 #include "vmm-integration/qemu_process.h"
 
@@ -77,8 +78,9 @@ void AddTasks(const ControlKernel& kernel, VmView& vm, SlotsByProcess& slots) {
 VmView ViewLibvirtVm(const ControlKernel& kernel, const PidRecord& record, const TrustRules& rules,
                      const std::string& root, SlotsByProcess& slots) {
   VmView vm{.name = record.name, .pid = record.pid};
-  const absl::StatusOr<DomainXml> xml = ReadStatus(record.name, root);
+  absl::StatusOr<DomainXml> xml = ReadStatus(record.name, root);
   if (xml.ok()) {
+    Overrule(CgroupTuningOf(record.pid, root), *xml);
     const absl::StatusOr<DomainXml> defined = ReadDefinition(record.name, root);
     vm.uuid = xml->uuid;
     vm.settings = SettingsOf(*xml, rules, defined.ok() ? &*defined : nullptr);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -59,6 +60,7 @@ void VmKeeper::OnSettings(const Vm& vm, const VmSettings& settings) {
 void VmKeeper::Apply(KnownVm& known) {
   known.again = false;
   std::set<std::string> changes;
+  std::map<uint32_t, std::vector<ghost_status_word>> threads;
   for (const ghost_status_word& word : kernel_.status_words()) {
     if (word.gtid == 0 || word.tgid != static_cast<uint32_t>(known.vm.pid) ||
         word.enclave != place_.enclave.value()) {
@@ -67,8 +69,9 @@ void VmKeeper::Apply(KnownVm& known) {
     // A daemon that has just come finds it where a former one put it.
     if (known.domain == DomainId(0)) known.domain = DomainId(word.domain);
     Update(known, word, changes);
-    Relabel(known, word);
+    threads[word.tid].push_back(word);
   }
+  for (const auto& [tid, words] : threads) Relabel(known, words);
   for (const std::string& change : changes) log_(absl::StrCat("VM ", known.vm.name, ": ", change));
 }
 
@@ -87,20 +90,29 @@ void VmKeeper::Update(KnownVm& known, const ghost_status_word& word,
   changes.insert(absl::StrCat(who, status.ok() ? change : status.message()));
 }
 
-void VmKeeper::Relabel(KnownVm& known, const ghost_status_word& word) {
+void VmKeeper::Relabel(KnownVm& known, const std::vector<ghost_status_word>& thread) {
   const absl::StatusOr<DomainId> domain = DomainOf(known);
   if (!domain.ok())
     return log_(absl::StrCat("VM ", known.vm.name, ": ", domain.status().message()));
-  if (DomainId(word.domain) == *domain) return;
-  const absl::StatusOr<Gtid> moved = kernel_.RelabelTask(Gtid(word.gtid), *domain);
-  if (absl::IsNotFound(moved.status())) return;
-  known.again = !moved.ok();
-  if (moved.ok()) {
-    log_(absl::StrCat("VM ", known.vm.name, ": thread ", word.tid, " goes to trust domain ",
-                      known.settings.trust.value.name, " (", NameOf(known.settings.trust.origin),
-                      ")"));
-  } else if (!absl::IsFailedPrecondition(moved.status())) {
-    log_(absl::StrCat("VM ", known.vm.name, ": ", moved.status().message()));
+  const auto in_it = [&](const ghost_status_word& word) {
+    return DomainId(word.domain) == *domain;
+  };
+  const bool is_or_comes = std::any_of(thread.begin(), thread.end(), in_it);
+  if (is_or_comes && thread.size() == 1) return;
+  for (const ghost_status_word& word : thread) {
+    // Of two words, the class knows which one the thread has and which one it waits for: it is
+    // asked to leave the thread where it is, if that is right, and answers NotFound for the other.
+    if (is_or_comes && !in_it(word)) continue;
+    const absl::StatusOr<Gtid> moved = kernel_.RelabelTask(Gtid(word.gtid), *domain);
+    if (absl::IsNotFound(moved.status())) continue;
+    known.again = known.again || !moved.ok();
+    if (moved.ok() && !is_or_comes) {
+      log_(absl::StrCat("VM ", known.vm.name, ": thread ", word.tid, " goes to trust domain ",
+                        known.settings.trust.value.name, " (", NameOf(known.settings.trust.origin),
+                        ")"));
+    } else if (!moved.ok() && !absl::IsFailedPrecondition(moved.status())) {
+      log_(absl::StrCat("VM ", known.vm.name, ": ", moved.status().message()));
+    }
   }
 }
 
@@ -121,7 +133,9 @@ absl::StatusOr<Gtid> VmKeeper::Attach(KnownVm& known, pid_t tid, int vcpu) {
         word.tgid != static_cast<uint32_t>(known.vm.pid)) {
       continue;
     }
-    Relabel(known, word);
+    std::set<std::string> changes;
+    Update(known, word, changes);
+    Relabel(known, {word});
     return Gtid(word.gtid);
   }
   return task;

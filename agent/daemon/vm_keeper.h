@@ -60,7 +60,8 @@ class VmKeeper final : public VmSink {
   void Apply(KnownVm& known);
   void DealOut(KnownVm& known);
   void Update(KnownVm& known, const ghost_status_word& word, std::set<std::string>& changes);
-  void Relabel(KnownVm& known, const ghost_status_word& word);
+  // `thread`: its words, two of them if it is about to change its domain.
+  void Relabel(KnownVm& known, const std::vector<ghost_status_word>& thread);
   absl::StatusOr<DomainId> DomainOf(KnownVm& known);
   // Domains of which no VM is known any more, but that a core may still name.
   void DestroyLeftovers();

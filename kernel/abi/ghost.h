@@ -452,12 +452,12 @@ struct ghost_task_update {
 
 /*
  * Another domain of the same enclave for a task that is in the class. It changes over once it is off CPU: TASK_DEPARTED under its old gtid,
- * TASK_NEW under another, with the same attributes. One that sleeps does when it wakes up.
+ * TASK_NEW under another, with the same attributes. One that sleeps does when it wakes up, or not at all if it is given its present domain before.
  */
 struct ghost_task_relabel {
 	__u64 gtid; /* in: of the task. out: what it will be */
 	__u32 domain;
-	__s32 result; /* -ENOENT; -EINVAL: no such domain in its enclave; -EBUSY: it is about to change already; -ENOSPC */
+	__s32 result; /* -ENOENT; -EINVAL: no such domain in its enclave; -EBUSY: it changes at this moment; -ENOSPC */
 };
 
 #ifdef __cplusplus

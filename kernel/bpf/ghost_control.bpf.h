@@ -377,6 +377,8 @@ static __noinline int relabel(struct ghost_task_relabel *ctx, struct task_struct
 	owner.vcpu = sw->vcpu;
 	owner.weight = sw->weight;
 	owner.policy = sw->former_policy;
+	/* The last word counts: one that sleeps may not have come to what was said before. */
+	slot_leave_next(th);
 	slot1 = slot_prepare(p, th, &owner);
 	if (slot1 < 0)
 		return slot1;
@@ -394,6 +396,13 @@ static __noinline int relabel(struct ghost_task_relabel *ctx, struct task_struct
 	return 0;
 }
 
+/* It has that domain: what it was to change to, if anything, is given back, unless it takes it at this moment. */
+static __always_inline int stay(struct ghost_task_relabel *ctx, struct ghost_thread *th)
+{
+	slot_leave_next(th);
+	return READ_ONCE(th->slot) == GHOST_GTID_SLOT(ctx->gtid) + 1 ? 0 : -EBUSY;
+}
+
 SEC("syscall")
 int ghost_task_relabel_prog(struct ghost_task_relabel *ctx)
 {
@@ -408,16 +417,13 @@ int ghost_task_relabel_prog(struct ghost_task_relabel *ctx)
 	ctx->result = -EINVAL;
 	if (!d || !d->in_use || ctx->domain < GHOST_DOMAIN_FIRST || d->enclave != sw->enclave)
 		return 0;
-	ctx->result = 0;
-	if (sw->domain == ctx->domain)
-		return 0;
 	ctx->result = -ENOENT;
 	p = bpf_task_from_pid(sw->tid);
 	if (!p)
 		return 0;
 	th = bpf_task_storage_get(&threads, p, 0, 0);
 	if (th && th->slot == GHOST_GTID_SLOT(ctx->gtid) + 1)
-		ctx->result = relabel(ctx, p, th);
+		ctx->result = sw->domain == ctx->domain ? stay(ctx, th) : relabel(ctx, p, th);
 	bpf_task_release(p);
 	return 0;
 }

@@ -178,13 +178,33 @@ TEST_F(Enclaves, ASleepingTaskChangesItsDomainWhenItWakesUp) {
   const Member sleeps = NewTask(one);
   const auto changed = control().RelabelTask(sleeps.gtid, two);
   ASSERT_TRUE(changed.ok()) << changed.status();
-  EXPECT_TRUE(absl::IsFailedPrecondition(control().RelabelTask(sleeps.gtid, two).status()))
-      << "one change at a time";
   sleeps.thread->Spin();
   Await(sleeps.gtid, GHOST_MSG_TASK_DEPARTED);
   EXPECT_TRUE(Await(*changed, GHOST_MSG_TASK_NEW).flags & GHOST_MSG_F_RUNNABLE);
   RunNow(kCore, {Run({sleeps.thread, *changed})});
   EXPECT_EQ(Word(*changed).domain, two.value());
+}
+
+// Said while the task sleeps, so that nothing of what was said before may come of it.
+TEST_F(Enclaves, TheLastChangeOfDomainCounts) {
+  const DomainId one = NewDomain(), two = NewDomain(), three = NewDomain();
+  const Member sleeps = NewTask(one);
+  ASSERT_TRUE(control().RelabelTask(sleeps.gtid, two).ok());
+  const auto last = control().RelabelTask(sleeps.gtid, three);
+  ASSERT_TRUE(last.ok()) << last.status();
+  EXPECT_TRUE(control().DestroyDomain(two).ok()) << "the slot that it had there is given back";
+  sleeps.thread->Spin();
+  Await(sleeps.gtid, GHOST_MSG_TASK_DEPARTED);
+  Await(*last, GHOST_MSG_TASK_NEW);
+  EXPECT_EQ(Word(*last).domain, three.value());
+
+  const Member stays = NewTask(one);
+  ASSERT_TRUE(control().RelabelTask(stays.gtid, three).ok());
+  EXPECT_EQ(*control().RelabelTask(stays.gtid, one), stays.gtid);
+  stays.thread->Spin();
+  Await(stays.gtid, GHOST_MSG_TASK_WAKEUP);
+  RunNow(kCore, {Run(stays), Idle()});
+  EXPECT_EQ(Word(stays.gtid).domain, one.value());
 }
 
 TEST_F(Enclaves, AChangeOfDomainThatCannotBe) {

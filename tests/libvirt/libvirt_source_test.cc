@@ -72,6 +72,19 @@ TEST_F(LibvirtSourceTest, HelpersAreToldWhenAskedFor) {
   EXPECT_EQ(sink_.helpers().back(), 120) << "and nothing is told twice";
 }
 
+// libvirt moves a new thread to the group of its kind when QEMU has made it.
+TEST_F(LibvirtSourceTest, AHelperIsToldAgainWhenItBecomesAnIoThread) {
+  AddVm(100, "a", kUuidA, 1, kGroupA);
+  AddHelpers(kGroupA, "emulator", {{100, 100}, {110, 100}});
+  LibvirtSource source(Options(kNobody, VmThreads::kProcess));
+  ASSERT_TRUE(source.Start(sink_).ok());
+  EXPECT_EQ(sink_.helpers(), (std::vector<pid_t>{100, 110}));
+  AddHelpers(kGroupA, "emulator", {{100, 100}});
+  AddHelpers(kGroupA, "iothread1", {{110, 100}});
+  EXPECT_TRUE(sink_.Await([&] { return sink_.helpers().size() == 3; }));
+  EXPECT_EQ(sink_.helpers().back(), 110);
+}
+
 TEST_F(LibvirtSourceTest, SettingsComeBeforeVcpusAndWhenLibvirtWritesThemDown) {
   AddVm(100, "a", kUuidA, 1, kGroupA);
   WriteStatus(100, "a", kUuidA, "<cputune><shares>300</shares></cputune>");
@@ -91,6 +104,42 @@ TEST_F(LibvirtSourceTest, SettingsComeBeforeVcpusAndWhenLibvirtWritesThemDown) {
   WriteStatus(100, "a", kUuidA, "<cputune><shares>500</shares></cputune><title>t</title>");
   std::this_thread::sleep_for(milliseconds(300));
   EXPECT_EQ(sink_.settings_told("a"), told);
+}
+
+// A libvirtd that was killed has told the kernel, but has not written it down. virsh says the same.
+TEST_F(LibvirtSourceTest, WhatTheKernelWasToldOverrulesAStaleRecord) {
+  const std::string group = "/sys/fs/cgroup/machine/qemu-1-a.libvirt-qemu";
+  AddVm(100, "a", kUuidA, 1, "/machine/qemu-1-a.libvirt-qemu");
+  WriteStatus(100, "a", kUuidA,
+              "<cputune><shares>300</shares><quota>20000</quota><period>50000</period></cputune>");
+  LibvirtSource source(Options(kNobody));
+  ASSERT_TRUE(source.Start(sink_).ok());
+  const VmSettings written = sink_.SettingsOf("a");
+  EXPECT_EQ(written.weight.value, 300u) << "there is no cpu.weight";
+  Write(group + "/cpu.weight", "300\n");
+  Write(group + "/vcpu0/cpu.max", "20000 50000\n");
+  std::this_thread::sleep_for(LibvirtSource::kRescan + milliseconds(500));
+  EXPECT_EQ(sink_.SettingsOf("a"), written);
+  Write(group + "/cpu.weight", "500\n");
+  Write(group + "/vcpu0/cpu.max", "max 50000\n");
+  EXPECT_TRUE(sink_.Await([&] { return sink_.SettingsOf("a").weight.value == 500; }));
+  EXPECT_EQ(sink_.SettingsOf("a").cap.value, TimeShare{});
+  Write(group + "/vcpu0/cpu.max", "30000 100000\n");
+  const TimeShare cap{milliseconds(30), milliseconds(100)};
+  EXPECT_TRUE(sink_.Await([&] { return sink_.SettingsOf("a").cap.value == cap; }));
+}
+
+// The scope is systemd's, the group for the threads within it libvirt's.
+TEST_F(LibvirtSourceTest, WhatSystemdWasTold) {
+  const std::string group = absl::StrCat("/sys/fs/cgroup", kGroupA);
+  AddVm(100, "a", kUuidA, 1, kGroupA);
+  Write(group + "/../cpu.weight", "500\n");
+  Write(group + "/cpu.weight", "100\n");
+  Write(group + "/cpu.max", "10000 50000\n");
+  LibvirtSource source(Options(kNobody));
+  ASSERT_TRUE(source.Start(sink_).ok());
+  EXPECT_EQ(sink_.SettingsOf("a").weight.value, 500u);
+  EXPECT_EQ(sink_.SettingsOf("a").vm_cap.value, (TimeShare{milliseconds(10), milliseconds(50)}));
 }
 
 // libvirt makes its directory when it starts, which may be after us.

@@ -6,9 +6,11 @@
 
 #include <filesystem>
 #include <fstream>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 
 namespace corral {
 
@@ -25,16 +27,32 @@ std::string Shell(const std::string& command) {
   return std::string(absl::StripTrailingAsciiWhitespace(out));
 }
 
-void DefineDomain(const std::string& name, int vcpus, int max_vcpus) {
-  const std::string file = absl::StrCat("/tmp/", name, ".xml");
-  std::ofstream(file) << "<domain type='qemu'><name>" << name
-                      << "</name><memory unit='MiB'>32</memory><vcpu current='" << vcpus << "'>"
-                      << max_vcpus
-                      << "</vcpu><os><type arch='x86_64' machine='pc'>hvm</type></os>"
-                         "<features><acpi/><apic/></features><devices>"
+std::string WriteDomain(const DomainSpec& spec) {
+  const std::pair<absl::string_view, absl::string_view> guest =
+      absl::StrSplit(spec.guest, absl::MaxSplits(' ', 1));
+  const std::string boot =
+      spec.guest.empty()
+          ? ""
+          : absl::StrCat("<kernel>", guest.first, "</kernel><cmdline>", guest.second, "</cmdline>");
+  const std::string disk =
+      spec.disk.empty()
+          ? ""
+          : absl::StrCat("<disk type='file'><driver name='qemu' type='qcow2'/><source file='",
+                         spec.disk, "'/><target dev='vda' bus='virtio'/></disk>");
+  const std::string file = absl::StrCat("/tmp/", spec.name, ".xml");
+  std::ofstream(file) << "<domain type='qemu'><name>" << spec.name
+                      << "</name><memory unit='MiB'>32</memory><vcpu current='" << spec.vcpus
+                      << "'>" << spec.max_vcpus
+                      << "</vcpu><os><type arch='x86_64' machine='pc'>hvm</type>" << boot
+                      << "</os><features><acpi/><apic/></features><devices>"
                          "<emulator>/usr/bin/qemu-system-x86_64</emulator>"
                          "<controller type='usb' model='none'/><memballoon model='none'/>"
-                         "</devices></domain>";
+                      << disk << "</devices></domain>";
+  return file;
+}
+
+void DefineDomain(const std::string& name, int vcpus, int max_vcpus) {
+  const std::string file = WriteDomain({.name = name, .vcpus = vcpus, .max_vcpus = max_vcpus});
   Shell(absl::StrCat("virsh -q define ", file));
 }
 

@@ -14,6 +14,16 @@ namespace corral {
 // test.
 std::string Shell(const std::string& command);
 
+struct DomainSpec {
+  std::string name;
+  int vcpus = 1;
+  int max_vcpus = 1;
+  std::string guest;  // tests/demo/guest: its file and what it is told, as "guest.elf spin"
+  std::string disk;   // a qcow2 file, if any
+};
+// Writes its XML to a file, whose name it returns.
+std::string WriteDomain(const DomainSpec& spec);
+
 // A VM of that many vCPUs of at most `max_vcpus`, with nothing to boot. Runs until destroyed.
 void DefineDomain(const std::string& name, int vcpus, int max_vcpus);
 std::string UuidOf(const std::string& name);

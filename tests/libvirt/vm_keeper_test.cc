@@ -21,13 +21,15 @@ constexpr char kUuidB[] = "bbbbbbbb-0000-4000-8000-000000000002";
 
 class Spin final : public sim::Program {
  public:
-  explicit Spin(const bool& over) : over_(over) {}
+  Spin(const bool& over, const bool& asleep) : over_(over), asleep_(asleep) {}
   sim::Step Next(SimThread&, Time) override {
-    return over_ ? sim::Step::Exit() : sim::Step::Run(milliseconds(1));
+    if (over_) return sim::Step::Exit();
+    return asleep_ ? sim::Step::Block() : sim::Step::Run(milliseconds(1));
   }
 
  private:
   const bool& over_;
+  const bool& asleep_;
 };
 
 class VmKeeperTest : public testing::Test {
@@ -49,8 +51,8 @@ class VmKeeperTest : public testing::Test {
   Vm NewVm(const std::string& name, const std::string& uuid, int vcpus) {
     Vm vm{.uuid = uuid, .name = name};
     for (int i = 0; i < vcpus; ++i) {
-      SimThread& thread = machine_->NewThread(absl::StrCat(name, "/", i),
-                                              std::make_unique<Spin>(over_[uuid]), vm.pid);
+      SimThread& thread = machine_->NewThread(
+          absl::StrCat(name, "/", i), std::make_unique<Spin>(over_[uuid], asleep_[uuid]), vm.pid);
       if (i == 0) vm.pid = thread.tid();
       threads_[{uuid, i}] = &thread;
       machine_->Wake(thread);
@@ -99,7 +101,8 @@ class VmKeeperTest : public testing::Test {
   EnclaveId enclave_;
   std::vector<std::string> log_;
   std::map<std::pair<std::string, int>, SimThread*> threads_;
-  std::map<std::string, bool> over_;  // by UUID: its threads end
+  std::map<std::string, bool> over_;    // by UUID: its threads end
+  std::map<std::string, bool> asleep_;  // by UUID: they sleep
   std::unique_ptr<VmKeeper> keeper_;
 };
 
@@ -185,7 +188,7 @@ TEST_F(VmKeeperTest, ARunningVmGoesToAnotherTrustDomain) {
   EXPECT_TRUE(Logged("goes to trust domain tenant (metadata)"));
   keeper_->OnScanned();
   EXPECT_EQ(DomainsInUse(), 1) << "nobody is in the former one";
-  // And back, twice in a row: the second change waits for the first.
+  // And back, twice in a row.
   keeper_->OnSettings(a, DefaultSettings(kUuidA, "a"));
   keeper_->OnSettings(a, In("other"));
   for (int i = 0; i < 3; ++i) {
@@ -194,6 +197,22 @@ TEST_F(VmKeeperTest, ARunningVmGoesToAnotherTrustDomain) {
   }
   EXPECT_EQ(DomainName(a, 0), "other");
   EXPECT_EQ(DomainName(a, 1), "other");
+}
+
+// A vCPU that sleeps changes its domain when it wakes up. If the operator has thought better of it
+// by then, it must not.
+TEST_F(VmKeeperTest, AChangeThatIsTakenBackDoesNotComeLater) {
+  const Vm a = NewVm("a", kUuidA, 1);
+  Start(a, 1, DefaultSettings(kUuidA, "a"));
+  asleep_[kUuidA] = true;
+  machine_->RunFor(milliseconds(50));
+  keeper_->OnSettings(a, In("tenant"));
+  keeper_->OnSettings(a, DefaultSettings(kUuidA, "a"));
+  EXPECT_EQ(DomainName(a, 0), "a") << "one word again";
+  asleep_[kUuidA] = false;
+  machine_->Wake(*threads_[{kUuidA, 0}]);
+  machine_->RunFor(milliseconds(200));
+  EXPECT_EQ(DomainName(a, 0), "a");
 }
 
 TEST_F(VmKeeperTest, ADomainLivesAsLongAsOneOfItsVms) {

@@ -9,12 +9,16 @@
  *
  * What happens: the boot processor wakes the others by INIT and start-up IPIs until as many have come as fw_cfg tells; then each
  * does its work. There are no exception handlers: an exception becomes a triple fault, which ends the domain visibly.
+ *
+ * The boot processor also does now and then what an operating system would: it switches off when the power button is pressed, starts a
+ * vCPU that was plugged, and lets one go that is to be unplugged (QEMU's docs/specs/acpi_cpu_hotplug). Only on machine type pc.
  */
 	.set MAX_CPUS, 8
 	.set STACK_SIZE, 512
 	.set TRAMPOLINE_AT, 0x8000	/* a start-up IPI can only name a page below 1 MiB */
 
 	.set APIC, 0xfee00000
+	.set APIC_ID, APIC + 0x20
 	.set APIC_EOI, APIC + 0xb0
 	.set APIC_SPURIOUS, APIC + 0xf0
 	.set APIC_COMMAND, APIC + 0x300
@@ -33,6 +37,18 @@
 
 	.set FW_CFG, 0x510
 	.set FW_CFG_NB_CPUS, 5
+
+	.set PM1_STATUS, 0x600
+	.set PM1_ENABLE, PM1_STATUS + 2
+	.set PM1_CONTROL, PM1_STATUS + 4
+	.set POWER_BUTTON, 0x100
+	.set SOFT_OFF, 0x2000
+
+	.set CPU_SELECT, 0xaf00
+	.set CPU_STATE, CPU_SELECT + 4
+	.set CPU_INSERTED, 2
+	.set CPU_REMOVING, 4
+	.set CPU_EJECT, 8
 
 	.section .text
 	.code32
@@ -59,7 +75,13 @@ _start:
 	out %al, $0xa1
 	movl $SPURIOUS_VECTOR | 0x100, APIC_SPURIOUS
 	call start_others
-	xor %esi, %esi			/* this vCPU's index, from here on */
+	mov $PM1_ENABLE, %edx
+	mov $POWER_BUTTON, %eax
+	out %ax, %dx
+	/* The older interface, which is there first, gives way to the present one when it is written to. */
+	mov $CPU_SELECT, %edx
+	xor %eax, %eax
+	out %eax, %dx
 	jmp work
 
 /* Sets `mode` to the two characters after the last blank of the command line. */
@@ -154,14 +176,15 @@ other:
 	mov %eax, %ds
 	mov %eax, %es
 	mov %eax, %ss
-	mov $1, %esi
-	lock xadd %esi, online
-	cmp $MAX_CPUS, %esi
-	jb work
-1:	hlt
-	jmp 1b
+	lock incl online
+	jmp work
 
+/* Here and below, %esi is this vCPU's index: libvirt gives each a socket of its own, so it is the APIC's, too. */
 work:
+	mov APIC_ID, %esi
+	shr $24, %esi
+	cmp $MAX_CPUS, %esi
+	jae rest
 	mov %esi, %esp
 	imul $STACK_SIZE, %esp
 	add $stacks + STACK_SIZE, %esp
@@ -178,7 +201,14 @@ work:
 spin:
 	call compute
 	incl rounds(, %esi, 4)
+	testl $0xfff, rounds(, %esi, 4)
+	jnz spin
+	call obey
 	jmp spin
+
+rest:
+	hlt
+	jmp rest
 
 sleep:
 	call calibrate
@@ -188,7 +218,10 @@ sleep:
 	dec %edi
 	jnz 2b
 	incl rounds(, %esi, 4)
-	movl $TIMER_VECTOR, APIC_TIMER
+	testl $0xf, rounds(, %esi, 4)
+	jnz 3f
+	call obey
+3:	movl $TIMER_VECTOR, APIC_TIMER
 	movl $5000000, APIC_TIMER_START
 	sti
 	hlt
@@ -212,6 +245,37 @@ calibrate:
 3:	dec %edi
 	jnz 1b
 	ret
+
+/* Does on the boot processor what the host asks for. */
+obey:
+	test %esi, %esi
+	jnz 9f
+	mov $PM1_STATUS, %edx
+	in %dx, %ax
+	test $POWER_BUTTON, %eax
+	jz 1f
+	mov $PM1_CONTROL, %edx
+	mov $SOFT_OFF, %eax
+	out %ax, %dx
+1:	mov $MAX_CPUS - 1, %ecx
+2:	mov $CPU_SELECT, %edx
+	mov %ecx, %eax
+	out %eax, %dx
+	mov $CPU_STATE, %edx
+	in %dx, %al
+	test $CPU_INSERTED, %al
+	jz 3f
+	mov $CPU_INSERTED, %al
+	out %al, %dx
+	/* The others, which run, ignore it. */
+	movl $ALL_BUT_SELF | STARTUP_IPI | (TRAMPOLINE_AT >> 12), APIC_COMMAND
+	jmp 4f
+3:	test $CPU_REMOVING, %al
+	jz 4f
+	mov $CPU_EJECT, %al
+	out %al, %dx
+4:	loop 2b
+9:	ret
 
 compute:
 	mov $200, %eax
