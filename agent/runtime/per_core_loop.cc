@@ -215,7 +215,8 @@ Time PerCoreLoop::Deadline(Time now) const {
     at = std::min(at, t->parked_until);
   }
   // Nobody tells that a CPU is back.
-  if (online_ != place_.SiblingsIn(place_.siblings)) at = std::min(at, now + kOffline);
+  const bool whole = online_ == place_.SiblingsIn(place_.siblings);
+  if (!whole && !owned_.empty()) at = std::min(at, now + kOffline);
   return state_.mailbox(core_).empty() ? at : now;
 }
 

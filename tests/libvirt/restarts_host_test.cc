@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// corrald goes and comes, alone and with libvirtd, while VMs change, start and die: afterwards the
+// class has what runs, once, and nothing else.
+#include <signal.h>
+
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
+#include "tests/libvirt/operator_fixture.h"
+#include "tests/libvirt/virsh.h"
+
+namespace corral {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using std::chrono::steady_clock;
+
+// What a daemon that comes needs to look at everything.
+constexpr seconds kSettled{5};
+
+class Restarts : public OperatorTest {
+ protected:
+  static void SetUpTestSuite() {
+    for (const char* const name : {"alpha", "beta"}) {
+      Tell("define " + WriteDomain({.name = name,
+                                    .vcpus = 1,
+                                    .max_vcpus = 2,
+                                    .guest = absl::StrCat(CORRAL_GUEST, " sleep")}));
+    }
+    wanted_ = {.domain = "alpha"};
+    Say("start alpha");
+  }
+  static void TearDownTestSuite() {
+    Tell("destroy alpha");
+    for (const char* const name : {"alpha", "beta"}) Tell(absl::StrCat("undefine ", name));
+    EXPECT_TRUE(
+        Within(kSettled, [] { return corral().Tasks() == 0 && corral().Domains().empty(); }));
+  }
+  static void Tell(const std::string& command) {
+    const VirshShell::Answer answer = virsh().Run(command);
+    EXPECT_TRUE(answer.ok) << command << ": " << answer.text;
+  }
+  // Which task each thread is.
+  static std::map<uint32_t, uint64_t> Gtids() {
+    std::map<uint32_t, uint64_t> gtids;
+    for (const ghost_status_word& word : corral().kernel().status_words()) {
+      if (word.gtid != 0) gtids[word.tid] = word.gtid;
+    }
+    return gtids;
+  }
+};
+
+TEST_F(Restarts, A_WhatVirshSaidMeanwhileIsTakenUp) {
+  corral().StopDaemon(SIGKILL);
+  Tell("schedinfo alpha --live --set cpu_shares=700");
+  Tell("schedinfo alpha --live --set vcpu_quota=40000");
+  Tell("setvcpus alpha 2 --live");
+  Tell("start beta");
+  corral().StartDaemon();
+  wanted_.weight = 700;
+  wanted_.cap = {milliseconds(40), milliseconds(100)};
+  ExpectHeld("settings changed and a vCPU plugged while corrald was away", steady_clock::now(),
+             kSettled);
+  const pid_t beta = ProcessOf("beta");
+  EXPECT_TRUE(Within(kSettled, [&] {
+    return Difference(corral(), beta, {.domain = "beta"}).empty();
+  })) << Difference(corral(), beta, {.domain = "beta"});
+}
+
+TEST_F(Restarts, B_AVmThatDiedMeanwhileIsForgotten) {
+  const pid_t beta = ProcessOf("beta");
+  corral().StopDaemon(SIGTERM);
+  ASSERT_EQ(kill(beta, SIGKILL), 0);
+  ASSERT_TRUE(Within(seconds(10), [&] { return corral().Held(beta).vcpus.empty(); }));
+  corral().StartDaemon();
+  EXPECT_TRUE(
+      Within(kSettled, [] { return corral().Domains() == std::vector<std::string>{"alpha"}; }));
+  ExpectHeld("another VM crashed while corrald was away", steady_clock::now());
+}
+
+TEST_F(Restarts, C_WithLibvirtdAtTheSameTime) {
+  const std::map<uint32_t, uint64_t> before = Gtids();
+  corral().StopDaemon(SIGKILL);
+  pid_t libvirtd = 0;
+  std::ifstream("/run/libvirtd.pid") >> libvirtd;
+  ASSERT_GT(libvirtd, 1);
+  ASSERT_EQ(kill(libvirtd, SIGKILL), 0);
+  corral().StartDaemon();
+  Shell("libvirtd -d");
+  ASSERT_TRUE(Within(seconds(60), [] { return virsh().Run("list").ok; })) << "no libvirtd";
+  ExpectHeld("corrald and libvirtd restarted", steady_clock::now(), kSettled);
+  EXPECT_EQ(Gtids(), before) << "somebody was attached again";
+  wanted_.weight = 300;
+  Say("schedinfo alpha --live --set cpu_shares=300");
+}
+
+}  // namespace
+}  // namespace corral
