@@ -99,6 +99,8 @@ class LockedKernel final : public AgentKernel {
       copy(to.enclave, from.enclave);
       copy(to.queue, from.queue);
       copy(to.weight, from.weight);
+      copy(to.budget_ns, from.budget_ns);
+      copy(to.period_ns, from.period_ns);
       copy(to.flags, from.flags);
       for (size_t k = 0; k < GHOST_AFFINITY_WORDS; ++k)
         copy(affinities_[i].cpus[k], fake_.affinities()[i].cpus[k]);
@@ -162,11 +164,11 @@ void CarryOutAll(FakeKernel& kernel) {
   for (uint32_t c = 0; c < kCores; ++c) kernel.CarryOut(CoreId(c));
 }
 
-// Blocks, wakes, dies, is replaced, is moved by the class.
+// Blocks, wakes, dies, is replaced, is moved by the class, is pinned, asks for a budget.
 void OneEvent(FakeKernel& kernel, std::mt19937& random) {
   const std::vector<Gtid> tasks = kernel.Tasks();
   const Gtid task = tasks[random() % tasks.size()];
-  switch (random() % 10) {
+  switch (random() % 12) {
     case 0:
     case 1:
       return kernel.Block(task);
@@ -177,6 +179,13 @@ void OneEvent(FakeKernel& kernel, std::mt19937& random) {
     case 3:
       kernel.ClassRuns(task, CpuId(static_cast<int>(random() % (2 * kCores))));
       return;
+    case 4: {
+      const int core = static_cast<int>(random() % kCores);
+      const bool anywhere = random() % 2 == 0;
+      return kernel.SetAffinity(task, anywhere ? CpuSet::All() : CpuSet{2 * core, 2 * core + 1});
+    }
+    case 5:
+      return kernel.Ask(task, milliseconds(random() % 40), milliseconds(100));
     default:
       return kernel.Wake(task);
   }
