@@ -25,7 +25,7 @@ constexpr Duration kAgentLife = seconds(3);
 
 Duration TimePerCase() {
   const char* const text = getenv("CORRAL_STRESS_SECONDS");
-  return seconds(text == nullptr ? 10 : std::max(1, atoi(text)));
+  return seconds(text == nullptr ? 7 : std::max(1, atoi(text)));
 }
 
 class StressTest : public AgentHostTest, public testing::WithParamInterface<std::tuple<int, int>> {
