@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <numeric>
+#include <vector>
 
 #include "kernel/audit/auditor.h"
 #include "tests/audit/machine.h"
@@ -23,9 +25,13 @@ TEST(LoadTest, TheDefaultSchedulerMixesMachines) {
   plan.policy = 0;
   plan.begin = MonotonicNow() + 200'000'000;
   plan.end = plan.begin + 3'000'000'000;
-  const std::vector<SpinPlan> plans(4, plan);
-  a.Start(plans);
-  b.Start(plans);
+  // As many as there are CPUs, an odd number each: however they settle, a core is shared.
+  const size_t cpus = static_cast<size_t>(std::accumulate(
+      machine.cores.begin(), machine.cores.end(), 0,
+      [](int sum, const CpuSet& core) { return sum + static_cast<int>(core.size()); }));
+  const size_t odd = cpus / 2 % 2 == 0 ? cpus / 2 + 1 : cpus / 2;
+  a.Start(std::vector<SpinPlan>(odd, plan));
+  b.Start(std::vector<SpinPlan>(cpus - odd, plan));
   SleepUntil(plan.begin);
   ASSERT_TRUE(auditor->Reset().ok());
   SleepUntil(plan.end);

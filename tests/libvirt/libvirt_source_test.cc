@@ -170,7 +170,7 @@ TEST_F(LibvirtSourceTest, AMistakeIsToldOnceAndWhatWasInForceStays) {
               "</c:domain></metadata>");
   EXPECT_TRUE(
       sink_.Await([&] { return sink_.HasNotice("metadata <reservation>: there is no period"); }));
-  EXPECT_FALSE(sink_.SettingsOf("a").metadata_ok);
+  EXPECT_TRUE(sink_.Await([&] { return !sink_.SettingsOf("a").metadata_ok; }));
   std::this_thread::sleep_for(LibvirtSource::kRescan + milliseconds(300));
   const std::vector<std::string> notices = sink_.notices();
   EXPECT_EQ(std::count_if(notices.begin(), notices.end(),
