@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // VMs start and end and get more vCPUs, in random order, beside one that computes: nobody meets
-// anybody, the class has exactly what libvirt runs, and nothing is left behind.
+// anybody, no guest runs outside the class, the class has exactly what libvirt runs, and nothing is
+// left behind.
 //
-// CORRAL_CHURN: how many starts; 20 unless said otherwise. CORRAL_SEED repeats a run.
+// CORRAL_CHURN: how many starts, and how many plugs, at least; 20 unless said otherwise.
+// CORRAL_SEED repeats a run.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -13,12 +15,15 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "tests/libvirt/attach_trace.h"
 #include "tests/libvirt/live_corral.h"
 #include "tests/libvirt/virsh.h"
 #include "tests/libvirt/virsh_shell.h"
+#include "vmm-integration/libvirt_source.h"
 
 namespace corral {
 namespace {
@@ -104,7 +109,10 @@ class Churn : public testing::Test {
     return !vcpus.empty() && vcpus == VcpusInProc(process);
   }
   void Start(Guest& guest) {
+    ResumeEvent resume;
+    const AttachTrace trace;
     Say("start " + guest.name);
+    head_starts_.push_back(HeadStart(trace, resume, guest.name));
     guest.runs = true;
     guest.vcpus = 1;
   }
@@ -128,15 +136,17 @@ class Churn : public testing::Test {
                        }))
         << corral_->Tasks() << " tasks";
   }
-  // So many starts, in random order with ends and plugs; all have ended afterwards.
-  void Run(int starts, std::mt19937& random) {
-    while (starts > 0) {
+  // At least so many starts and plugs, in random order with ends; all have ended afterwards.
+  void Run(int each, std::mt19937& random) {
+    int starts = 0, plugs = 0;
+    while (starts < each || plugs < each) {
       Guest& guest = guests_[random() % guests_.size()];
       if (!guest.runs) {
         Start(guest);
-        --starts;
-      } else if (guest.vcpus < kMaxVcpus && random() % 2 == 0) {
+        ++starts;
+      } else if (guest.vcpus < kMaxVcpus && random() % 3 != 0) {
         Plug(guest);
+        ++plugs;
       } else {
         Destroy(guest);
       }
@@ -150,11 +160,14 @@ class Churn : public testing::Test {
         << corral_->Domains().size() << " domains are left";
   }
 
+  // What was closed at the last end has been closed, and what a rescan opens too.
+  static void Settle() { std::this_thread::sleep_for(LibvirtSource::kRescan + seconds(1)); }
   pid_t AgentProcess() const { return std::stoi(Shell("pgrep -x corral-agent")); }
 
   std::unique_ptr<LiveCorral> corral_;
   std::unique_ptr<VirshShell> virsh_;
   std::vector<Guest> guests_;
+  std::vector<Duration> head_starts_;  // of each start
 };
 
 void PrintExposure(const AuditReport& report) {
@@ -174,13 +187,15 @@ void PrintExposure(const AuditReport& report) {
 TEST_F(Churn, LeavesNothingBehind) {
   const auto seed = static_cast<uint32_t>(FromEnvironment("CORRAL_SEED", 1));
   const int starts = FromEnvironment("CORRAL_CHURN", 20);
-  printf("%d starts, seed %u\n", starts, seed);
+  printf("%d starts and plugs, seed %u\n", starts, seed);
   std::mt19937 random(seed);
   ASSERT_TRUE(corral_->auditor().Reset().ok());
   // What is made once has been made after some.
   Run(starts / 4, random);
+  Settle();
   const Footprint corrald = FootprintOf(corral_->daemon()), agent = FootprintOf(AgentProcess());
   Run(starts - starts / 4, random);
+  Settle();
   const Footprint corrald_now = FootprintOf(corral_->daemon()),
                   agent_now = FootprintOf(AgentProcess());
   printf("corrald: %zu descriptors, %ld KiB before, %ld KiB after; agent: %zu, %ld KiB, %ld KiB\n",
@@ -195,6 +210,11 @@ TEST_F(Churn, LeavesNothingBehind) {
   const absl::StatusOr<AuditReport> report = corral_->auditor().Read();
   ASSERT_TRUE(report.ok()) << report.status();
   PrintExposure(*report);
+  const auto [least, most] = std::minmax_element(head_starts_.begin(), head_starts_.end());
+  printf("%zu starts: the vCPUs were in the class %lld to %lld us before QEMU let them go\n",
+         head_starts_.size(), static_cast<long long>(*least / std::chrono::microseconds(1)),
+         static_cast<long long>(*most / std::chrono::microseconds(1)));
+  EXPECT_GT(*least, Duration{0});
   EXPECT_EQ(report->total[AUDIT_VCPU_ENFORCED].time.count(), 0);
   EXPECT_EQ(report->gaps.missed_switch_probes, 0u);
   EXPECT_EQ(report->gaps.missed_switches, 0u);

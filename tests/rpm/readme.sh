@@ -12,11 +12,15 @@ done < <(sed -n '/^## Install, observe/,/^## What is proven/p' "$here/../../READ
 # readme COMMAND [STAND_IN]: STAND_IN is run where COMMAND has a place to fill in, or would not end.
 readme() {
     [[ -n ${readme_left[$1]:-} ]] || fail "README has no command \"$1\""
-    unset "readme_left[$1]"
+    readme_left[$1]= # `unset` would read the command's quotes as its own
     say "README: $1"
     eval "${2:-$1}"
 }
 
 readme_is_done() {
-    [[ ${#readme_left[@]} == 0 ]] || fail "README has commands that were not run: $(printf '"%s" ' "${!readme_left[@]}")"
+    local command left=()
+    for command in "${!readme_left[@]}"; do
+        [[ -z ${readme_left[$command]} ]] || left+=("\"$command\"")
+    done
+    [[ ${#left[@]} == 0 ]] || fail "README has commands that were not run: ${left[*]}"
 }
