@@ -132,7 +132,7 @@ absl::Status LoadedClass::BecomeAgent() {
 
   std::map<std::string, Fd> fds;
   for (bpf_map* map : {maps.class_info, maps.enclaves, maps.cores, maps.txns, maps.cpu_configs,
-                       maps.status_words, maps.affinities, maps.queue_states}) {
+                       maps.cpu_states, maps.status_words, maps.affinities, maps.queue_states}) {
     fds[bpf_map__name(map)] = Copy(bpf_map__fd(map));
   }
   fds["commit"] = Copy(bpf_program__fd(progs.ghost_commit_prog));
@@ -140,6 +140,7 @@ absl::Status LoadedClass::BecomeAgent() {
   fds["associate"] = Copy(bpf_program__fd(progs.ghost_associate_prog));
   fds["timer_arm"] = Copy(bpf_program__fd(progs.ghost_timer_arm_prog));
   fds["task_grant"] = Copy(bpf_program__fd(progs.ghost_task_grant_prog));
+  fds["task_account"] = Copy(bpf_program__fd(progs.ghost_task_account_prog));
   fds["queue.0"] = std::move(ring);
   absl::StatusOr<std::unique_ptr<BpfAgentKernel>> agent =
       BpfAgentKernel::FromDescriptors(std::move(fds), kEnclave);
