@@ -91,4 +91,10 @@ absl::Status AgentView::Grant(Gtid task, const Verdict& verdict) {
                       "telling what a task is promised");
 }
 
+absl::Status AgentView::Account(Gtid task, const ghost_waits& waits) {
+  ghost_task_account args = {.gtid = task.value(), .waits = waits};
+  return StatusOfCall(CallClass(AgentCall::kAccount, &args, sizeof(args)), args,
+                      "telling what a task waited for");
+}
+
 }  // namespace corral

@@ -25,6 +25,7 @@ enum class AgentCall {
   kAssociate,  // ghost_associate
   kArmTimer,   // ghost_timer_arm
   kGrant,      // ghost_task_grant
+  kAccount,    // ghost_task_account
 };
 
 class AgentView : public AgentKernel {
@@ -43,6 +44,7 @@ class AgentView : public AgentKernel {
   absl::StatusOr<Association> Associate(Gtid task, uint64_t barrier, QueueId queue) override;
   absl::Status ArmTimer(CpuId cpu, Time when, uint64_t cookie) override;
   absl::Status Grant(Gtid task, const Verdict& verdict) override;
+  absl::Status Account(Gtid task, const ghost_waits& waits) override;
 
  protected:
   // Read-only; the class writes it meanwhile. Must stay there while the view is in use.

@@ -45,6 +45,7 @@ class ControlView : public ControlKernel {
   absl::Span<const ghost_cpu_state> cpu_states() const override { return memory_.cpu_states; }
   absl::Span<const ghost_status_word> status_words() const override { return memory_.status_words; }
   absl::Span<const ghost_affinity> affinities() const override { return memory_.affinities; }
+  absl::Span<const ghost_waits> waits() const override { return memory_.waits; }
 
   absl::StatusOr<EnclaveId> CreateEnclave(const EnclaveSpec& spec) override;
   absl::Status Protect(EnclaveId enclave, const EnclaveProtection& protection) override;
@@ -69,6 +70,7 @@ class ControlView : public ControlKernel {
     absl::Span<const ghost_cpu_state> cpu_states;
     absl::Span<const ghost_status_word> status_words;
     absl::Span<const ghost_affinity> affinities;
+    absl::Span<const ghost_waits> waits;
   };
 
   ControlView() = default;

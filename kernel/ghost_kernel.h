@@ -97,6 +97,9 @@ class AgentKernel {
   // for something else. NotFound: gone. InvalidArgument: more than was asked for.
   virtual absl::Status Grant(Gtid task, const Verdict& verdict) = 0;
 
+  // Adds what the task waited for since the last call to what is known of it. NotFound: gone.
+  virtual absl::Status Account(Gtid task, const ghost_waits& waits) = 0;
+
   // The messages of `queue`, which belongs to this agent's enclave. One reader at a time.
   virtual absl::StatusOr<std::unique_ptr<MessageQueue>> OpenQueue(QueueId queue) = 0;
 };
@@ -148,6 +151,7 @@ class ControlKernel {
   virtual absl::Span<const ghost_cpu_state> cpu_states() const = 0;
   virtual absl::Span<const ghost_status_word> status_words() const = 0;
   virtual absl::Span<const ghost_affinity> affinities() const = 0;
+  virtual absl::Span<const ghost_waits> waits() const = 0;
 
   virtual absl::StatusOr<EnclaveId> CreateEnclave(const EnclaveSpec& spec) = 0;
   // At any time. NotFound: no such enclave.

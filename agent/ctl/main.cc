@@ -8,6 +8,7 @@
 #include "agent/ctl/check_command.h"
 #include "agent/ctl/command.h"
 #include "agent/ctl/domains_command.h"
+#include "agent/ctl/explain_command.h"
 #include "agent/ctl/policy_command.h"
 #include "agent/ctl/release_command.h"
 #include "agent/ctl/simulate_command.h"
@@ -22,6 +23,8 @@ int main(int argc, char** argv) {
   AddStatusCommand(app, action);
   AddCoresCommand(app, action);
   AddDomainsCommand(app, action);
+  AddExplainCommand(app, action);
+  AddCostCommand(app, action);
   AddPolicyCommand(app, action);
   AddRunCommand(app, action);
   AddAuditCommand(app, action);

@@ -40,6 +40,7 @@ PerCoreLoop::Reaction PerCoreLoop::CommitOnce(Time now) {
     sibling.task->cpu = place_.cpu[i];
     sibling.task->from_status_word = false;
     sibling.task->settle_looks = 0;
+    tracker_.Account(*sibling.task, now, now);
   }
   policy_.Committed(txn_, now);
   return Reaction::kDone;

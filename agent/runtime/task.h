@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "agent/runtime/list.h"
+#include "agent/runtime/wait_account.h"
 #include "kernel/abi/ghost.h"
 #include "kernel/cpu_set.h"
 #include "kernel/types.h"
@@ -57,6 +58,8 @@ struct Task {
   // Decisions in a row that could not be carried out, where the affinity was no obstacle. A policy
   // may try another sibling then.
   int latch_failures = 0;
+  // While the task is queued, its policy says there why; the rest is the runtime's.
+  WaitAccount waits;
 
   // The rest belongs to task_tracker.cc and per_core_loop.cc.
   bool from_status_word =

@@ -124,7 +124,10 @@ void PerCoreLoop::Release(uint32_t slot) {
 void PerCoreLoop::Give(Task& task, int core, Time now) {
   const uint32_t slot = task.slot;
   ++counters_.given;
-  if (task.state != TaskState::kNone) policy_.TaskDeparted(task, now);
+  if (task.state != TaskState::kNone) {
+    policy_.TaskDeparted(task, now);
+    tracker_.Publish(task, now);
+  }
   const int moves = task.moves + 1;
   Vacate(task);
   task.moves = moves;
@@ -188,6 +191,7 @@ void PerCoreLoop::SelfCheck(Time now) {
       policy_.TaskDeparted(task, now);
       policy_.TaskNew(task, now);
     }
+    tracker_.Publish(task, now);
   }
   if (lead_ != nullptr) lead_->SelfCheck(counters_);
 }
@@ -207,6 +211,7 @@ void PerCoreLoop::Park(Task& task, Obstacle obstacle, int tries, Time now) {
   const int doublings = std::min(tries + rounds, kParkingDoublings);
   policy_.TaskBlocked(task, now);
   task.state = TaskState::kParked;
+  tracker_.Account(task, now, now);
   task.parked_for = obstacle;
   task.parked_until = now + kFirstParking * (1 << doublings);
   parked_.PushBack(task);
@@ -234,6 +239,7 @@ void PerCoreLoop::Unpark(Time now) {
     }
     parked_.Erase(task);
     task.state = TaskState::kQueued;
+    task.waits.Because(GHOST_WAIT_TURN, now);
     policy_.TaskWakeup(task, now);
   }
 }

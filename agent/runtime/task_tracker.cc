@@ -2,6 +2,7 @@
 #include "agent/runtime/task_tracker.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <tuple>
 #include <utility>
@@ -16,6 +17,11 @@ namespace {
 Duration ToDuration(uint64_t ns) {
   constexpr uint64_t kMax = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
   return Duration(static_cast<int64_t>(std::min(ns, kMax)));
+}
+
+// When what the record knows happened: a status word does not say.
+Time EventTime(const Task& task, Time now) {
+  return task.from_status_word ? now : std::min(now, Time(ToDuration(task.event_ns)));
 }
 
 }  // namespace
@@ -47,6 +53,8 @@ void TaskTracker::Adopt(Task& task, const ghost_status_word& word, Time now) {
   TakeUpAffinity(task);
   task.state = StateIn(word);
   task.on_since_ns = word.switch_time_ns;
+  if (task.state == TaskState::kOnCpu) ReadRuntime(task, now);
+  Account(task, now, now);
   events_.TaskNew(task, now);
 }
 
@@ -128,6 +136,41 @@ void TaskTracker::ReadRuntime(Task& task, Time now) const {
   task.runtime = std::max(task.runtime, ToDuration(runtime));
 }
 
+CpuClocks TaskTracker::ClocksOf(const Task& task, Time now) const {
+  const absl::Span<const ghost_cpu_state> cpus = kernel_.cpu_states();
+  const auto cpu = static_cast<size_t>(task.cpu.value());
+  return task.cpu.value() >= 0 && cpu < cpus.size() ? ReadClocks(cpus[cpu], now) : CpuClocks();
+}
+
+void TaskTracker::Account(Task& task, Time at, Time now) const {
+  if (task.state == TaskState::kOnCpu) {
+    if (!task.waits.has_cpu()) task.waits.Give(now, task.runtime, ClocksOf(task, now));
+    return;
+  }
+  if (task.waits.has_cpu()) task.waits.Settle(at, task.runtime, ClocksOf(task, now));
+  switch (task.state) {
+    case TaskState::kQueued:
+      return task.waits.Wait(at, now);
+    case TaskState::kParked:
+      task.waits.Wait(at, now);
+      return task.waits.Because(GHOST_WAIT_PLACE, now);
+    default:
+      return task.waits.Rest(at);
+  }
+}
+
+void TaskTracker::Publish(Task& task, Time now) {
+  if (task.state == TaskState::kOnCpu) {
+    ReadRuntime(task, now);
+    task.waits.Settle(now, task.runtime, ClocksOf(task, now));
+  }
+  const ghost_waits waits = task.waits.Pending(now);
+  if (std::all_of(std::begin(waits.ns), std::end(waits.ns), [](uint64_t ns) { return ns == 0; }))
+    return;
+  // One that is gone is of no interest any more.
+  if (kernel_.Account(task.gtid, waits).ok()) task.waits.Clear();
+}
+
 TaskTracker::Outcome TaskTracker::Apply(Task& task, const ghost_msg& message, Time now) {
   // A record made from a status word may or may not know the event of that very barrier, so the
   // message counts, once.
@@ -185,6 +228,7 @@ TaskTracker::Outcome TaskTracker::Lost(Task& task, const ghost_msg& message, boo
   }
   if (task.state == TaskState::kQueued || task.state == TaskState::kParked) return Outcome::kOk;
   task.state = TaskState::kQueued;
+  Account(task, EventTime(task, now), now);
   if (message.type == GHOST_MSG_TASK_LATCH_FAILURE) {
     events_.TaskLatchFailure(task, now);
     Untie(task, now);
@@ -230,6 +274,7 @@ void TaskTracker::MoveTo(Task& task, TaskState state, const ghost_status_word& w
   switch (state) {
     case TaskState::kBlocked:
       task.state = state;
+      Account(task, EventTime(task, now), now);
       if (before == TaskState::kQueued || before == TaskState::kOnCpu) {
         events_.TaskBlocked(task, now);
       }
@@ -237,6 +282,7 @@ void TaskTracker::MoveTo(Task& task, TaskState state, const ghost_status_word& w
     case TaskState::kQueued:
       if (before == TaskState::kQueued || before == TaskState::kParked) return;
       task.state = state;
+      Account(task, EventTime(task, now), now);
       if (before == TaskState::kOnCpu) {
         events_.TaskPreempt(task, now);
       } else {
@@ -246,9 +292,13 @@ void TaskTracker::MoveTo(Task& task, TaskState state, const ghost_status_word& w
     case TaskState::kOnCpu: {
       const bool moved = (word.flags & GHOST_SW_ONCPU) && task.cpu != CpuId(word.cpu);
       if (before == TaskState::kOnCpu && !moved) return;
+      ReadRuntime(task, now);
+      task.state = TaskState::kBlocked;
+      Account(task, now, now);  // it left the former CPU, if it had one
       task.state = state;
       task.cpu = CpuId(word.cpu);
       task.on_since_ns = word.switch_time_ns;
+      Account(task, now, now);
       events_.TaskOnCpu(task, now);
       return;
     }

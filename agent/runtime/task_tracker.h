@@ -26,7 +26,7 @@ class TaskTracker {
   };
 
   // `kernel`, `events` and `counters` must outlive the tracker.
-  TaskTracker(const AgentKernel& kernel, TaskEvents& events, LoopCounters& counters)
+  TaskTracker(AgentKernel& kernel, TaskEvents& events, LoopCounters& counters)
       : kernel_(kernel), events_(events), counters_(counters) {}
 
   // The status word of the slot, whoever has it now.
@@ -47,6 +47,11 @@ class TaskTracker {
   Outcome Reconcile(Task& task, Time now);
   // Brings task.runtime up to `now`, the present stint included.
   void ReadRuntime(Task& task, Time now) const;
+  // Brings task.waits up to task.state, which became what it is at `at`. For whoever changes the
+  // state by other means than the above.
+  void Account(Task& task, Time at, Time now) const;
+  // What the task waited for up to now is published, so that displays can tell.
+  void Publish(Task& task, Time now);
   // True if record and status word contradict each other now and did so, unchanged, at the last
   // check.
   bool ContradictsTwice(Task& task);
@@ -55,6 +60,7 @@ class TaskTracker {
   void Repair(Task& task, Time now);
 
  private:
+  CpuClocks ClocksOf(const Task& task, Time now) const;
   TaskState StateIn(const ghost_status_word& word) const;
   bool ReadAttributes(Task& task, const ghost_status_word& word);
   bool TakeUpAffinity(Task& task);
@@ -63,7 +69,7 @@ class TaskTracker {
   void MoveTo(Task& task, TaskState state, const ghost_status_word& word, Time now);
   Outcome Lost(Task& task, const ghost_msg& message, bool echo, Time now);
 
-  const AgentKernel& kernel_;
+  AgentKernel& kernel_;
   TaskEvents& events_;
   LoopCounters& counters_;
 };

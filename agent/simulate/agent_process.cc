@@ -126,6 +126,7 @@ absl::Status AgentProcess::Make(ControlKernel& control, const Topology& host) {
     Loop* const loop = program.get();
     SimThread& thread =
         machine_.NewThread(absl::StrCat("agent/", core), std::move(program), first.tid());
+    thread.realtime = true;
     const Core& place = state_->topology().core(core);
     machine_.SetAffinity(thread, spec_.housekeeping.empty() ? place.siblings : spec_.housekeeping);
     machine_.memory().ring(state_->queue_id(core).value())->on_message = [loop, &thread] {

@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Both sides refuse to talk to another version; the error names both. */
-#define GHOST_ABI_VERSION 5
+#define GHOST_ABI_VERSION 6
 
 #define GHOST_MAX_SIBLINGS 8
 #define GHOST_MAX_ENCLAVES 16
@@ -135,6 +135,24 @@ struct ghost_confined {
 	struct ghost_affinity former;
 };
 
+/* What a runnable task can wait for. */
+enum ghost_wait {
+	GHOST_WAIT_TURN = 0,	/* another domain has its core, all of it */
+	GHOST_WAIT_FORCED_IDLE, /* another domain has its core, and leaves a sibling idle */
+	GHOST_WAIT_OWN,		/* tasks of its own domain have the siblings that it may use */
+	GHOST_WAIT_CAP,		/* it had what its cap allows */
+	GHOST_WAIT_PLACE,	/* no CPU that it may use takes it */
+	GHOST_WAIT_HOST,	/* its CPU is used by a thread of another scheduling class */
+	GHOST_WAIT_HAND_OVER,	/* it was given a CPU, and is not there yet */
+	GHOST_WAIT_AGENT,	/* its agent has not decided yet, or uses its CPU */
+	GHOST_NR_WAITS
+};
+
+/* How long each task waited for what, by slot: as its agents said. The time up to now is missing until they say more, about every second. */
+struct ghost_waits {
+	__u64 ns[GHOST_NR_WAITS];
+};
+
 #define GHOST_QUEUE_DEFAULT 0xffffffffu
 #define GHOST_NO_VCPU 0xffffffffu
 #define GHOST_NO_CORE 0xffffffffu
@@ -168,7 +186,16 @@ struct ghost_cpu_state {
 	__u32 busy;		/* 1: another scheduling class uses the CPU */
 	__u32 picking;		/* 1: it is taking a task, and may have dropped its run-queue lock for a moment */
 	__u64 busy_since_ns;
+	__u64 host_ns;		/* how long threads of other scheduling classes had the CPU, agents apart */
+	__u64 agent_ns;		/* how long agents had it */
+	__u64 taken_since_ns;	/* since when one of them has it, which is not in there yet */
+	__u32 taken;		/* GHOST_CPU_*: by whom */
+	__u32 reserved;
 };
+
+#define GHOST_CPU_NOT_TAKEN 0
+#define GHOST_CPU_BY_HOST 1
+#define GHOST_CPU_BY_AGENT 2
 
 struct ghost_core_state {
 	__u64 word;		/* core_word.h */
@@ -363,6 +390,14 @@ struct ghost_task_grant {
 	__u64 free_ns;
 	__u32 place; /* a core of the enclave */
 	__s32 result; /* -EPERM, -ENOENT, -EINVAL */
+};
+
+/* By an agent, about a task of its enclave: what it waited for since it last said so. */
+struct ghost_task_account {
+	__u64 gtid;
+	__s32 result; /* -EPERM, -ENOENT */
+	__u32 reserved;
+	struct ghost_waits waits; /* to be added */
 };
 
 /* By the daemon. */

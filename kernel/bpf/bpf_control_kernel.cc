@@ -66,7 +66,7 @@ absl::StatusOr<std::unique_ptr<BpfControlKernel>> BpfControlKernel::OpenEvenIfLo
           {MapPin("class_info", k.info_), MapPin("enclaves", k.enclaves_),
            MapPin("domains", k.domains_), MapPin("cores", k.cores_), MapPin("cpu_configs", k.cpus_),
            MapPin("cpu_states", k.cpu_states_), MapPin("status_words", k.status_words_),
-           MapPin("affinities", k.affinities_), OpenInto("queues", k.queues_)});
+           MapPin("affinities", k.affinities_), MapPin("waits", k.waits_), OpenInto("queues", k.queues_)});
       !status.ok()) {
     return status;
   }
@@ -77,7 +77,8 @@ absl::StatusOr<std::unique_ptr<BpfControlKernel>> BpfControlKernel::OpenEvenIfLo
                          .cpu_configs = k.cpus_.span(),
                          .cpu_states = k.cpu_states_.span(),
                          .status_words = k.status_words_.span(),
-                         .affinities = k.affinities_.span()};
+                         .affinities = k.affinities_.span(),
+                         .waits = k.waits_.span()};
   if (const absl::Status status = k.Bind(memory); !status.ok()) return status;
   // Last: a class of another version may not have them all.
   for (const char* name : kPrograms) {

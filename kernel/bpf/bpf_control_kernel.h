@@ -37,6 +37,7 @@ class BpfControlKernel final : public ControlView {
   MappedArray<ghost_cpu_state> cpu_states_;
   MappedArray<ghost_status_word> status_words_;
   MappedArray<ghost_affinity> affinities_;
+  MappedArray<ghost_waits> waits_;
   Fd queues_;
   std::vector<Fd> programs_;  // by ControlCall
 };

@@ -155,6 +155,25 @@ int ghost_task_grant_prog(struct ghost_task_grant *ctx)
 	return 0;
 }
 
+SEC("syscall")
+int ghost_task_account_prog(struct ghost_task_account *ctx)
+{
+	struct ghost_thread *me = caller();
+	struct ghost_waits *w;
+
+	ctx->result = -EPERM;
+	if (!me || !me->agent_enclave)
+		return 0;
+	ctx->result = -ENOENT;
+	w = waits_of(GHOST_GTID_SLOT(ctx->gtid));
+	if (!w || !task_by_gtid(ctx->gtid, me->agent_enclave))
+		return 0;
+	for (int i = 0; i < GHOST_NR_WAITS; i++)
+		__sync_fetch_and_add(&w->ns[i], ctx->waits.ns[i]);
+	ctx->result = 0;
+	return 0;
+}
+
 /* ---- timers ---- */
 
 static int cpu_timer_fired(void *map, int *key, struct ghost_cpu_timer *ct)

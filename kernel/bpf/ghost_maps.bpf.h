@@ -93,6 +93,14 @@ struct {
 	__type(value, struct ghost_affinity);
 } affinities SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct ghost_waits);
+} waits SEC(".maps");
+
 /* For the control plane alone: it lives as long as the class. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -223,6 +231,7 @@ LOOKUP(status_word_of, status_words, ghost_status_word)
 LOOKUP(queue_state_of, queue_states, ghost_queue_state)
 LOOKUP(task_of, tasks, ghost_task)
 LOOKUP(affinity_of, affinities, ghost_affinity)
+LOOKUP(waits_of, waits, ghost_waits)
 LOOKUP(cpu_timer_of, cpu_timers, ghost_cpu_timer)
 #undef LOOKUP
 

@@ -98,10 +98,11 @@ static __noinline int slot_fill(u32 slot, struct slot_owner *owner)
 {
 	struct ghost_status_word *sw = status_word_of(slot);
 	struct ghost_task *t = task_of(slot);
+	struct ghost_waits *waits = waits_of(slot);
 	struct ghost_domain *d;
 	u64 w;
 
-	if (!sw || !t || !owner)
+	if (!sw || !t || !waits || !owner)
 		return -EINVAL;
 	d = domain_of(owner->domain);
 	if (d)
@@ -143,6 +144,7 @@ static __noinline int slot_fill(u32 slot, struct slot_owner *owner)
 	sw->vcpu = owner->vcpu;
 	sw->former_policy = owner->policy;
 	sw->stops = 0;
+	__builtin_memset(waits, 0, sizeof(*waits));
 	WRITE_ONCE(sw->gtid, GHOST_GTID(slot, t->incarnation));
 	task_publish(slot);
 	return 0;

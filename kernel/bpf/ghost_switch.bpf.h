@@ -72,6 +72,23 @@ static __always_inline void switch_availability(struct ghost_cpu_config *cfg, st
 		core_post(cfg->core, busy ? GHOST_MSG_CPU_BUSY : GHOST_MSG_CPU_AVAILABLE, cpu, 0);
 }
 
+/* How long others had the CPU, for whoever wants to know why a task of the class did not run there. */
+static __always_inline void switch_taken(struct ghost_cpu_state *cs, struct task_struct *next, u64 now)
+{
+	struct ghost_thread *th = next->pid && next->policy != SCHED_EXT ? thread_of(next) : NULL;
+	u32 taken = !next->pid || next->policy == SCHED_EXT ? GHOST_CPU_NOT_TAKEN : th && th->agent_core ? GHOST_CPU_BY_AGENT : GHOST_CPU_BY_HOST;
+	u32 former = cs->taken;
+
+	if (taken == former)
+		return;
+	if (former == GHOST_CPU_BY_AGENT)
+		WRITE_ONCE(cs->agent_ns, cs->agent_ns + now - cs->taken_since_ns);
+	else if (former == GHOST_CPU_BY_HOST)
+		WRITE_ONCE(cs->host_ns, cs->host_ns + now - cs->taken_since_ns);
+	WRITE_ONCE(cs->taken_since_ns, now);
+	WRITE_ONCE(cs->taken, taken);
+}
+
 /* I2: a user task of the host comes or leaves. Agents are trusted, and kernel threads are part of the kernel. */
 static __always_inline void switch_host(struct ghost_cpu_config *cfg, struct ghost_core_state *core, struct task_struct *next)
 {
@@ -108,6 +125,7 @@ int BPF_PROG(ghost_sched_switch, bool preempt, struct task_struct *prev, struct 
 	cs->running_domain = switch_enter(next, cpu, now);
 	core_switch(core, cfg->sibling, cs->running_domain);
 	switch_availability(cfg, core, cs, next, cpu, now);
+	switch_taken(cs, next, now);
 	switch_host(cfg, core, next);
 	/* Preempted, the previous task would come back without a question, to a core that was closed meanwhile. */
 	if (READ_ONCE(core->closed) && !READ_ONCE(cs->offline) && next->policy != SCHED_EXT)

@@ -83,7 +83,13 @@ void Machine::Enqueue(SimThread& t, uint64_t flags, bool stays) {
     if (&t == c.stopper.get()) {
       c.host.push_front(&t);
     } else {
-      c.host.push_back(&t);
+      const auto behind = t.realtime
+                              ? std::find_if(c.host.begin(), c.host.end(),
+                                             [&](const SimThread* other) {
+                                               return other != c.stopper.get() && !other->realtime;
+                                             })
+                              : c.host.end();
+      c.host.insert(behind, &t);
     }
     if (c.host.front() == &t && c.curr != &t) Resched(c);
     return;
@@ -92,8 +98,8 @@ void Machine::Enqueue(SimThread& t, uint64_t flags, bool stays) {
   EnqueueExt(t, flags, stays);
 }
 
-// do_enqueue_task(). What stays on its CPU, and what comes to a CPU that goes or comes, is put into the
-// local queue without a question.
+// do_enqueue_task(). What stays on its CPU, and what comes to a CPU that goes or comes, is put into
+// the local queue without a question.
 void Machine::EnqueueExt(SimThread& t, uint64_t flags, bool stays) {
   Cpu& c = cpu_of(t);
   if (stays || !c.active) return IntoLocal(c, t, /*head=*/false);

@@ -89,6 +89,9 @@ absl::Status SimAgentKernel::CallClass(AgentCall call, void* args, size_t) {
     case AgentCall::kGrant:
       machine_.CallClass(*caller_, ghost_task_grant_prog, static_cast<ghost_task_grant*>(args));
       break;
+    case AgentCall::kAccount:
+      machine_.CallClass(*caller_, ghost_task_account_prog, static_cast<ghost_task_account*>(args));
+      break;
   }
   return absl::OkStatus();
 }
@@ -104,7 +107,8 @@ absl::StatusOr<std::unique_ptr<SimControlKernel>> SimControlKernel::Create(Machi
                          .cpu_configs = View<ghost_cpu_config>(machine, "cpu_configs"),
                          .cpu_states = View<ghost_cpu_state>(machine, "cpu_states"),
                          .status_words = View<ghost_status_word>(machine, "status_words"),
-                         .affinities = View<ghost_affinity>(machine, "affinities")};
+                         .affinities = View<ghost_affinity>(machine, "affinities"),
+                         .waits = View<ghost_waits>(machine, "waits")};
   if (const absl::Status status = kernel->Bind(memory); !status.ok()) return status;
   return kernel;
 }

@@ -73,6 +73,8 @@ class SimThread : public task_struct {
   // Where its memory is; -1: everywhere. Elsewhere it is slower (Costs::remote_speed).
   int home_node = -1;
   int nice = 0;
+  // SCHED_FIFO: of the threads that are not in the class, before all others.
+  bool realtime = false;
 
  private:
   friend class Machine;

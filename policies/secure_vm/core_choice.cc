@@ -9,6 +9,15 @@ namespace corral::secure_vm {
 
 void CoreScheduler::Schedule(Time now, CoreTransaction& txn) {
   Settle(now);
+  usable_ = 0;
+  for (int i = 0; i < txn.nr_siblings(); ++i) {
+    if (txn.usable(i)) usable_ |= SiblingBit(i);
+  }
+  Decide(now, txn);
+  SayWhy(now);
+}
+
+void CoreScheduler::Decide(Time now, CoreTransaction& txn) {
   if (holder_ != nullptr && !holder_->runnable()) SetHolder(nullptr, now);
   Pen* const next = Choose(now);
   serving_ = next == nullptr ? nullptr : NextServed(*next);
@@ -165,11 +174,7 @@ Vcpu* CoreScheduler::NextWaiting(const Pen& pen, const Plan& plan, Siblings sibl
 // Siblings that nobody has.
 void CoreScheduler::PlanFree(const Pen& pen, const CoreTransaction& txn, Siblings owed,
                              Plan& plan) const {
-  Siblings usable = 0;
-  for (int i = 0; i < txn.nr_siblings(); ++i) {
-    if (txn.usable(i)) usable |= SiblingBit(i);
-  }
-  Seating seating(plan, txn.nr_siblings(), usable, owed);
+  Seating seating(plan, txn.nr_siblings(), usable_, owed);
   while (const Siblings open = seating.Open()) {
     Vcpu* const vcpu = NextWaiting(pen, plan, open);
     if (vcpu == nullptr) return;

@@ -121,6 +121,7 @@ void CoreScheduler::Committed(const CoreTransaction& txn, Time now) {
     if (vcpu.pen != holder_) SetHolder(vcpu.pen, now);
     TakeSibling(vcpu, i, now);
   }
+  SayWhy(now);
 }
 
 bool CoreScheduler::IsQueued(const Task& task) const {

@@ -10,7 +10,7 @@
 // some siblings only, it is proposed for no others, and who has a choice makes way for it.
 //
 // The files: core_scheduler.cc has what happens (events), core_choice.cc which domain and which
-// vCPUs are next, core_accounts.cc who had what. Source: SOSP'21 section 4.5; for the shares, Jones
+// vCPUs are next, core_accounts.cc who had what, core_waits.cc why the others wait. Source: SOSP'21 section 4.5; for the shares, Jones
 // and others' start-time fair queueing (Goyal 1996).
 //
 // Units: ns of CPU time that was really had. Thread rules: as agent/runtime/policy.h says; TaskNew,
@@ -86,6 +86,7 @@ class CoreScheduler final : public CorePolicy {
   void SettleAwakeIn(Pen& pen);
 
   // core_choice.cc
+  void Decide(Time now, CoreTransaction& txn);
   Pen* Choose(Time now);
   Pen* ChooseByDeadline() const;
   Pen* ChooseByShare() const;
@@ -97,6 +98,11 @@ class CoreScheduler final : public CorePolicy {
   void PlanTurns(const Pen& pen, const CoreTransaction& txn, Time now, Plan& plan) const;
   Vcpu* NextWaiting(const Pen& pen, const Plan& plan, Siblings siblings) const;
   int HomeOf(const Vcpu& vcpu) const;
+
+  // core_waits.cc
+  void SayWhy(Time now) const;
+  bool HasIdleSibling() const;
+  bool SiblingsTaken(const Vcpu& vcpu) const;
 
   const Core core_;
   const Tenures tenures_;
@@ -119,6 +125,7 @@ class CoreScheduler final : public CorePolicy {
   // Since the last Settle, by sibling: time had, and time had of what serving_ promised.
   std::array<Duration, GHOST_MAX_SIBLINGS> had_{};
   std::array<Duration, GHOST_MAX_SIBLINGS> served_{};
+  Siblings usable_ = 0;  // as of the last decision
   Time settled_at_{};
   int64_t least_vtime_ = 0;  // of runnable pens; only rises
   int nr_throttled_ = 0;

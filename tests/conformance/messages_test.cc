@@ -172,6 +172,37 @@ TEST_F(Messages, AttributesChanged) {
   EXPECT_FALSE(control().UpdateTask(task.gtid, {.cap = milliseconds(10)}).ok()) << "in what time?";
 }
 
+TEST_F(Messages, WhatATaskWaitedForAddsUp) {
+  const DomainId domain = NewDomain();
+  const Member task = NewTask(domain);
+  const ghost_waits& waits = control().waits()[GHOST_GTID_SLOT(task.gtid.value())];
+  for (const uint64_t ns : waits.ns) EXPECT_EQ(ns, 0u) << "of the slot's former task";
+  ghost_waits told = {};
+  told.ns[GHOST_WAIT_TURN] = 1000;
+  told.ns[GHOST_WAIT_AGENT] = 5;
+  ASSERT_TRUE(agent_->Account(task.gtid, told).ok());
+  ASSERT_TRUE(agent_->Account(task.gtid, told).ok());
+  EXPECT_EQ(waits.ns[GHOST_WAIT_TURN], 2000u);
+  EXPECT_EQ(waits.ns[GHOST_WAIT_AGENT], 10u);
+  EXPECT_EQ(waits.ns[GHOST_WAIT_CAP], 0u);
+  EXPECT_TRUE(absl::IsNotFound(agent_->Account(Gtid(GHOST_GTID(1, 77777)), told)));
+  task.thread->Exit();
+  Await(task.gtid, GHOST_MSG_TASK_DEAD);
+  EXPECT_TRUE(absl::IsNotFound(agent_->Account(task.gtid, told)));
+}
+
+TEST_F(Messages, TimeThatTheHostHasACpuIsCounted) {
+  const ghost_cpu_state& cpu = control().cpu_states()[Cpu(kCore, 0).value()];
+  const uint64_t before = cpu.host_ns;
+  const Time begin = control().Now();
+  world_->Hog(Cpu(kCore, 0), milliseconds(200));
+  const auto counted = [&] { return Duration(static_cast<int64_t>(cpu.host_ns - before)); };
+  while (counted() < milliseconds(150) && control().Now() < begin + std::chrono::seconds(20))
+    world_->Pass(milliseconds(20));
+  EXPECT_GE(counted(), milliseconds(150));
+  EXPECT_LE(counted(), control().Now() - begin);
+}
+
 TEST_F(Messages, AVerdictStandsInTheStatusWordUntilSomethingElseIsAskedFor) {
   const Member task = NewTask(NewDomain());
   const TaskAttributes asked = {.budget = milliseconds(5), .period = milliseconds(20)};

@@ -49,6 +49,7 @@ class FakeKernel final : public AgentKernel {
     return absl::UnimplementedError("the loops under test arm no timers of the class");
   }
   absl::Status Grant(Gtid task, const Verdict& verdict) override;
+  absl::Status Account(Gtid task, const ghost_waits& waits) override;
   absl::StatusOr<std::unique_ptr<MessageQueue>> OpenQueue(QueueId queue) override;
 
   // ---- the world ----
@@ -90,6 +91,7 @@ class FakeKernel final : public AgentKernel {
 
   // ---- what is to be seen ----
   Gtid Running(CpuId cpu) const { return current_.at(cpu.value()); }
+  const ghost_waits& waits(Gtid task) const { return waits_[GHOST_GTID_SLOT(task.value())]; }
   bool IsHeld(Gtid task) const;
   bool IsRunning(Gtid task) const;
   const ghost_status_word& word(Gtid task) const { return words_[GHOST_GTID_SLOT(task.value())]; }
@@ -142,6 +144,7 @@ class FakeKernel final : public AgentKernel {
   std::vector<ghost_cpu_state> cpu_states_;
   std::vector<ghost_status_word> words_;
   std::vector<ghost_affinity> affinities_;
+  std::vector<ghost_waits> waits_;
   std::vector<FakeTask> tasks_;
   std::map<uint32_t, QueueData> queues_;
   std::map<int, Gtid> current_;    // by CPU; Gtid(0) is nobody

@@ -70,6 +70,9 @@ class LockedKernel final : public AgentKernel {
   absl::Status Grant(Gtid task, const Verdict& verdict) override {
     return Do([&](FakeKernel& k) { return k.Grant(task, verdict); });
   }
+  absl::Status Account(Gtid task, const ghost_waits& waits) override {
+    return Do([&](FakeKernel& k) { return k.Account(task, waits); });
+  }
   absl::Status ArmTimer(CpuId cpu, Time when, uint64_t cookie) override {
     return Do([&](FakeKernel& k) { return k.ArmTimer(cpu, when, cookie); });
   }

@@ -58,6 +58,7 @@ int ghost_agent_enter_prog(struct ghost_agent_enter *args);
 int ghost_associate_prog(struct ghost_associate *args);
 int ghost_timer_arm_prog(struct ghost_timer_arm *args);
 int ghost_task_grant_prog(struct ghost_task_grant *args);
+int ghost_task_account_prog(struct ghost_task_account *args);
 int ghost_enclave_create_prog(struct ghost_enclave_create *args);
 int ghost_enclave_update_prog(struct ghost_enclave_update *args);
 int ghost_enclave_destroy_prog(struct ghost_enclave_destroy *args);

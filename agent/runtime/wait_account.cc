@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/runtime/wait_account.h"
+
+#include <algorithm>
+
+namespace corral {
+
+CpuClocks ReadClocks(const ghost_cpu_state& cpu, Time now) {
+  CpuClocks clocks;
+  for (int attempt = 0; attempt < 4; ++attempt) {
+    const uint64_t since = __atomic_load_n(&cpu.taken_since_ns, __ATOMIC_ACQUIRE);
+    const uint32_t taken = __atomic_load_n(&cpu.taken, __ATOMIC_RELAXED);
+    clocks.host = Duration(static_cast<int64_t>(__atomic_load_n(&cpu.host_ns, __ATOMIC_RELAXED)));
+    clocks.agent = Duration(static_cast<int64_t>(__atomic_load_n(&cpu.agent_ns, __ATOMIC_ACQUIRE)));
+    if (__atomic_load_n(&cpu.taken_since_ns, __ATOMIC_RELAXED) != since) continue;
+    const Duration present =
+        std::max(now.time_since_epoch() - Duration(static_cast<int64_t>(since)), Duration(0));
+    if (taken == GHOST_CPU_BY_HOST) clocks.host += present;
+    if (taken == GHOST_CPU_BY_AGENT) clocks.agent += present;
+    break;
+  }
+  return clocks;
+}
+
+void WaitAccount::Add(ghost_wait why, Duration time) {
+  if (time > Duration(0)) sum_.ns[why] += static_cast<uint64_t>(time.count());
+}
+
+void WaitAccount::Wait(Time since, Time now) {
+  if (state_ == State::kWaits) return;
+  Add(GHOST_WAIT_AGENT, now - since);
+  state_ = State::kWaits;
+  why_ = GHOST_WAIT_TURN;
+  since_ = now;
+}
+
+void WaitAccount::Because(ghost_wait why, Time now) {
+  if (state_ != State::kWaits) return;
+  Add(why_, now - since_);
+  why_ = why;
+  since_ = std::max(since_, now);
+}
+
+void WaitAccount::Give(Time now, Duration runtime, const CpuClocks& clocks) {
+  if (state_ == State::kHasCpu) return;
+  if (state_ == State::kWaits) Add(why_, now - since_);
+  state_ = State::kHasCpu;
+  since_ = now;
+  ran_ = runtime;
+  clocks_ = clocks;
+}
+
+// The clocks are read a little later than the runtime, so of what is lost they explain at most all.
+void WaitAccount::Settle(Time at, Duration runtime, const CpuClocks& clocks) {
+  if (state_ != State::kHasCpu) return;
+  const Duration lost = (at - since_) - (runtime - ran_);
+  if (lost <= Duration(0)) return;  // for the next time: it ran ahead
+  const Duration host = std::clamp(clocks.host - clocks_.host, Duration(0), lost);
+  const Duration agent = std::clamp(clocks.agent - clocks_.agent, Duration(0), lost - host);
+  Add(GHOST_WAIT_HOST, host);
+  Add(GHOST_WAIT_AGENT, agent);
+  Add(GHOST_WAIT_HAND_OVER, lost - host - agent);
+  since_ = at;
+  ran_ = runtime;
+  clocks_ = clocks;
+}
+
+void WaitAccount::Rest(Time at) {
+  if (state_ == State::kWaits) Add(why_, at - since_);
+  state_ = State::kRests;
+}
+
+ghost_waits WaitAccount::Pending(Time now) {
+  Because(why_, now);
+  return sum_;
+}
+
+}  // namespace corral
