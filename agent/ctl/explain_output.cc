@@ -175,8 +175,8 @@ std::string CostText(const Cost& cost) {
   }
   row("all", sum);
   out +=
-      "\nCPUs, as averages: 1.00 is one CPU all the time. TURN: waited for others that used\n"
-      "all of the core, as without isolation. ISOLATION: what it costs in waiting.\n";
+      "\n1.00 is one CPU all the time. TURN: waited while others used all of the core.\n"
+      "ISOLATION: waited beside an idle sibling, or while the core changed hands.\n";
   if (cost.mergers.empty()) return out;
   out += "\nAs one trust domain (see corral-domain(5)) these would have more, at most:\n";
   for (size_t i = 0; i < std::min(cost.mergers.size(), kMergers); ++i) {
