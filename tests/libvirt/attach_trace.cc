@@ -28,9 +28,7 @@ void Write(const std::string& file, const char* text) {
   EXPECT_TRUE(out) << file;
 }
 
-Duration Seconds(const std::string& text) {
-  return Duration(std::llround(std::stod(text) * 1e9));
-}
+Duration Seconds(const std::string& text) { return Duration(std::llround(std::stod(text) * 1e9)); }
 
 }  // namespace
 

@@ -48,14 +48,14 @@ pid_t ProcessOf(const std::string& vm) {
   return pid;
 }
 
-LiveCorral::LiveCorral(const std::string& yaml, int tasks) {
+LiveCorral::LiveCorral(const std::string& yaml, int tasks, int domains) {
   std::ofstream(kConfig) << yaml;
   // Probes run in the order of attachment, and a switch must be counted before the class acts on
   // it.
   absl::StatusOr<Auditor> auditor = Auditor::Load({});
   EXPECT_TRUE(auditor.ok()) << auditor.status();
   if (auditor.ok()) auditor_.emplace(*std::move(auditor));
-  Shell(absl::StrCat(CORRAL_CLASS_PROGRAM, " start --domains 64 --tasks ", tasks));
+  Shell(absl::StrCat(CORRAL_CLASS_PROGRAM, " start --domains ", domains, " --tasks ", tasks));
   absl::StatusOr<std::unique_ptr<BpfControlKernel>> kernel = BpfControlKernel::Open();
   EXPECT_TRUE(kernel.ok()) << kernel.status();
   if (kernel.ok()) kernel_ = *std::move(kernel);

@@ -49,8 +49,8 @@ class LiveCorral {
  public:
   static constexpr char kConfig[] = "/run/corral-host/corral.yaml";
 
-  // With this corral.yaml, in a class for so many threads. A failure fails the test.
-  LiveCorral(const std::string& yaml, int tasks);
+  // With this corral.yaml, in a class for so many threads and domains. A failure fails the test.
+  LiveCorral(const std::string& yaml, int tasks, int domains = 64);
   // Everything is given back.
   ~LiveCorral();
 

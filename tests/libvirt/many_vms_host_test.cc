@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// A host full of VMs: all of them are held, once each, whoever restarts meanwhile; and nothing is
+// left when they are gone, at once. They are paused: it is about who is held, not about time.
+//
+// CORRAL_VMS: how many; 200 unless said otherwise.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "tests/libvirt/live_corral.h"
+#include "tests/libvirt/virsh.h"
+#include "tests/libvirt/virsh_shell.h"
+
+namespace corral {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using std::chrono::steady_clock;
+
+constexpr char kConfig[] =
+    "version: 1\n"
+    "mode: enforce\n"
+    "enclaves:\n"
+    "  - {name: vms, cpus: auto, vms: libvirt}\n";
+// The class gives each domain slots by 64.
+constexpr int kSlots = 64;
+
+class ManyVms : public testing::Test {
+ protected:
+  void SetUp() override {
+    const char* const said = getenv("CORRAL_VMS");
+    vms_ = said == nullptr ? 200 : std::stoi(said);
+    Shell(absl::StrCat(CORRAL_LIBVIRTD_SCRIPT, " restart"));
+    corral_ = std::make_unique<LiveCorral>(kConfig, vms_ * kSlots, vms_ + 8);
+    virsh_ = std::make_unique<VirshShell>();
+  }
+  // Which task each thread is.
+  std::map<uint32_t, uint64_t> Gtids() const {
+    std::map<uint32_t, uint64_t> gtids;
+    for (const ghost_status_word& word : corral_->kernel().status_words()) {
+      if ((word.flags & GHOST_SW_INUSE) != 0) gtids[word.tid] = word.gtid;
+    }
+    return gtids;
+  }
+  bool AllHeld(int vms) const {
+    return corral_->Tasks() == vms && static_cast<int>(corral_->Domains().size()) == vms;
+  }
+  void ExpectAllHeld(const std::string& after, int vms, seconds patience) {
+    const auto begin = steady_clock::now();
+    EXPECT_TRUE(Within(patience, [&] { return AllHeld(vms); }))
+        << after << ": " << corral_->Tasks() << " tasks, " << corral_->Domains().size()
+        << " domains";
+    printf("%s: %d VMs held after %lld ms\n", after.c_str(), vms,
+           static_cast<long long>((steady_clock::now() - begin) / milliseconds(1)));
+    fflush(stdout);
+  }
+
+  int vms_ = 0;
+  std::unique_ptr<LiveCorral> corral_;
+  std::unique_ptr<VirshShell> virsh_;
+};
+
+TEST_F(ManyVms, AreHeldOnceEach) {
+  for (int i = 0; i < vms_; ++i) {
+    const std::string name = absl::StrCat("vm", i);
+    const VirshShell::Answer answer =
+        virsh_->Run("create --paused " + WriteDomain({.name = name, .vcpus = 1, .max_vcpus = 1}));
+    ASSERT_TRUE(answer.ok) << name << ": " << answer.text;
+  }
+  ExpectAllHeld("the last start", vms_, seconds(1));
+  const std::map<uint32_t, uint64_t> before = Gtids();
+
+  corral_->StopDaemon(SIGKILL);
+  corral_->StartDaemon();
+  ExpectAllHeld("a restart of corrald", vms_, seconds(5));
+  EXPECT_EQ(Gtids(), before) << "somebody was attached again";
+
+  pid_t libvirtd = 0;
+  std::ifstream("/run/libvirtd.pid") >> libvirtd;
+  ASSERT_GT(libvirtd, 1);
+  ASSERT_EQ(kill(libvirtd, SIGKILL), 0);
+  Shell("libvirtd -d");
+  ASSERT_TRUE(Within(seconds(180), [&] { return virsh_->Run("list").ok; })) << "no libvirtd";
+  ExpectAllHeld("a restart of libvirtd", vms_, seconds(5));
+  EXPECT_EQ(Gtids(), before) << "somebody was attached again";
+
+  // Half of them die while nobody looks, the others while somebody does.
+  corral_->StopDaemon(SIGTERM);
+  for (int i = 0; i < vms_ / 2; ++i) kill(ProcessOf(absl::StrCat("vm", i)), SIGKILL);
+  corral_->StartDaemon();
+  ExpectAllHeld("the death of half of them", vms_ - vms_ / 2, seconds(30));
+  for (int i = vms_ / 2; i < vms_; ++i) kill(ProcessOf(absl::StrCat("vm", i)), SIGKILL);
+  ExpectAllHeld("the death of the others", 0, seconds(30));
+}
+
+}  // namespace
+}  // namespace corral
