@@ -4,12 +4,14 @@
 // class's threads had on the whole, in one run. Runs as root in the test host.
 #include <sched.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <functional>
 #include <string>
 #include <thread>
 
+#include "agent/ctl/wait_view.h"
 #include "tests/class/agent_host_fixture.h"
 
 namespace corral {
@@ -95,6 +97,38 @@ TEST_F(PromisesHostTest, APromisedBudgetIsHadBesideNeighboursThatSpin) {
   printf("\n");
   for (int i = 0; i < 2; ++i) EXPECT_GE(shares[i], 0.6 * 0.99);
   for (size_t i = 2; i < shares.size(); ++i) EXPECT_GT(shares[i], 0.05) << "the rest is shared";
+  ExpectIsolated();
+}
+
+// Three VMs of one vCPU on each core: what each ran, and what its agent says that it waited for,
+// make up all of the time, and most of the waiting is for the others' turns beside an idle sibling.
+TEST_F(PromisesHostTest, WhatTheyWaitForIsTold) {
+  VmProcesses vms;
+  StartAgent("{}");
+  for (int i = 0; i < 3 * topology_.nr_cores(); ++i)
+    vms.push_back(std::make_unique<VmProcess>(/*spinners=*/1, /*sleepers=*/0));
+  AttachAll(vms);
+  std::this_thread::sleep_for(seconds(2));
+  ctl::WaitWatch watch(*kernel_);
+  for (const Time end = kernel_->Now() + seconds(6); kernel_->Now() < end;) {
+    watch.Look();
+    std::this_thread::sleep_for(milliseconds(10));
+  }
+  const std::vector<ctl::VcpuWaits> told = watch.Result();
+  ASSERT_EQ(told.size(), vms.size());
+  ctl::Waits sum{};
+  for (const ctl::VcpuWaits& v : told) {
+    printf("ran %.1f %%, unexplained %.1f %%, waited", v.Percent(v.ran),
+           v.Percent(v.time - v.ran - v.all_waited()));
+    for (int i = 0; i < GHOST_NR_WAITS; ++i) {
+      printf(" %s %.1f %%", ctl::NameOf(static_cast<ghost_wait>(i)), v.Percent(v.waited[i]));
+      sum[i] += v.waited[i];
+    }
+    printf("\n");
+    EXPECT_NEAR(v.Percent(v.ran + v.all_waited()), 100, 2);
+  }
+  EXPECT_EQ(std::max_element(sum.begin(), sum.end()) - sum.begin(), GHOST_WAIT_FORCED_IDLE);
+  EXPECT_EQ(sum[GHOST_WAIT_CAP], Duration(0));
   ExpectIsolated();
 }
 
