@@ -8,13 +8,20 @@
 #define GUARD_PERIOD_NS (50 * 1000 * 1000ULL)
 /* A quarter of sched_ext's watchdog (corral_ops.timeout_ms): no task waits longer, whatever its enclave says. */
 #define LONGEST_WAIT_NS (5 * 1000 * 1000 * 1000ULL)
-/* A claim is taken back from a task that waits that long behind other scheduling classes. */
+/* A claim, or a rescue, is taken back from a task that waits that long behind other scheduling classes. */
 #define LONGEST_CLAIM_NS (20 * 1000 * 1000ULL)
 /* Per core and for threads of no enclave: once in this time, for that long; longer only when they are so many that one would wait too long. */
 #define UNATTACHED_PERIOD_NS (100 * 1000 * 1000ULL)
 #define UNATTACHED_TIME_NS (5 * 1000 * 1000ULL)
 #define UNATTACHED_TIME_EACH_NS (40 * 1000ULL)
 #define UNATTACHED_TIME_MAX_NS (90 * 1000 * 1000ULL)
+
+static __always_inline bool cpu_is_busy(u32 cpu)
+{
+	struct ghost_cpu_state *cs = cpu_state_of(cpu);
+
+	return cs && READ_ONCE(cs->busy);
+}
 
 /* CPU `cpu` shall run the task next. False if its core is busy with another rescue. */
 static __noinline bool rescue_on(u32 cpu, u32 slot)
@@ -28,6 +35,11 @@ static __noinline bool rescue_on(u32 cpu, u32 slot)
 	WRITE_ONCE(cs->rescue, slot + 1);
 	kick_siblings(core, 0xff, SCX_KICK_PREEMPT);
 	return true;
+}
+
+static __always_inline bool is_hogged(struct ghost_cpu_state *cs, u64 now)
+{
+	return cs->busy && now > cs->busy_since_ns + LONGEST_CLAIM_NS;
 }
 
 /* The CPU whose run queue the thread is in; -1 if it is gone. */
@@ -46,7 +58,8 @@ static __always_inline s32 cpu_of_thread(u32 tid)
 /*
  * Where: every other try on the CPU that it is on, whatever its affinity says now: preempted where migration is disabled, it can go on nowhere
  * else, and who has just changed its affinity waits for that. Otherwise on a CPU of its enclave, or else on any that it may use, because
- * it was pinned elsewhere. The gate holds there as well. Each try begins with another CPU.
+ * it was pinned elsewhere. The gate holds there as well. Each try begins with another CPU, and CPUs that other classes use come last: they may
+ * keep them for longer than sched_ext's watchdog waits.
  */
 static __noinline int rescue(u32 slot, u64 turn)
 {
@@ -59,15 +72,15 @@ static __noinline int rescue(u32 slot, u64 turn)
 	if (!sw || !t || !info)
 		return 0;
 	own = cpu_of_thread(sw->tid);
-	if (own >= 0 && (may_use(slot, own) || (turn & 1)) && rescue_on(own, slot))
+	if (own >= 0 && ((turn & 1) || (may_use(slot, own) && !cpu_is_busy(own))) && rescue_on(own, slot))
 		return 0;
 	nr = info->nr_cpus;
-	bpf_for(pass, 0, 2) {
+	bpf_for(pass, 0, 3) {
 		bpf_for(i, 0, nr) {
 			u32 cpu = (i + (u32)turn) % (nr ?: 1);
 			struct ghost_core_state *core = core_of_cpu(cpu_config_of(cpu));
 
-			if (!core || (!pass && core->enclave != t->enclave) || !may_use(slot, cpu))
+			if (!core || (pass < 2 && core->enclave != t->enclave) || (!pass && cpu_is_busy(cpu)) || !may_use(slot, cpu))
 				continue;
 			if (rescue_on(cpu, slot))
 				return 0;
@@ -116,12 +129,12 @@ static __always_inline void guard_claim(struct ghost_core_state *core, u32 k, u6
 {
 	struct ghost_cpu_state *cs = cpu_state_of(core->cpus[k & 7]);
 
-	if (cs && cs->busy && READ_ONCE(cs->claim) && now > cs->busy_since_ns + LONGEST_CLAIM_NS)
+	if (cs && READ_ONCE(cs->claim) && is_hogged(cs, now))
 		kf_reenqueue_local_of(core->cpus[k & 7]);
 }
 
-/* A sibling that is there has a task to rescue; what one that went offline had is forgotten. */
-static __noinline bool rescue_pending(struct ghost_core_state *core)
+/* A sibling that is there has a task to rescue; what one had that went offline, or that another class keeps, is forgotten, to be tried elsewhere. */
+static __noinline bool rescue_pending(struct ghost_core_state *core, u64 now)
 {
 	bool pending = false;
 	u32 k;
@@ -133,7 +146,7 @@ static __noinline bool rescue_pending(struct ghost_core_state *core)
 
 		if (k >= core->nr_cpus || !cs || !READ_ONCE(cs->rescue))
 			continue;
-		if (READ_ONCE(cs->offline))
+		if (READ_ONCE(cs->offline) || is_hogged(cs, now))
 			WRITE_ONCE(cs->rescue, 0);
 		else
 			pending = true;
@@ -173,7 +186,7 @@ static __noinline int guard_core(u32 index, u64 now)
 	}
 	/* It has been waiting for a whole period of ours: who stands in the way is told again. If its CPU has gone, it tries elsewhere. */
 	if (READ_ONCE(core->rescue)) {
-		if (!rescue_pending(core))
+		if (!rescue_pending(core, now))
 			WRITE_ONCE(core->rescue, 0);
 		kick_siblings(core, 0xff, SCX_KICK_PREEMPT);
 	}

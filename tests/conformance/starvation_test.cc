@@ -117,6 +117,25 @@ TEST_F(Starvation, AHogOfAHigherClassDoesNotKeepTheCoreFromItsSibling) {
   RunNow(kCore, {Idle(), Run(b)});
 }
 
+// Found by a hundred starts of VMs: a rescue was sent to the CPU that the task had been on, and a
+// thread of the host had that for longer than sched_ext's watchdog waits.
+TEST_F(Starvation, ARescueDoesNotWaitForACpuThatAHogHas) {
+  const Member a = NewRunnableTask(NewDomain());
+  ASSERT_TRUE(a.thread->SetAffinity(CpusOf({kCore})).ok());
+  RunNow(kCore, {Run(a)});
+  const Time end = control().Now() + seconds(5);
+  world_->Hog(Cpu(kCore, 0), seconds(5));
+  Await(a.gtid, GHOST_MSG_TASK_PREEMPT);
+  const Duration before = a.thread->cpu_time();
+  while (control().Now() < end - seconds(1) && a.thread->cpu_time() == before) {
+    Commit(kCore, {Idle(), Idle()});
+    Commit(kSecondCore, {Idle(), Idle()});
+    world_->Pass(milliseconds(20));
+  }
+  EXPECT_GT(a.thread->cpu_time(), before);
+  world_->Pass(end - control().Now());
+}
+
 class Hotplug : public ConformanceTest {};
 
 TEST_F(Hotplug, SiblingsAndCoresComeAndGo) {
