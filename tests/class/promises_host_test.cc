@@ -109,6 +109,7 @@ TEST_F(PromisesHostTest, WhatTheyWaitForIsTold) {
     vms.push_back(std::make_unique<VmProcess>(/*spinners=*/1, /*sleepers=*/0));
   AttachAll(vms);
   std::this_thread::sleep_for(seconds(2));
+  ASSERT_TRUE(auditor_->Reset().ok());
   ctl::WaitWatch watch(*kernel_);
   for (const Time end = kernel_->Now() + seconds(6); kernel_->Now() < end;) {
     watch.Look();
