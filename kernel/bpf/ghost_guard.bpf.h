@@ -172,6 +172,24 @@ static __always_inline u32 next_turn(struct ghost_core_state *core)
 	return turn;
 }
 
+/*
+ * Each sibling asks again who runs. Where another class has the CPU at this moment, an agent for instance, a kick is not enough: whom that
+ * class pushed aside would come back out of the CPU's local queue without a question.
+ */
+static __noinline int ask_again(struct ghost_core_state *core)
+{
+	u32 k;
+
+	if (!core)
+		return 0;
+	bpf_for(k, 0, GHOST_MAX_SIBLINGS) {
+		if (k < core->nr_cpus && cpu_is_busy(core->cpus[k & 7]))
+			kf_reenqueue_local_of(core->cpus[k & 7]);
+	}
+	kick_siblings(core, 0xff, SCX_KICK_PREEMPT);
+	return 0;
+}
+
 static __noinline int guard_core(u32 index, u64 now)
 {
 	struct ghost_core_state *core = core_of(index);
@@ -201,8 +219,7 @@ static __noinline int guard_core(u32 index, u64 now)
 	WRITE_ONCE(core->unattached_turn, next_turn(core));
 	core->unattached_time_ns = now;
 	WRITE_ONCE(core->unattached_until_ns, now + time);
-	kick_siblings(core, 0xff, SCX_KICK_PREEMPT);
-	return 0;
+	return ask_again(core);
 }
 
 static int guard_tick(void *map, int *key, struct guard_timer *g)

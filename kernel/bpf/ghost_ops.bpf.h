@@ -177,7 +177,7 @@ static __always_inline void pick_any(struct pick *pk, struct task_struct *prev)
 	/* Only a rescue is worth that: without it a host task that never ends would have the class ejected. */
 	if (host_beside(pk->core, pk->sibling))
 		return;
-	if (pick_unattached_in_time(pk))
+	if (pick_unattached_in_time(pk, prev))
 		return;
 	if (READ_ONCE(pk->core->agent_tid) && !READ_ONCE(pk->core->agent_stalled)) {
 		if (pick_latched(pk) != LATCH_NONE || keep_unending(pk, prev))

@@ -28,16 +28,27 @@ static __noinline int pick_unattached(struct pick *pk)
 	return RUN_OK;
 }
 
+/* Who runs in that time keeps the CPU to its end, whatever the agent has decided meanwhile. */
+static __always_inline bool keep_unattached(struct pick *pk, struct task_struct *prev, u64 until)
+{
+	if (!prev || !(prev->scx.flags & SCX_TASK_QUEUED) || READ_ONCE(pk->cs->claim) != UNATTACHED_CLAIM(prev->pid))
+		return false;
+	kf_set_slice(prev, until - pk->now);
+	return true;
+}
+
 /*
  * The time that the guard set aside for them, each time on another sibling: one who may use only that one would otherwise wait for ever
  * for another of his kind. True: this pick is settled.
  */
-static __always_inline bool pick_unattached_in_time(struct pick *pk)
+static __always_inline bool pick_unattached_in_time(struct pick *pk, struct task_struct *prev)
 {
-	if (pk->now >= READ_ONCE(pk->core->unattached_until_ns))
+	u64 until = READ_ONCE(pk->core->unattached_until_ns);
+
+	if (pk->now >= until)
 		return false;
 	if (!scx_bpf_dsq_nr_queued(UNATTACHED_DSQ(pk->core_index)))
-		return false;
+		return keep_unattached(pk, prev, until);
 	pk->prev_slot = 0;
 	if (pk->sibling != READ_ONCE(pk->core->unattached_turn))
 		return true; /* makes room */
