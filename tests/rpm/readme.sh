@@ -18,9 +18,9 @@ readme() {
 }
 
 readme_is_done() {
-    local command left=()
+    local command missed=()
     for command in "${!readme_left[@]}"; do
-        [[ -z ${readme_left[$command]} ]] || left+=("\"$command\"")
+        [[ -z ${readme_left[$command]} ]] || missed+=("\"$command\"")
     done
-    [[ ${#left[@]} == 0 ]] || fail "README has commands that were not run: ${left[*]}"
+    [[ ${#missed[@]} == 0 ]] || fail "README has commands that were not run: ${missed[*]}"
 }
