@@ -99,7 +99,7 @@ void LibvirtSource::Run() {
     const auto left =
         std::chrono::ceil<std::chrono::milliseconds>(next_scan_ - Clock::now()).count();
     poll(fds, 3, static_cast<int>(std::max<int64_t>(left, 0)));
-    if (watcher_) watcher_->Drain([this](const VcpuCgroupEntry& entry) { OnEntry(entry); });
+    TakeUpEntries();
     status_watch_->Drain([this](const std::string& vm) { OnStatusWritten(vm); });
     const bool changed = ReadInbox();
     const uint64_t lost = watcher_ ? watcher_->lost() : 0;
@@ -132,6 +132,10 @@ void LibvirtSource::AddThread(KnownVm& vm, pid_t tid, int vcpu, Time entered) {
 
 void LibvirtSource::AddHelpers(KnownVm& vm) {
   vms_->SetHelpers(vm, HelperThreadsOf(vm.vm.pid, options_.which, options_.root));
+}
+
+void LibvirtSource::TakeUpEntries() {
+  if (watcher_) watcher_->Drain([this](const VcpuCgroupEntry& entry) { OnEntry(entry); });
 }
 
 void LibvirtSource::OnEntry(const VcpuCgroupEntry& entry) {
@@ -168,6 +172,8 @@ void LibvirtSource::Rescan() {
     settings_->Read(vm->vm);
     for (const ScannedVcpu& vcpu : vcpus) AddThread(*vm, vcpu.tid, vcpu.vcpu, Time{});
     AddHelpers(*vm);
+    // There may be hundreds, and a vCPU that comes meanwhile runs soon.
+    TakeUpEntries();
   }
   TellUnseen();
   sink_->OnScanned();

@@ -65,6 +65,7 @@ class LibvirtSource final : public VmSource {
   void Post(const std::function<void(Inbox&)>& change);
   // Returns whether it is time to look again.
   bool ReadInbox();
+  void TakeUpEntries();
   void OnEntry(const VcpuCgroupEntry& entry);
   void Rescan();
   void TellUnseen();

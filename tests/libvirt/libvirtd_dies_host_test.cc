@@ -179,6 +179,7 @@ TEST_F(LibvirtdDies, WhatItHadDoneIsHeldAllTheSame) {
                      {"vcpupin alpha 0 2-3 --live", 1},
                      {"emulatorpin alpha 0-1 --live", 1},
                      {"iothreadadd alpha 1 --live", 1},
+                     {"iothreadpin alpha 1 2-3 --live", 1},
                      {"suspend alpha", 1},
                      {"resume alpha", 1},
                      {"reset alpha", 1},
@@ -189,7 +190,11 @@ TEST_F(LibvirtdDies, WhatItHadDoneIsHeldAllTheSame) {
                      {"snapshot-revert alpha one", 1},
                      {"snapshot-revert alpha one", 4},
                      {"save alpha /tmp/alpha.save", 1},
-                     {"start --paused alpha", 4}}));
+                     {"start --paused alpha", 4},
+                     {"shutdown alpha", 1}}));
+    if (!Runs()) Ask("start alpha");
+    Ask("save alpha /tmp/alpha.whole");
+    ASSERT_NO_FATAL_FAILURE(DieAmidEach({{"restore /tmp/alpha.whole", 3}}));
     if (Runs()) Ask("destroy alpha");
   }
   ASSERT_NO_FATAL_FAILURE(DieAmidEach(

@@ -3,6 +3,7 @@
 // stopping. Made for ThreadSanitizer.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 #include <random>
@@ -242,19 +243,25 @@ TEST(AgentThreads, LoseNobodyUnderChaos) {
   EXPECT_GT(totals.commits, 0u);
 }
 
+// A loop that nobody wakes sleeps until its self-check, a second later. The machine may be busy
+// with something else once, but not each time.
 TEST(AgentThreads, StopsWhileItWaits) {
   const Topology topology = Topology::FromHwlocSynthetic("numa:1 core:2 pu:2").value();
   LockedKernel kernel(topology, {.slots = 8});
   std::unique_ptr<EnclaveState> state = EnclaveState::Create(kernel, topology).value();
   secure_vm::SecureVmPolicy policy(state->topology(), 8, {});
-  PerCoreAgents agents(*state, policy);
-  std::unique_ptr<AgentThreads> threads =
-      AgentThreads::Create(*state, agents, {.housekeeping = CpuSet{0}}).value();
-  threads->Start();
-  std::this_thread::sleep_for(milliseconds(20));
-  const Time before = RealNow();
-  EXPECT_TRUE(threads->Stop().ok());
-  EXPECT_LT(RealNow() - before, milliseconds(500));
+  Duration least = Duration::max();
+  for (int i = 0; i < 5 && least >= milliseconds(500); ++i) {
+    PerCoreAgents agents(*state, policy);
+    std::unique_ptr<AgentThreads> threads =
+        AgentThreads::Create(*state, agents, {.housekeeping = CpuSet{0}}).value();
+    threads->Start();
+    std::this_thread::sleep_for(milliseconds(20));
+    const Time before = RealNow();
+    EXPECT_TRUE(threads->Stop().ok());
+    least = std::min(least, RealNow() - before);
+  }
+  EXPECT_LT(least, milliseconds(500));
 }
 
 }  // namespace
