@@ -90,7 +90,7 @@ std::string ExplainText(const std::string& name, absl::Span<const VcpuWaits> its
                         "CORE", "RAN", "SLEPT", "WAITED", "TURN", "FORCED", "OWN", "CAP", "PLACE",
                         "HOST", "HANDS", "AGENT");
   Waits sum{};
-  Duration time{0}, waited{0};
+  Duration time{0};
   for (const VcpuWaits& v : its) {
     const auto part = [&](ghost_wait why) { return v.Percent(v.waited[why]); };
     absl::StrAppendFormat(
@@ -102,7 +102,6 @@ std::string ExplainText(const std::string& name, absl::Span<const VcpuWaits> its
         part(GHOST_WAIT_AGENT));
     for (int i = 0; i < GHOST_NR_WAITS; ++i) sum[i] += v.waited[i];
     time += v.time;
-    waited += v.all_waited();
   }
   std::vector<int> order;
   for (int i = 0; i < GHOST_NR_WAITS; ++i) {
@@ -125,7 +124,6 @@ Cost CostOf(absl::Span<const VcpuWaits> all) {
   std::map<uint32_t, std::set<uint32_t>> on_core;  // domains
   for (const VcpuWaits& v : all) {
     DomainCost& cost = domains[v.domain];
-    cost.domain = v.domain;
     cost.name = v.trust;
     ++cost.vcpus;
     cost.ran += Part(v, v.ran);

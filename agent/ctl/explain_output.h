@@ -17,7 +17,6 @@ std::string ExplainText(const std::string& name, absl::Span<const VcpuWaits> its
 
 // What a trust domain had, of CPUs: 1 is one CPU all the time.
 struct DomainCost {
-  uint32_t domain = 0;
   std::string name;
   int vcpus = 0;
   double ran = 0;

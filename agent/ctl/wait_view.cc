@@ -5,7 +5,6 @@
 #include <cstring>
 #include <numeric>
 
-#include "agent/daemon/vm_attributes.h"
 #include "kernel/text_field.h"
 
 namespace corral::ctl {
@@ -102,7 +101,6 @@ std::vector<VcpuWaits> WaitWatch::Result() const {
                        .domain = word.domain,
                        .trust = std::string(TextOf(kernel_.domains()[word.domain].name)),
                        .core = word.queue,
-                       .attributes = AttributesOf(word),
                        .time = end.at - begin.at,
                        .ran = end.runtime - begin.runtime};
     for (int i = 0; i < GHOST_NR_WAITS; ++i)

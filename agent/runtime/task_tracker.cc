@@ -293,8 +293,10 @@ void TaskTracker::MoveTo(Task& task, TaskState state, const ghost_status_word& w
       const bool moved = (word.flags & GHOST_SW_ONCPU) && task.cpu != CpuId(word.cpu);
       if (before == TaskState::kOnCpu && !moved) return;
       ReadRuntime(task, now);
-      task.state = TaskState::kBlocked;
-      Account(task, now, now);  // it left the former CPU, if it had one
+      if (task.waits.has_cpu()) {  // another one, which it has left
+        task.waits.Settle(now, task.runtime, ClocksOf(task, now));
+        task.waits.Rest(now);
+      }
       task.state = state;
       task.cpu = CpuId(word.cpu);
       task.on_since_ns = word.switch_time_ns;

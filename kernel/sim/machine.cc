@@ -80,6 +80,7 @@ absl::Status Machine::Build() {
     cpu.stopper = std::make_unique<SimThread>(absl::StrCat("migration/", cpu.id), nullptr);
     cpu.stopper->pid = cpu.stopper->tgid = next_tid_++;
     cpu.stopper->flags = kKernelThread;
+    cpu.stopper->realtime = true;  // and before those, see Enqueue()
     cpu.stopper->cpu_ = cpu.id;
     cpu.stopper->affinity_.Insert(CpuId(cpu.id));
   }

@@ -83,12 +83,10 @@ void Machine::Enqueue(SimThread& t, uint64_t flags, bool stays) {
     if (&t == c.stopper.get()) {
       c.host.push_front(&t);
     } else {
-      const auto behind = t.realtime
-                              ? std::find_if(c.host.begin(), c.host.end(),
-                                             [&](const SimThread* other) {
-                                               return other != c.stopper.get() && !other->realtime;
-                                             })
-                              : c.host.end();
+      const auto behind =
+          t.realtime ? std::find_if(c.host.begin(), c.host.end(),
+                                    [](const SimThread* other) { return !other->realtime; })
+                     : c.host.end();
       c.host.insert(behind, &t);
     }
     if (c.host.front() == &t && c.curr != &t) Resched(c);

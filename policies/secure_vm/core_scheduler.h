@@ -10,8 +10,8 @@
 // some siblings only, it is proposed for no others, and who has a choice makes way for it.
 //
 // The files: core_scheduler.cc has what happens (events), core_choice.cc which domain and which
-// vCPUs are next, core_accounts.cc who had what, core_waits.cc why the others wait. Source: SOSP'21 section 4.5; for the shares, Jones
-// and others' start-time fair queueing (Goyal 1996).
+// vCPUs are next, core_accounts.cc who had what, core_waits.cc why the others wait. Source: SOSP'21
+// section 4.5; for the shares, Jones and others' start-time fair queueing (Goyal 1996).
 //
 // Units: ns of CPU time that was really had. Thread rules: as agent/runtime/policy.h says; TaskNew,
 // TaskAffinityChanged and TaskAttributesChanged allocate.
@@ -101,8 +101,7 @@ class CoreScheduler final : public CorePolicy {
 
   // core_waits.cc
   void SayWhy(Time now) const;
-  bool HasIdleSibling() const;
-  bool SiblingsTaken(const Vcpu& vcpu) const;
+  Siblings IdleSiblings() const;
 
   const Core core_;
   const Tenures tenures_;

@@ -5,30 +5,23 @@
 
 namespace corral::secure_vm {
 
-bool CoreScheduler::HasIdleSibling() const {
+Siblings CoreScheduler::IdleSiblings() const {
+  Siblings idle = 0;
   for (int i = 0; i < core_.nr_cpus; ++i) {
-    if ((usable_ & SiblingBit(i)) != 0 && running_[i] == nullptr) return true;
+    if (running_[i] == nullptr) idle |= SiblingBit(i);
   }
-  return false;
-}
-
-// All that the vCPU may use, by vCPUs of its own domain.
-bool CoreScheduler::SiblingsTaken(const Vcpu& vcpu) const {
-  for (int i = 0; i < core_.nr_cpus; ++i) {
-    if ((usable_ & SiblingBit(i)) != 0 && vcpu.may(i) && running_[i] == nullptr) return false;
-  }
-  return true;
+  return idle & usable_;
 }
 
 void CoreScheduler::SayWhy(Time now) const {
-  const ghost_wait others = HasIdleSibling() ? GHOST_WAIT_FORCED_IDLE : GHOST_WAIT_TURN;
+  const Siblings idle = IdleSiblings();
+  const ghost_wait others = idle != 0 ? GHOST_WAIT_FORCED_IDLE : GHOST_WAIT_TURN;
   for (const std::unique_ptr<Pen>& pen : pens_) {
     for (Vcpu* v = pen->throttled.front(); v != nullptr; v = pen->throttled.Next(*v))
       v->task->waits.Because(GHOST_WAIT_CAP, now);
     for (Vcpu* v = pen->waiting.front(); v != nullptr; v = pen->waiting.Next(*v)) {
-      const bool held = pen.get() == holder_;
-      const ghost_wait own = SiblingsTaken(*v) ? GHOST_WAIT_OWN : GHOST_WAIT_AGENT;
-      v->task->waits.Because(held ? own : others, now);
+      const ghost_wait own = (idle & v->siblings) == 0 ? GHOST_WAIT_OWN : GHOST_WAIT_AGENT;
+      v->task->waits.Because(pen.get() == holder_ ? own : others, now);
     }
   }
 }
