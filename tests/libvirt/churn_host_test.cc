@@ -33,11 +33,6 @@ using std::chrono::seconds;
 constexpr int kMaxVcpus = 4;
 // A run of so many starts has the machine for itself.
 constexpr int kInsisting = 100;
-constexpr char kConfig[] =
-    "version: 1\n"
-    "mode: enforce\n"
-    "enclaves:\n"
-    "  - {name: vms, cpus: auto, vms: libvirt}\n";
 // The class gives each domain slots by 64: as many as there are VMs at once, so that one start too
 // many shows what is not given back.
 constexpr int kTasks = 4 * 64;
@@ -80,7 +75,7 @@ class Churn : public testing::Test {
  protected:
   void SetUp() override {
     Shell(absl::StrCat(CORRAL_LIBVIRTD_SCRIPT, " restart"));
-    corral_ = std::make_unique<LiveCorral>(kConfig, kTasks);
+    corral_ = std::make_unique<LiveCorral>(LiveCorral::kAllVms, kTasks);
     virsh_ = std::make_unique<VirshShell>();
     for (const char* const name : {"red", "green", "blue"}) guests_.push_back({.name = name});
     for (const Guest& guest : guests_) Define(guest.name, 1);

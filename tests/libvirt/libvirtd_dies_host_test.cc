@@ -119,12 +119,6 @@ class LibvirtdDies : public OperatorTest {
     return wanted;
   }
 
-  static void KillLibvirtd() {
-    pid_t pid = 0;
-    std::ifstream("/run/libvirtd.pid") >> pid;
-    ASSERT_GT(pid, 1);
-    ASSERT_EQ(kill(pid, SIGKILL), 0);
-  }
   // Says it, and kills libvirtd when it begins for the `write`th time to write the VM down.
   static void DieAmid(const std::string& command, int write) {
     const pid_t process = ProcessOf("alpha");

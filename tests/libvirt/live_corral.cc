@@ -139,6 +139,14 @@ int LiveCorral::Tasks() const {
   return tasks;
 }
 
+std::map<uint32_t, uint64_t> LiveCorral::Gtids() const {
+  std::map<uint32_t, uint64_t> gtids;
+  for (const ghost_status_word& word : kernel_->status_words()) {
+    if ((word.flags & GHOST_SW_INUSE) != 0) gtids[word.tid] = word.gtid;
+  }
+  return gtids;
+}
+
 std::string LiveCorral::Log() const {
   std::ostringstream log;
   log << std::ifstream(kLog).rdbuf();

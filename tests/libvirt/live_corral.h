@@ -49,6 +49,13 @@ class LiveCorral {
  public:
   static constexpr char kConfig[] = "/run/corral-host/corral.yaml";
 
+  // The VMs of libvirt on all CPUs.
+  static constexpr char kAllVms[] =
+      "version: 1\n"
+      "mode: enforce\n"
+      "enclaves:\n"
+      "  - {name: vms, cpus: auto, vms: libvirt}\n";
+
   // With this corral.yaml, in a class for so many threads and domains. A failure fails the test.
   LiveCorral(const std::string& yaml, int tasks, int domains = 64);
   // Everything is given back.
@@ -66,6 +73,8 @@ class LiveCorral {
   std::vector<std::string> Domains() const;
   // Threads that the class has, of whatever process.
   int Tasks() const;
+  // Which task each thread is.
+  std::map<uint32_t, uint64_t> Gtids() const;
   // All that corrald said so far.
   std::string Log() const;
 

@@ -7,7 +7,6 @@
 #include <signal.h>
 
 #include <cstdlib>
-#include <fstream>
 #include <map>
 #include <memory>
 #include <string>
@@ -24,11 +23,6 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using std::chrono::steady_clock;
 
-constexpr char kConfig[] =
-    "version: 1\n"
-    "mode: enforce\n"
-    "enclaves:\n"
-    "  - {name: vms, cpus: auto, vms: libvirt}\n";
 // The class gives each domain slots by 64.
 constexpr int kSlots = 64;
 
@@ -38,16 +32,8 @@ class ManyVms : public testing::Test {
     const char* const said = getenv("CORRAL_VMS");
     vms_ = said == nullptr ? 200 : std::stoi(said);
     Shell(absl::StrCat(CORRAL_LIBVIRTD_SCRIPT, " restart"));
-    corral_ = std::make_unique<LiveCorral>(kConfig, vms_ * kSlots, vms_ + 8);
+    corral_ = std::make_unique<LiveCorral>(LiveCorral::kAllVms, vms_ * kSlots, vms_ + 8);
     virsh_ = std::make_unique<VirshShell>();
-  }
-  // Which task each thread is.
-  std::map<uint32_t, uint64_t> Gtids() const {
-    std::map<uint32_t, uint64_t> gtids;
-    for (const ghost_status_word& word : corral_->kernel().status_words()) {
-      if ((word.flags & GHOST_SW_INUSE) != 0) gtids[word.tid] = word.gtid;
-    }
-    return gtids;
   }
   bool AllHeld(int vms) const {
     return corral_->Tasks() == vms && static_cast<int>(corral_->Domains().size()) == vms;
@@ -75,21 +61,18 @@ TEST_F(ManyVms, AreHeldOnceEach) {
     ASSERT_TRUE(answer.ok) << name << ": " << answer.text;
   }
   ExpectAllHeld("the last start", vms_, seconds(1));
-  const std::map<uint32_t, uint64_t> before = Gtids();
+  const std::map<uint32_t, uint64_t> before = corral_->Gtids();
 
   corral_->StopDaemon(SIGKILL);
   corral_->StartDaemon();
   ExpectAllHeld("a restart of corrald", vms_, seconds(5));
-  EXPECT_EQ(Gtids(), before) << "somebody was attached again";
+  EXPECT_EQ(corral_->Gtids(), before) << "somebody was attached again";
 
-  pid_t libvirtd = 0;
-  std::ifstream("/run/libvirtd.pid") >> libvirtd;
-  ASSERT_GT(libvirtd, 1);
-  ASSERT_EQ(kill(libvirtd, SIGKILL), 0);
+  ASSERT_NO_FATAL_FAILURE(KillLibvirtd());
   Shell("libvirtd -d");
   ASSERT_TRUE(Within(seconds(180), [&] { return virsh_->Run("list").ok; })) << "no libvirtd";
   ExpectAllHeld("a restart of libvirtd", vms_, seconds(5));
-  EXPECT_EQ(Gtids(), before) << "somebody was attached again";
+  EXPECT_EQ(corral_->Gtids(), before) << "somebody was attached again";
 
   // Half of them die while nobody looks, the others while somebody does.
   corral_->StopDaemon(SIGTERM);

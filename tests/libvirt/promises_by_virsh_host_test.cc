@@ -25,17 +25,12 @@ using std::chrono::seconds;
 using std::chrono::steady_clock;
 
 constexpr int kVcpus = 2;  // of each VM: one for each sibling
-constexpr char kConfig[] =
-    "version: 1\n"
-    "mode: enforce\n"
-    "enclaves:\n"
-    "  - {name: vms, cpus: auto, vms: libvirt}\n";
 
 class VirshPromises : public testing::Test {
  protected:
   static void SetUpTestSuite() {
     Shell(absl::StrCat(CORRAL_LIBVIRTD_SCRIPT, " restart"));
-    corral_ = std::make_unique<LiveCorral>(kConfig, 512);
+    corral_ = std::make_unique<LiveCorral>(LiveCorral::kAllVms, 512);
     virsh_ = std::make_unique<VirshShell>();
     Start("alpha");
     Start("bravo");

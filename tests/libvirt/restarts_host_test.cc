@@ -3,8 +3,6 @@
 // class has what runs, once, and nothing else.
 #include <signal.h>
 
-#include <fstream>
-
 #include "absl/strings/str_cat.h"
 #include "tests/libvirt/operator_fixture.h"
 #include "tests/libvirt/virsh.h"
@@ -41,14 +39,6 @@ class Restarts : public OperatorTest {
     const VirshShell::Answer answer = virsh().Run(command);
     EXPECT_TRUE(answer.ok) << command << ": " << answer.text;
   }
-  // Which task each thread is.
-  static std::map<uint32_t, uint64_t> Gtids() {
-    std::map<uint32_t, uint64_t> gtids;
-    for (const ghost_status_word& word : corral().kernel().status_words()) {
-      if (word.gtid != 0) gtids[word.tid] = word.gtid;
-    }
-    return gtids;
-  }
 };
 
 TEST_F(Restarts, A_WhatVirshSaidMeanwhileIsTakenUp) {
@@ -80,17 +70,14 @@ TEST_F(Restarts, B_AVmThatDiedMeanwhileIsForgotten) {
 }
 
 TEST_F(Restarts, C_WithLibvirtdAtTheSameTime) {
-  const std::map<uint32_t, uint64_t> before = Gtids();
+  const std::map<uint32_t, uint64_t> before = corral().Gtids();
   corral().StopDaemon(SIGKILL);
-  pid_t libvirtd = 0;
-  std::ifstream("/run/libvirtd.pid") >> libvirtd;
-  ASSERT_GT(libvirtd, 1);
-  ASSERT_EQ(kill(libvirtd, SIGKILL), 0);
+  ASSERT_NO_FATAL_FAILURE(KillLibvirtd());
   corral().StartDaemon();
   Shell("libvirtd -d");
   ASSERT_TRUE(Within(seconds(60), [] { return virsh().Run("list").ok; })) << "no libvirtd";
   ExpectHeld("corrald and libvirtd restarted", steady_clock::now(), kSettled);
-  EXPECT_EQ(Gtids(), before) << "somebody was attached again";
+  EXPECT_EQ(corral().Gtids(), before) << "somebody was attached again";
   wanted_.weight = 300;
   Say("schedinfo alpha --live --set cpu_shares=300");
 }

@@ -2,6 +2,7 @@
 #include "tests/libvirt/virsh.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <stdio.h>
 
 #include <filesystem>
@@ -73,6 +74,13 @@ std::map<int, pid_t> VcpusInProc(pid_t pid) {
     }
   }
   return vcpus;
+}
+
+void KillLibvirtd() {
+  pid_t pid = 0;
+  std::ifstream("/run/libvirtd.pid") >> pid;
+  ASSERT_GT(pid, 1);
+  ASSERT_EQ(kill(pid, SIGKILL), 0);
 }
 
 uint64_t RunTime(pid_t pid, pid_t tid) {

@@ -29,6 +29,8 @@ void DefineDomain(const std::string& name, int vcpus, int max_vcpus);
 std::string UuidOf(const std::string& name);
 // Thread by vCPU, from the names that QEMU gives its threads.
 std::map<int, pid_t> VcpusInProc(pid_t pid);
+// As the kernel kills it when memory is short.
+void KillLibvirtd();
 // CPU time in ns; 0 if the thread has gone.
 uint64_t RunTime(pid_t pid, pid_t tid);
 

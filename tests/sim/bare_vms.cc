@@ -8,11 +8,11 @@
 
 namespace corral {
 
-BareVms::BareVms(int cores, int siblings) {
+BareVms::BareVms(int cores, int siblings, int foreign) {
   sim::Machine::Spec spec;
   std::vector<Core> topology;
-  CpuSet all;
-  for (int c = 0; c < cores; ++c) {
+  CpuSet cpus;
+  for (int c = 0; c < cores + foreign; ++c) {
     sim::SimCore& made = spec.cores.emplace_back();
     Core core{.id = CoreId(c), .nr_cpus = siblings};
     for (int i = 0; i < siblings; ++i) {
@@ -20,12 +20,12 @@ BareVms::BareVms(int cores, int siblings) {
       core.siblings.Insert(core.cpu[i]);
       made.cpus.push_back(core.cpu[i]);
     }
-    all = all | core.siblings;
+    if (c < cores) cpus = cpus | core.siblings;
     topology.push_back(core);
   }
   machine_ = sim::Machine::Create(spec).value();
   control_ = sim::SimControlKernel::Create(*machine_).value();
-  enclave_ = control_->CreateEnclave({.name = "vms", .cpus = all}).value();
+  enclave_ = control_->CreateEnclave({.name = "vms", .cpus = cpus}).value();
   const PolicyInfo* const policy = FindPolicy("secure_vm").value();
   agent_ = AgentProcess::Start(*machine_, *control_, Topology::FromCores(topology),
                                {.enclave = enclave_,

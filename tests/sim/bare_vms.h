@@ -21,7 +21,8 @@ class Spinner final : public sim::Program {
 
 class BareVms {
  public:
-  BareVms(int cores, int siblings);
+  // `foreign` cores more are there, which are not the VMs'.
+  BareVms(int cores, int siblings, int foreign = 0);
 
   // A VM of its own, with so many vCPUs, each of which runs a program made with `args`.
   struct Vcpu {
