@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "vmm-integration/qemu_process.h"
@@ -30,13 +31,17 @@ absl::Status LibvirtSource::Start(VmSink& sink) {
   if (!wake_) return absl::ResourceExhaustedError(absl::StrCat("eventfd: ", strerror(errno)));
   // Watch before the first scan, so that nothing falls between the two.
   if (options_.watch_cgroups) {
-    absl::StatusOr<std::unique_ptr<CgroupWatcher>> watcher = CgroupWatcher::Start();
+    absl::StatusOr<std::unique_ptr<CgroupWatcher>> watcher =
+        CgroupWatcher::Start(options_.held_pin);
     if (!watcher.ok()) return watcher.status();
     watcher_ = *std::move(watcher);
     lost_ = 0;
   }
+  // By a daemon that died.
+  const std::vector<pid_t> left_behind = watcher_ ? watcher_->held().All() : std::vector<pid_t>();
   status_watch_ = std::make_unique<StatusWatch>(options_.root + kRecordsDir);
   Rescan();
+  if (watcher_) watcher_->held().ReleaseAll(left_behind);
   for (const std::string& uri : options_.uris) {
     connections_.push_back(LibvirtConnection::Begin(
         uri, {.changed = [this] { Post([](Inbox& inbox) { inbox.changed = true; }); },
@@ -135,27 +140,35 @@ void LibvirtSource::AddHelpers(KnownVm& vm) {
 }
 
 void LibvirtSource::TakeUpEntries() {
-  if (watcher_) watcher_->Drain([this](const VcpuCgroupEntry& entry) { OnEntry(entry); });
+  if (!watcher_) return;
+  watcher_->Drain([this](const VcpuCgroupEntry& entry) {
+    // Its helpers can wait until the other vCPUs have come, for which QEMU does not wait.
+    next_scan_ = std::min(next_scan_, Clock::now() + kSoon);
+    if (OnEntry(entry))
+      Release(entry);
+    else
+      unknown_.push_back(entry);
+  });
 }
 
-void LibvirtSource::OnEntry(const VcpuCgroupEntry& entry) {
+void LibvirtSource::Release(const VcpuCgroupEntry& entry) {
+  if (entry.hold != 0) watcher_->held().Release(entry.tgid, entry.hold);
+}
+
+bool LibvirtSource::OnEntry(const VcpuCgroupEntry& entry) {
   KnownVm* vm = vms_->Find(entry.tgid);
   if (vm == nullptr) {
     const std::optional<Vm> fresh = IdentifyNewVm(entry.tgid, options_.root);
-    if (!fresh) {
-      next_scan_ = std::min(next_scan_, Clock::now() + kSoon);
-      return;
-    }
+    if (!fresh) return false;
     vm = Add(*fresh);
   }
-  if (vm == nullptr) return;
-  AddThread(*vm, entry.tid, entry.vcpu, entry.time);
-  // Its helpers can wait until the other vCPUs have come, for which QEMU does not wait.
-  next_scan_ = std::min(next_scan_, Clock::now() + kSoon);
+  if (vm != nullptr) AddThread(*vm, entry.tid, entry.vcpu, entry.time);
+  return true;
 }
 
 void LibvirtSource::Rescan() {
   next_scan_ = Clock::now() + kRescan;
+  const std::vector<VcpuCgroupEntry> unknown = std::exchange(unknown_, {});
   status_watch_->Retry();
   vms_->ForgetTheDead();
   settings_->ForgetIf([this](pid_t pid) { return !vms_->all().contains(pid); });
@@ -175,6 +188,8 @@ void LibvirtSource::Rescan() {
     // There may be hundreds, and a vCPU that comes meanwhile runs soon.
     TakeUpEntries();
   }
+  // Found now, or nobody's.
+  for (const VcpuCgroupEntry& entry : unknown) Release(entry);
   TellUnseen();
   sink_->OnScanned();
 }

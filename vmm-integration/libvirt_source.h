@@ -3,10 +3,10 @@
 // libvirt's records which VM that is and what is wanted of it, and libvirt itself when to look
 // again.
 //
-// A vCPU is reported when it enters its vcpuN cgroup, before QEMU is told to continue; settings
-// when libvirt writes them down. A scan at the start, after each event of libvirt, after a lost
-// report and every kRescan finds what reports missed, and what has ended. All of it works while
-// libvirt's daemon is away.
+// A vCPU is reported when it enters its vcpuN cgroup, before QEMU is told to continue, and if so
+// asked for its VM is stopped until the sink has returned; settings when libvirt writes them down.
+// A scan at the start, after each event of libvirt, after a lost report and every kRescan finds
+// what reports missed, and what has ended. All of it works while libvirt's daemon is away.
 #ifndef CORRAL_VMM_INTEGRATION_LIBVIRT_SOURCE_H_
 #define CORRAL_VMM_INTEGRATION_LIBVIRT_SOURCE_H_
 
@@ -35,6 +35,9 @@ struct LibvirtSourceOptions {
   std::vector<std::string> uris;  // of libvirt's system daemons, for their events
   VmThreads which = VmThreads::kVcpus;
   TrustRules trust;
+  // Where in bpffs the record is of VMs that are held until their vCPUs have been told (HeldVms);
+  // "": none is held.
+  std::string held_pin;
   // What tests exchange.
   std::string root;           // of /proc, /sys and /run
   bool watch_cgroups = true;  // false: scans only; needs no privilege
@@ -66,7 +69,9 @@ class LibvirtSource final : public VmSource {
   // Returns whether it is time to look again.
   bool ReadInbox();
   void TakeUpEntries();
-  void OnEntry(const VcpuCgroupEntry& entry);
+  // False: it is not known yet which VM that is.
+  bool OnEntry(const VcpuCgroupEntry& entry);
+  void Release(const VcpuCgroupEntry& entry);
   void Rescan();
   void TellUnseen();
   KnownVm* Add(const Vm& vm);
@@ -86,6 +91,7 @@ class LibvirtSource final : public VmSource {
   // That libvirt says run, by URI: UUID by name.
   std::map<std::string, std::map<std::string, std::string>> domains_;
   std::map<std::string, Clock::time_point> unseen_;  // of those, the ones without vCPU: since when
+  std::vector<VcpuCgroupEntry> unknown_;             // whose VM is looked for once more
   uint64_t lost_ = 0;
   Clock::time_point next_scan_{};
 

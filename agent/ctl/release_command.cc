@@ -4,11 +4,13 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "kernel/bpf/class_files.h"
 #include "kernel/bpf/sched_ext_state.h"
 #include "kernel/bpf/threads_by_policy.h"
+#include "vmm-integration/held_vms.h"
 
 namespace corral::ctl {
 namespace {
@@ -25,8 +27,13 @@ int RunRelease(const Options& options) {
         "release ends isolation for every VM on this host and takes the class out; say so with "
         "\"corralctl release --all\", or look first with \"corralctl release --all --dry-run\""));
   }
-  const ReleaseReport report =
-      ReleaseClass({.scope = ReleaseScope::kAll, .dry_run = options.dry_run});
+  const std::vector<pid_t> held =
+      options.dry_run ? std::vector<pid_t>() : HeldVms::ReleaseLeftovers(kHeldVmsPin);
+  ReleaseReport report = ReleaseClass({.scope = ReleaseScope::kAll, .dry_run = options.dry_run});
+  for (const pid_t process : held) {
+    report.notes.push_back(
+        absl::StrCat("process ", process, " was held by a corrald that has died, and goes on"));
+  }
   if (options.json) {
     std::cout << ReleaseJson(report, options.dry_run).dump(2) << "\n";
   } else if (!absl::IsPermissionDenied(report.status)) {

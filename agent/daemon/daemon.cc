@@ -260,6 +260,7 @@ Daemon::End Daemon::Run(int signal_fd) {
       const bool back = ClassRecovery(*kernel_, config_, log_).Run(paused_);
       return back ? End::kBeginAnew : End::kClassLost;
     }
+    sd_notify(0, "WATCHDOG=1");
     ResumePaused();
     if (kernel_ != nullptr) {
       if (const size_t resumed = bypass_stops_.Resume(*kernel_); resumed > 0) {

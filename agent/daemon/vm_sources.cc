@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "agent/daemon/trust.h"
+#include "kernel/bpf/class_files.h"
 #include "vmm-integration/libvirt_connection.h"
 #include "vmm-integration/libvirt_source.h"
 #include "vmm-integration/qemu_source.h"
@@ -134,6 +135,7 @@ std::unique_ptr<VmSource> MakeVmSource(const Config& config) {
   bool plain = enclave.vms == Vms::kQemu;
   if (enclave.vms == Vms::kLibvirt) {
     LibvirtSourceOptions options = {.which = which, .trust = TrustRulesOf(config)};
+    if (config.mode == Mode::kEnforce) options.held_pin = kHeldVmsPin;
     for (const std::string& uri : config.libvirt_uris) {
       if (IsSession(uri))
         plain = true;

@@ -10,6 +10,9 @@
 namespace corral {
 
 inline constexpr char kClassDir[] = "/sys/fs/bpf/corral";
+// Not the class's but corrald's, in the same place so that it goes with the rest
+// (vmm-integration/held_vms.h).
+inline constexpr char kHeldVmsPin[] = "/sys/fs/bpf/corral/held_vms";
 
 // Opens a pin below kClassDir. FailedPrecondition when the class is not loaded.
 absl::StatusOr<Fd> OpenPin(absl::string_view name);

@@ -4,8 +4,11 @@
 #include <signal.h>
 
 #include "absl/strings/str_cat.h"
+#include "kernel/bpf/class_files.h"
+#include "tests/libvirt/attach_trace.h"
 #include "tests/libvirt/operator_fixture.h"
 #include "tests/libvirt/virsh.h"
+#include "vmm-integration/held_vms.h"
 
 namespace corral {
 namespace {
@@ -80,6 +83,66 @@ TEST_F(Restarts, C_WithLibvirtdAtTheSameTime) {
   EXPECT_EQ(corral().Gtids(), before) << "somebody was attached again";
   wanted_.weight = 300;
   Say("schedinfo alpha --live --set cpu_shares=300");
+}
+
+// beta starts while corrald hangs: QEMU makes a vCPU thread, and is stopped there.
+class HeldStart : public Restarts {
+ protected:
+  void SetUp() override {
+    ASSERT_EQ(kill(corral().daemon(), SIGSTOP), 0);
+    starting_.Say("start beta");
+    ASSERT_TRUE(Within(seconds(60), [] { return IsStopped(ProcessOf("beta")); }));
+    beta_ = ProcessOf("beta");
+    const std::map<int, pid_t> vcpus = VcpusInProc(beta_);
+    ASSERT_EQ(vcpus.size(), 1u);
+    vcpu_ = vcpus.begin()->second;
+    const uint64_t ran = RunTime(beta_, vcpu_);
+    EXPECT_FALSE(Within(seconds(2), [&] { return RunTime(beta_, vcpu_) != ran; }));
+  }
+  void TearDown() override { Tell("destroy beta"); }
+  // Not before, and with its vCPU in the class.
+  void ExpectStarted() {
+    const VirshShell::Answer answer = starting_.AwaitReturn();
+    EXPECT_TRUE(answer.ok) << answer.text;
+    EXPECT_FALSE(IsStopped(beta_));
+    EXPECT_TRUE(Within(kSettled, [&] {
+      return Difference(corral(), beta_, {.domain = "beta"}).empty();
+    })) << Difference(corral(), beta_, {.domain = "beta"});
+  }
+  static bool IsStopped(pid_t process) {
+    return process > 0 &&
+           Shell(absl::StrCat("sed 's/.*) //; s/ .*//' /proc/", process, "/stat")) == "T";
+  }
+
+  VirshShell starting_;
+  pid_t beta_ = 0, vcpu_ = 0;
+};
+
+TEST_F(HeldStart, UntilCorraldIsThereAgain) {
+  const AttachTrace trace;
+  ResumeEvent resume;
+  ASSERT_EQ(kill(corral().daemon(), SIGCONT), 0);
+  ExpectStarted();
+  EXPECT_GT(HeadStart(trace, resume, "beta"), Duration(0));
+}
+
+TEST_F(HeldStart, UntilTheNextCorraldHasIt) {
+  corral().StopDaemon(SIGKILL);
+  EXPECT_TRUE(IsStopped(beta_));
+  const AttachTrace trace;
+  ResumeEvent resume;
+  corral().StartDaemon();
+  ExpectStarted();
+  EXPECT_GT(HeadStart(trace, resume, "beta"), Duration(0));
+}
+
+// As corralctl release does it.
+TEST_F(HeldStart, UntilSomebodyGivesUp) {
+  corral().StopDaemon(SIGKILL);
+  EXPECT_EQ(HeldVms::ReleaseLeftovers(kHeldVmsPin), std::vector<pid_t>{beta_});
+  EXPECT_FALSE(Within(seconds(1), [&] { return IsStopped(beta_); }));
+  corral().StartDaemon();
+  ExpectStarted();
 }
 
 }  // namespace
