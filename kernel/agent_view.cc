@@ -97,4 +97,10 @@ absl::Status AgentView::Account(Gtid task, const ghost_waits& waits) {
                       "telling what a task waited for");
 }
 
+absl::Status AgentView::OfferTask(Gtid task, Offer offer) {
+  ghost_task_offer args = {.gtid = task.value(), .offer = static_cast<uint32_t>(offer)};
+  return StatusOfCall(CallClass(AgentCall::kOffer, &args, sizeof(args)), args,
+                      "telling who may take a task");
+}
+
 }  // namespace corral

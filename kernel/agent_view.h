@@ -26,6 +26,7 @@ enum class AgentCall {
   kArmTimer,   // ghost_timer_arm
   kGrant,      // ghost_task_grant
   kAccount,    // ghost_task_account
+  kOffer,      // ghost_task_offer
 };
 
 class AgentView : public AgentKernel {
@@ -45,6 +46,7 @@ class AgentView : public AgentKernel {
   absl::Status ArmTimer(CpuId cpu, Time when, uint64_t cookie) override;
   absl::Status Grant(Gtid task, const Verdict& verdict) override;
   absl::Status Account(Gtid task, const ghost_waits& waits) override;
+  absl::Status OfferTask(Gtid task, Offer offer) override;
 
  protected:
   // Read-only; the class writes it meanwhile. Must stay there while the view is in use.

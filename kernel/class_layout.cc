@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/class_layout.h"
 
+#include <algorithm>
+
 namespace corral {
 
 ClassLayout::ClassLayout(absl::Span<const ClassCore> cores, const ClassSizes& sizes) {
@@ -15,6 +17,7 @@ ClassLayout::ClassLayout(absl::Span<const ClassCore> cores, const ClassSizes& si
                       .node = static_cast<uint32_t>(cores[id].node)};
       core.cpus[core.nr_cpus++] = cpu.value();
     });
+    info_.nr_nodes = std::max(info_.nr_nodes, static_cast<uint32_t>(cores[id].node) + 1);
     cores_.push_back(core);
   }
   info_.abi_version = GHOST_ABI_VERSION;

@@ -57,6 +57,15 @@ struct Verdict {
   CoreId place{0};      // the core that keeps the promise
 };
 
+// Which cores may take a task by themselves, when it is runnable and they have nothing else to do;
+// each includes those before it. As enum ghost_offer says.
+enum class Offer : uint8_t {
+  kNone = GHOST_OFFER_NONE,
+  kCore = GHOST_OFFER_CORE,  // the one whose queue it is associated with
+  kNode = GHOST_OFFER_NODE,
+  kMachine = GHOST_OFFER_MACHINE,
+};
+
 // What an agent may do. It can propose; the class decides. Thread-safe unless said otherwise.
 class AgentKernel {
  public:
@@ -99,6 +108,11 @@ class AgentKernel {
 
   // Adds what the task waited for since the last call to what is known of it. NotFound: gone.
   virtual absl::Status Account(Gtid task, const ghost_waits& waits) = 0;
+
+  // Says who may take the task from now on; TASK_ON_CPU with GHOST_MSG_F_OFFERED tells when that
+  // happens. NotFound: gone. FailedPrecondition: done, but at this moment it is given to a CPU, by
+  // a commit or as it was offered before.
+  virtual absl::Status OfferTask(Gtid task, Offer offer) = 0;
 
   // The messages of `queue`, which belongs to this agent's enclave. One reader at a time.
   virtual absl::StatusOr<std::unique_ptr<MessageQueue>> OpenQueue(QueueId queue) = 0;

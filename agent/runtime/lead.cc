@@ -46,7 +46,8 @@ bool Lead::IsOrphan(uint32_t slot, const ghost_status_word& word) const {
 // moves nothing.
 int Lead::Choose(uint32_t slot, const ghost_status_word& word) {
   int core = -1;
-  if (word.flags & GHOST_SW_ONCPU) core = state_.topology().CoreOf(CpuId(word.cpu));
+  const bool visits = word.offer > GHOST_OFFER_CORE;
+  if ((word.flags & GHOST_SW_ONCPU) && !visits) core = state_.topology().CoreOf(CpuId(word.cpu));
   if (core < 0 && word.queue != GHOST_QUEUE_DEFAULT) core = state_.CoreOfQueue(word.queue);
   if (core < 0) core = policy_.PlaceTask(RequestOf(slot, word, -1));
   return std::clamp(core, 0, state_.topology().nr_cores() - 1);

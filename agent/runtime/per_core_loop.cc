@@ -117,12 +117,19 @@ void PerCoreLoop::OnCpuMessage(const ghost_msg& message, Time now) {
 }
 
 void PerCoreLoop::OnTaskMessage(Task& task, const ghost_msg& message, Time now) {
-  switch (tracker_.Apply(task, message, now)) {
+  const TaskTracker::Outcome outcome = tracker_.Apply(task, message, now);
+  switch (outcome) {
+    case TaskTracker::Outcome::kTaken:
     case TaskTracker::Outcome::kOk:
+      if (const int sibling = place_.SiblingOf(task.cpu);
+          outcome == TaskTracker::Outcome::kTaken && sibling >= 0) {
+        occupants_.Put(sibling, &task);
+      }
       // Nothing hides a task from the policy but parking, and a parked task that blocked is
       // blocked.
       if (task.state != TaskState::kParked) parked_.Erase(task);
       TellLead(task);
+      TellOffer(task);
       Bar(task, now);
       return GiveIfWanted(task, now);
     case TaskTracker::Outcome::kGone:

@@ -74,6 +74,7 @@ class PerCoreLoop {
   // False: the task is not ours any more, and its record may be another loop's by now.
   bool Reconcile(Task& task, Time now);
   void TellLead(Task& task);
+  void TellOffer(Task& task);
   void NoteOnCpu(Task& task);
   void Vacate(Task& task);
   void Release(uint32_t slot);

@@ -43,6 +43,7 @@ inline ghost_status_word ReadStatusWord(const ghost_status_word& shared) {
     copy.place = __atomic_load_n(&shared.place, __ATOMIC_RELAXED);
     copy.granted_ns = __atomic_load_n(&shared.granted_ns, __ATOMIC_RELAXED);
     copy.free_ns = __atomic_load_n(&shared.free_ns, __ATOMIC_RELAXED);
+    copy.offer = __atomic_load_n(&shared.offer, __ATOMIC_RELAXED);
     std::atomic_thread_fence(std::memory_order_acquire);
     if (__atomic_load_n(&shared.barrier, __ATOMIC_RELAXED) == copy.barrier) break;
   }

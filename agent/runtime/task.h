@@ -10,12 +10,14 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "agent/runtime/list.h"
 #include "agent/runtime/wait_account.h"
 #include "kernel/abi/ghost.h"
 #include "kernel/cpu_set.h"
+#include "kernel/ghost_kernel.h"
 #include "kernel/types.h"
 
 namespace corral {
@@ -58,6 +60,8 @@ struct Task {
   // Decisions in a row that could not be carried out, where the affinity was no obstacle. A policy
   // may try another sibling then.
   int latch_failures = 0;
+  // Which cores may take it by themselves; its policy says so, whenever it likes.
+  Offer offer = Offer::kNone;
   // While the task is queued, its policy says there why; the rest is the runtime's.
   WaitAccount waits;
 
@@ -70,9 +74,10 @@ struct Task {
   uint64_t suspect_switch_ns = 0;
   int settle_looks = 0;  // look at its status word that many times more
   Obstacle parked_for = Obstacle::kClass;
-  int moves = 0;            // from core to core in a row, in search of a CPU that takes it
-  bool tied = false;        // is tried on the CPU that it is on, whatever its affinity says
-  Duration told_budget{0};  // what is asked for as the lead was last told
+  int moves = 0;                    // from core to core in a row, in search of a CPU that takes it
+  bool tied = false;                // is tried on the CPU that it is on, whatever its affinity says
+  std::optional<Offer> told_offer;  // what the class knows of it; nothing: not told yet
+  Duration told_budget{0};          // what is asked for as the lead was last told
   Duration told_period{0};
   bool told_affinity = false;  // the lead was told of the present one
   Time parked_until{};

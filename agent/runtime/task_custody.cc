@@ -15,7 +15,7 @@ void PerCoreLoop::Adopt(uint32_t slot, Time now) {
   for (int attempt = 0; attempt < 8; ++attempt) {
     ghost_status_word word = tracker_.Read(slot);
     if (!tracker_.IsOurs(word)) return Release(slot);
-    if (word.flags & GHOST_SW_ONCPU) {
+    if ((word.flags & GHOST_SW_ONCPU) && word.offer <= GHOST_OFFER_CORE) {
       const int runs_on = state_.topology().CoreOf(CpuId(word.cpu));
       if (runs_on >= 0 && runs_on != core_) return Give(state_.tasks()[slot], runs_on, now);
     }
@@ -33,6 +33,7 @@ void PerCoreLoop::Adopt(uint32_t slot, Time now) {
     if (task.moves > 0 && place_.SiblingOf(task.cpu) >= 0 && !task.affinity.Contains(task.cpu))
       tracker_.Tie(task, task.cpu, now);
     TellLead(task);
+    TellOffer(task);
     Bar(task, now);
     if (task.state == TaskState::kOnCpu) {
       NoteOnCpu(task);
@@ -66,12 +67,14 @@ bool PerCoreLoop::Reconcile(Task& task, Time now) {
     return false;
   }
   TellLead(task);
+  TellOffer(task);
   if (task.state != TaskState::kParked) parked_.Erase(task);
   Bar(task, now);
   if (task.settle_looks > 0) settle_at_ = std::min(settle_at_, now + kSettle);
   if (task.state != TaskState::kOnCpu) return true;
   const int runs_on = state_.topology().CoreOf(task.cpu);
-  if (runs_on >= 0 && runs_on != core_) {
+  const bool visits = task.told_offer > Offer::kCore;
+  if (runs_on >= 0 && runs_on != core_ && !visits) {
     Give(task, runs_on, now);
     return false;
   }
@@ -91,6 +94,13 @@ void PerCoreLoop::TellLead(Task& task) {
   task.told_affinity = true;
   if (lead_ != nullptr) return lead_->Consider(task.slot);
   state_.Post(core_, state_.lead(), task.slot);
+}
+
+// An offer that is revoked too late has been taken; a message says so.
+void PerCoreLoop::TellOffer(Task& task) {
+  if (task.told_offer == task.offer) return;
+  const absl::Status status = kernel_.OfferTask(task.gtid, task.offer);
+  if (status.ok() || absl::IsFailedPrecondition(status)) task.told_offer = task.offer;
 }
 
 // Found on a CPU. If that is news, it is not by our last word, and whoever had that is leaving.

@@ -207,7 +207,8 @@ TaskTracker::Outcome TaskTracker::Apply(Task& task, const ghost_msg& message, Ti
       events_.TaskAffinityChanged(task, now);
       return Outcome::kOk;
     case GHOST_MSG_TASK_ON_CPU:
-      return Outcome::kOk;  // as committed
+      if (!(message.flags & GHOST_MSG_F_OFFERED)) return Outcome::kOk;  // as committed
+      return Taken(task, message, now);
     case GHOST_MSG_TASK_PRIORITY_CHANGED:
       events_.TaskPriorityChanged(task, now);
       return Outcome::kOk;
@@ -219,6 +220,27 @@ TaskTracker::Outcome TaskTracker::Apply(Task& task, const ghost_msg& message, Ti
   }
 }
 
+// The class took the task, as it was offered. A decision may have undone that since, or is about
+// to: then the policy, which made it, would be told something older than it knows.
+TaskTracker::Outcome TaskTracker::Taken(Task& task, const ghost_msg& message, Time now) {
+  task.cpu = CpuId(message.cpu);
+  task.waits.Give(EventTime(task, now), task.runtime, ClocksOf(task, now));
+  const ghost_status_word word = Read(task.slot);
+  const bool stands = word.gtid == task.gtid.value() && word.barrier == message.barrier &&
+                      (word.flags & GHOST_SW_ONCPU);
+  if (!stands || IsToLeave(task.cpu)) return Outcome::kOk;
+  MoveTo(task, TaskState::kOnCpu, word, now);
+  return Outcome::kTaken;
+}
+
+// A decision waits to be carried out on that CPU.
+bool TaskTracker::IsToLeave(CpuId cpu) const {
+  const absl::Span<const ghost_cpu_state> cpus = kernel_.cpu_states();
+  const auto index = static_cast<size_t>(cpu.value());
+  return cpu.value() >= 0 && index < cpus.size() &&
+         __atomic_load_n(&cpus[index].latch, __ATOMIC_ACQUIRE) != 0;
+}
+
 // The task lost its CPU or its latch, and is runnable.
 TaskTracker::Outcome TaskTracker::Lost(Task& task, const ghost_msg& message, bool echo, Time now) {
   const bool was_latched = message.flags & GHOST_MSG_F_WAS_LATCHED;
@@ -226,7 +248,10 @@ TaskTracker::Outcome TaskTracker::Lost(Task& task, const ghost_msg& message, boo
   if (echo && task.state == TaskState::kOnCpu && task.on_since_ns > message.time_ns) {
     return Outcome::kOk;
   }
-  if (task.state == TaskState::kQueued || task.state == TaskState::kParked) return Outcome::kOk;
+  if (task.state == TaskState::kQueued || task.state == TaskState::kParked) {
+    if (task.waits.has_cpu()) Account(task, EventTime(task, now), now);
+    return Outcome::kOk;
+  }
   task.state = TaskState::kQueued;
   Account(task, EventTime(task, now), now);
   if (message.type == GHOST_MSG_TASK_LATCH_FAILURE) {

@@ -22,6 +22,7 @@ class TaskTracker {
     kOk,
     kGone,          // died or departed; the policy was told, the record is to be released
     kLatchFailure,  // kOk, and a CPU could not take the task
+    kTaken,         // kOk, and the class put it on task.cpu, because it was offered
     kLook,          // the message alone does not tell: call Reconcile
   };
 
@@ -67,6 +68,8 @@ class TaskTracker {
   void Accepted(Task& task, Time now);
   void TakeUpChanges(Task& task, const ghost_status_word& word, Time now);
   void MoveTo(Task& task, TaskState state, const ghost_status_word& word, Time now);
+  Outcome Taken(Task& task, const ghost_msg& message, Time now);
+  bool IsToLeave(CpuId cpu) const;
   Outcome Lost(Task& task, const ghost_msg& message, bool echo, Time now);
 
   AgentKernel& kernel_;

@@ -41,11 +41,17 @@ void WaitAccount::Because(ghost_wait why, Time now) {
   since_ = std::max(since_, now);
 }
 
-void WaitAccount::Give(Time now, Duration runtime, const CpuClocks& clocks) {
+void WaitAccount::Give(Time at, Duration runtime, const CpuClocks& clocks) {
   if (state_ == State::kHasCpu) return;
-  if (state_ == State::kWaits) Add(why_, now - since_);
+  if (state_ == State::kWaits) Add(why_, at - since_);
+  // Until since_ it seemed to wait for its agent.
+  const Duration too_much = state_ == State::kWaits ? since_ - at : Duration(0);
+  if (too_much > Duration(0)) {
+    auto& sum = sum_.ns[GHOST_WAIT_AGENT];
+    sum -= std::min(sum, static_cast<__u64>(too_much.count()));
+  }
   state_ = State::kHasCpu;
-  since_ = now;
+  since_ = at;
   ran_ = runtime;
   clocks_ = clocks;
 }

@@ -29,8 +29,9 @@ class WaitAccount {
   void Wait(Time since, Time now);
   // What it has been waiting for ends; it goes on waiting for this. Nothing if it does not wait.
   void Because(ghost_wait why, Time now);
-  // It is given a CPU. `runtime` is what it ran so far.
-  void Give(Time now, Duration runtime, const CpuClocks& clocks);
+  // It was given a CPU, perhaps earlier than its agent heard of anything. `runtime` is what it had
+  // run by then.
+  void Give(Time at, Duration runtime, const CpuClocks& clocks);
   // It had a CPU until `at`, or has it still then. Nothing if it had none.
   void Settle(Time at, Duration runtime, const CpuClocks& clocks);
   // It does not want to run.

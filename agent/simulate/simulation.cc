@@ -108,6 +108,8 @@ absl::Status Simulation::MakeDomain(uint32_t vm, const ScenarioDomain& domain) {
   loads_.push_back(MakeLoad(domain.load, *machine_, random_));
   vcpus_.emplace_back();
   tasks_.emplace_back();
+  TaskAttributes attributes = domain.attributes;
+  if (domain.memory_node >= 0) attributes.node = static_cast<uint32_t>(domain.memory_node);
   for (int i = 0; i < domain.vcpus; ++i) {
     sim::SimThread& thread =
         machine_->NewThread(absl::StrCat(domain.name, "/", i), loads_.back()->Program());
@@ -116,7 +118,7 @@ absl::Status Simulation::MakeDomain(uint32_t vm, const ScenarioDomain& domain) {
     const absl::StatusOr<Gtid> task =
         control_->AttachTask(thread.tid(), *id, i, static_cast<int>(domain.attributes.weight));
     if (!task.ok()) return task.status();
-    if (const absl::Status status = control_->UpdateTask(*task, domain.attributes); !status.ok())
+    if (const absl::Status status = control_->UpdateTask(*task, attributes); !status.ok())
       return status;
     vcpus_.back().push_back(&thread);
     tasks_.back().push_back(*task);

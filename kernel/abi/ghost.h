@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Both sides refuse to talk to another version; the error names both. */
-#define GHOST_ABI_VERSION 6
+#define GHOST_ABI_VERSION 7
 
 #define GHOST_MAX_SIBLINGS 8
 #define GHOST_MAX_ENCLAVES 16
@@ -56,7 +56,7 @@ enum ghost_msg_type {
 	GHOST_MSG_TASK_LATCH_FAILURE, /* a latched decision could not be carried out; the task is held again */
 	GHOST_MSG_CPU_TIMER_EXPIRED,
 	GHOST_MSG_CORE_RESCUED, /* the class scheduled this core itself because a task had waited too long */
-	GHOST_MSG_TASK_ON_CPU,	/* a committed task got its CPU; once per commit, with GHOST_RUN_F_SEND_ON_CPU */
+	GHOST_MSG_TASK_ON_CPU,	/* a committed task got its CPU; once per commit, with GHOST_RUN_F_SEND_ON_CPU. Or: an offered one was taken */
 	GHOST_MSG_CPU_TICK,	/* with GHOST_ENCLAVE_DELIVER_TICKS, while a task of the class runs there */
 	GHOST_MSG_CPU_NOT_IDLE, /* once, after GHOST_RUN_F_NEED_NOT_IDLE */
 	GHOST_MSG_CPU_AVAILABLE, /* with GHOST_ENCLAVE_DELIVER_AVAILABILITY: no other scheduling class needs the CPU any more */
@@ -67,6 +67,7 @@ enum ghost_msg_type {
 #define GHOST_MSG_F_RUNNABLE (1u << 0)	  /* TASK_NEW: the task waits for a decision */
 #define GHOST_MSG_F_WAS_LATCHED (1u << 1) /* TASK_PREEMPT: it had not reached the CPU yet */
 #define GHOST_MSG_F_RESCUED (1u << 2)	  /* TASK_PREEMPT: the class had run it because it waited too long */
+#define GHOST_MSG_F_OFFERED (1u << 3)	  /* TASK_ON_CPU: the class took it, because it was offered */
 
 /* One cache line. A task message carries the task's barrier after the event; only "strictly increasing" may be relied on. */
 struct ghost_msg {
@@ -113,7 +114,7 @@ struct ghost_status_word {
 	__u32 former_policy; /* what it goes back to when it is detached */
 	__u32 stops;	     /* how often its process was stopped while the class stayed: the kernel was in bypass for a while */
 	__u32 node;	     /* the NUMA node that its memory is on, or GHOST_NO_NODE */
-	__u32 reserved;
+	__u32 offer;	     /* enum ghost_offer: which cores may take it, by its agent's word */
 	/* Its agent's verdict on the budget; void once the control plane asks for another one. */
 	__u32 place;	  /* the core that keeps the promise, or that has most room; GHOST_NO_CORE: no verdict */
 	__u64 granted_ns; /* promised per period: the budget, or 0 */
@@ -153,6 +154,15 @@ struct ghost_waits {
 	__u64 ns[GHOST_NR_WAITS];
 };
 
+/* Which cores may take a runnable task without being told, when they have nothing else to do. Each includes those before it. */
+enum ghost_offer {
+	GHOST_OFFER_NONE = 0,
+	GHOST_OFFER_CORE,    /* the one that its messages go to */
+	GHOST_OFFER_NODE,    /* those of that core's NUMA node */
+	GHOST_OFFER_MACHINE, /* all of its enclave; one of another node only while no CPU of its own idles */
+	GHOST_NR_OFFERS
+};
+
 #define GHOST_QUEUE_DEFAULT 0xffffffffu
 #define GHOST_NO_VCPU 0xffffffffu
 #define GHOST_NO_CORE 0xffffffffu
@@ -190,6 +200,8 @@ struct ghost_cpu_state {
 	__u64 agent_ns;		/* how long agents had it */
 	__u64 taken_since_ns;	/* since when one of them has it, which is not in there yet */
 	__u32 taken;		/* GHOST_CPU_*: by whom */
+	__u32 offered;		/* slot + 1 of an offered task that this CPU was woken for */
+	__u32 looking;		/* 1: it idles, or is about to, and was counted for that in its node's board */
 	__u32 reserved;
 };
 
@@ -209,6 +221,7 @@ struct ghost_core_state {
 	__u64 adoptions;	/* tasks found on CPU without a claim, of the right domain */
 	__u64 breaches;		/* switch-ins that I1 forbids: must stay 0 */
 	__u64 rescues;
+	__u64 taken;		/* offered tasks that its CPUs took, those that live on other cores included */
 	__u64 last_commit_ns;
 	__u64 agent_barrier;	/* rises with each message about the core or its CPUs, each wake-up and each successful commit */
 	__u64 unattached_until_ns; /* threads of no enclave may use the core until then */
@@ -274,6 +287,8 @@ struct ghost_class_info {
 	__u32 nr_queues;
 	__u32 enabled;	  /* the class is in charge */
 	__u32 exit_kind;  /* as in scx_exit_info, once it was ejected or unloaded */
+	__u32 nr_nodes;
+	__u32 reserved;
 	__u64 guard_runs;	  /* of the class's own timer */
 	__u64 trips;	  /* threads of an enclave with GHOST_ENCLAVE_STOP_ON_LOSS that the kernel ran past the class */
 	__u64 stops;	  /* signals sent because of that; fewer, for threads of one process, or more */
@@ -398,6 +413,16 @@ struct ghost_task_account {
 	__s32 result; /* -EPERM, -ENOENT */
 	__u32 reserved;
 	struct ghost_waits waits; /* to be added */
+};
+
+/*
+ * By an agent, about a task of its enclave: which cores may take it whenever it is runnable. Stays until it is said anew; TASK_ON_CPU tells
+ * when it was taken, which changes nothing else. After an answer of 0 to a lesser offer no core takes it that is not offered any more.
+ */
+struct ghost_task_offer {
+	__u64 gtid;
+	__u32 offer; /* enum ghost_offer */
+	__s32 result; /* -EPERM, -ENOENT, -EINVAL; -EBUSY: done, but it is given to a CPU at this moment, by whomever */
 };
 
 /* By the daemon. */

@@ -21,7 +21,7 @@ constexpr const char* kAgentMaps[] = {"class_info",   "enclaves",    "cores",
                                       "status_words", "affinities",  "queue_states"};
 // In the order of AgentCall.
 constexpr const char* kAgentPrograms[] = {"commit", "agent_enter", "associate", "timer_arm",
-                                          "task_grant", "task_account"};
+                                          "task_grant", "task_account", "task_offer"};
 
 std::string QueueName(uint32_t queue) { return absl::StrCat("queue.", queue); }
 

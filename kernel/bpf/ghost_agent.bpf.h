@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
-/* What else agents may call: take and leave a core, direct a task's messages, say what it is promised, arm a timer. Rights as in ghost_txn.bpf.h. */
+/* What else agents may call: take and leave a core, direct a task's messages, say what it is promised and who may take it, arm a timer. Rights as in ghost_txn.bpf.h. */
 #pragma once
 
 /* Decisions that nobody will answer for any more are taken back. */
@@ -74,6 +74,8 @@ int ghost_agent_enter_prog(struct ghost_agent_enter *ctx)
 	me->agent_enclave = enclave;
 	core->last_commit_ns = bpf_ktime_get_ns();
 	WRITE_ONCE(core->agent_stalled, 0);
+	/* CPUs that have idled since before look for offered tasks from now on. */
+	kick_siblings(core, 0xff, 0);
 	ctx->result = 0;
 	return 0;
 }
@@ -171,6 +173,31 @@ int ghost_task_account_prog(struct ghost_task_account *ctx)
 	for (int i = 0; i < GHOST_NR_WAITS; i++)
 		__sync_fetch_and_add(&w->ns[i], ctx->waits.ns[i]);
 	ctx->result = 0;
+	return 0;
+}
+
+SEC("syscall")
+int ghost_task_offer_prog(struct ghost_task_offer *ctx)
+{
+	struct ghost_thread *me = caller();
+	struct ghost_status_word *sw;
+	struct ghost_task *t;
+
+	ctx->result = -EPERM;
+	if (!me || !me->agent_enclave)
+		return 0;
+	ctx->result = -ENOENT;
+	t = task_by_gtid(ctx->gtid, me->agent_enclave);
+	sw = status_word_of(GHOST_GTID_SLOT(ctx->gtid));
+	if (!t || !sw)
+		return 0;
+	ctx->result = -EINVAL;
+	if (ctx->offer >= GHOST_NR_OFFERS)
+		return 0;
+	/* Whoever takes it latches it first and looks at the offer afterwards: one of the two sees the other. */
+	__sync_lock_test_and_set(&t->offer, ctx->offer);
+	WRITE_ONCE(sw->offer, ctx->offer);
+	ctx->result = TASK_STATE(READ_ONCE(t->word)) == TASK_LATCHED ? -EBUSY : 0;
 	return 0;
 }
 

@@ -37,7 +37,11 @@ static __always_inline struct ghost_core_state *core_of_cpu(struct ghost_cpu_con
 }
 
 /* Who asked for the core: for the statistics, and for who is told. */
-enum core_cause { CAUSE_CLASS, CAUSE_AGENT };
+enum core_cause {
+	CAUSE_CLASS,
+	CAUSE_AGENT,
+	CAUSE_OFFER, /* turned away, it does not wait: the core is others' */
+};
 
 static __always_inline void note_owner(struct ghost_core_state *core, enum core_cause cause, u64 now)
 {
@@ -62,6 +66,8 @@ static __noinline bool core_acquire(struct ghost_core_state *core, u32 sibling, 
 			s.next = w | 1ULL << (CORE_WORD_CLAIMS_SHIFT + (sibling & 7));
 			s.granted = 1;
 		}
+		if (!s.granted && cause == CAUSE_OFFER)
+			return false;
 		if (!core_swap(core, w, s.next))
 			continue;
 		if (!s.granted)

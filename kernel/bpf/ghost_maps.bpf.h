@@ -101,6 +101,25 @@ struct {
 	__type(value, struct ghost_waits);
 } waits SEC(".maps");
 
+/*
+ * A NUMA node's ring of offered tasks: the idle-pick ring. An entry names a task and the barrier at which it was put up, so one that is
+ * out of date takes nobody anywhere. A full ring loses the oldest; its task waits for its agent, as if it had not been offered.
+ */
+#define BOARD_ENTRIES 64
+#define MAX_NODES 64
+struct ghost_board {
+	u32 next;    /* where the next entry goes, modulo BOARD_ENTRIES; the oldest is there */
+	u32 looking; /* how many CPUs of the node idle: nobody else is worth looking for */
+	u64 entry[BOARD_ENTRIES]; /* as LATCH(); 0: none */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_NODES);
+	__type(key, u32);
+	__type(value, struct ghost_board);
+} boards SEC(".maps");
+
 /* For the control plane alone: it lives as long as the class. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -143,7 +162,7 @@ struct ghost_task {
 	u32 leaving;	  /* enum leave_cause: why it gives up the CPU next */
 	u32 elide_preempt; /* its agent does not want to hear of that */
 	u32 priority;	  /* as sched_ext counts it; 0: not known yet */
-	u32 reserved;
+	u32 offer;	  /* enum ghost_offer */
 };
 
 enum leave_cause {
@@ -233,6 +252,7 @@ LOOKUP(task_of, tasks, ghost_task)
 LOOKUP(affinity_of, affinities, ghost_affinity)
 LOOKUP(waits_of, waits, ghost_waits)
 LOOKUP(cpu_timer_of, cpu_timers, ghost_cpu_timer)
+LOOKUP(board_of, boards, ghost_board)
 #undef LOOKUP
 
 static __always_inline struct ghost_class_info *info_of(void)

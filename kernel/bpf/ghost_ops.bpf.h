@@ -119,7 +119,7 @@ void BPF_PROG(ghost_enqueue, struct task_struct *p, u64 enq_flags)
 {
 	struct ghost_thread *th = thread_of(p);
 	s32 cpu = scx_bpf_task_cpu(p);
-	u32 slot = 0, old = 0, type, flags;
+	u32 slot = 0, old = 0, type, flags, home;
 	struct ghost_task *t;
 	u64 barrier;
 
@@ -139,11 +139,18 @@ void BPF_PROG(ghost_enqueue, struct task_struct *p, u64 enq_flags)
 	flags = (old == TASK_LATCHED ? GHOST_MSG_F_WAS_LATCHED : 0) | (type == GHOST_MSG_TASK_PREEMPT && t->rescued_until ? GHOST_MSG_F_RESCUED : 0);
 	t->rescued_until = 0;
 	t->leaving = LEAVE_NOT;
+	home = idle_cpu_at_home(t, slot, cpu);
+	if (home && type == GHOST_MSG_TASK_WAKEUP)
+		flags |= POST_QUIETLY;
 	if (type != GHOST_MSG_TASK_PREEMPT || !t->elide_preempt || !t->announced)
 		task_tell(slot, t, type, flags, barrier, cpu);
 	t->elide_preempt = 0;
 	kf_dsq_insert(p, CUSTODY_DSQ(slot), SCX_SLICE_DFL, enq_flags);
 	wake_cpu_for(p, t->domain, t->enclave);
+	if (home)
+		wake_for_offer(home - 1, slot + 1);
+	else
+		offer_elsewhere(slot, cpu, barrier);
 }
 
 /* Nobody wants this CPU for anything else, and the agent set no end. */
@@ -172,6 +179,8 @@ static __always_inline void claim_drop_stale(struct pick *pk, struct task_struct
 
 static __always_inline void pick_any(struct pick *pk, struct task_struct *prev)
 {
+	int result;
+
 	if (keep_rescued(pk, prev) || pick_rescue(pk))
 		return;
 	/* Only a rescue is worth that: without it a host task that never ends would have the class ejected. */
@@ -180,7 +189,11 @@ static __always_inline void pick_any(struct pick *pk, struct task_struct *prev)
 	if (pick_unattached_in_time(pk, prev))
 		return;
 	if (READ_ONCE(pk->core->agent_tid) && !READ_ONCE(pk->core->agent_stalled)) {
-		if (pick_latched(pk) != LATCH_NONE || keep_unending(pk, prev))
+		result = pick_latched(pk);
+		/* Told to idle, it does not take by itself what is there, but may be woken for what comes. */
+		if (result == LATCH_STAY_IDLE && !pk->denied)
+			start_looking(pk->core, pk->cs);
+		if (result != LATCH_NONE || keep_unending(pk, prev) || pick_offered(pk))
 			return;
 	} else if (pk->core->enclave) {
 		latch_drop(pk);
@@ -212,8 +225,12 @@ void BPF_PROG(ghost_dispatch, s32 cpu, struct task_struct *prev)
 	pk.sibling = cfg->sibling;
 	pk.core_index = cfg->core;
 	claim_drop_stale(&pk, prev);
-	if (!core_is_open(&pk))
+	if (READ_ONCE(pk.cs->offered))
+		pk.offered = __sync_lock_test_and_set(&pk.cs->offered, 0);
+	if (!core_is_open(&pk)) {
+		offer_missed(pk.offered);
 		return;
+	}
 	pk.now = bpf_ktime_get_ns();
 	if (prev && (prev->scx.flags & SCX_TASK_QUEUED) && attached(prev, &slot) && READ_ONCE(pk.cs->claim) == slot + 1)
 		pk.prev_slot = slot + 1;
@@ -221,6 +238,8 @@ void BPF_PROG(ghost_dispatch, s32 cpu, struct task_struct *prev)
 	bit = 1u << (pk.sibling & 7);
 	pk.left = left && !(left & bit);
 	pick_any(&pk, prev);
+	if (pk.offered && READ_ONCE(pk.cs->claim) != pk.offered && READ_ONCE(pk.cs->offered) != pk.offered)
+		offer_missed(pk.offered);
 	/*
 	 * What was left to this CPU the others may ask for again, be it to wait for it, but not before this CPU could have it: denied, it
 	 * waits for the one that left, whose switch is not over.

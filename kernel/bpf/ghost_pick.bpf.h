@@ -27,6 +27,7 @@ struct pick {
 	u32 prev_slot; /* + 1, of a runnable previous task that still holds this CPU's claim */
 	u32 left;      /* the core was left to others: this CPU's turn comes after their pick */
 	u32 denied;    /* the last task that was tried may not have the core: this CPU waits for it */
+	u32 offered;   /* what this CPU was woken for, as ghost_cpu_state has it */
 	u64 now;
 	struct ghost_cpu_state *cs;
 	struct ghost_core_state *core;

@@ -117,6 +117,8 @@ static __noinline int slot_fill(u32 slot, struct slot_owner *owner)
 	t->on_cpu_since = 0;
 	t->held_since = bpf_ktime_get_ns();
 	t->run_flags = 0;
+	t->offer = GHOST_OFFER_NONE;
+	sw->offer = GHOST_OFFER_NONE;
 	t->rescued_until = 0;
 	t->leaving = LEAVE_NOT;
 	t->elide_preempt = 0;

@@ -54,12 +54,16 @@ static __always_inline void switch_availability(struct ghost_cpu_config *cfg, st
 	bool idle = !next->pid, busy = !idle && next->policy != SCHED_EXT;
 	u32 bit = 1u << (cfg->sibling & 7);
 
+	if (!idle)
+		stop_looking(cfg, cs);
 	if (!idle && READ_ONCE(cs->need_not_idle) && __sync_val_compare_and_swap(&cs->need_not_idle, 1, 0) == 1)
 		core_post(cfg->core, GHOST_MSG_CPU_NOT_IDLE, cpu, 0);
 	if (busy == cs->busy)
 		return;
-	cs->busy = busy;
+	__sync_lock_test_and_set(&cs->busy, busy);
 	cs->busy_since_ns = now;
+	if (busy && READ_ONCE(cs->offered))
+		offer_missed(__sync_lock_test_and_set(&cs->offered, 0));
 	/* The core was left to this CPU, which cannot come. */
 	if (busy && (READ_ONCE(core->left_to) & bit)) {
 		__sync_fetch_and_and(&core->left_to, ~bit);

@@ -77,6 +77,28 @@ static __always_inline struct ghost_msg *msg_reserve(u32 queue)
 	return NULL;
 }
 
+/* In flags: the agent need not wake up for this message. */
+#define POST_QUIETLY (1u << 31)
+
+/*
+ * The kernel by itself would wake a reader only who had read everything before, and of quiet messages he does not know. So a loud one always
+ * wakes him.
+ */
+static __always_inline void msg_submit(struct ghost_msg *m, bool quiet)
+{
+	bpf_ringbuf_submit(m, quiet ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP);
+}
+
+/* The agent wakes up, and reads what was posted quietly. */
+static __noinline int agent_poke(u32 queue)
+{
+	struct ghost_msg *m = msg_reserve(queue);
+
+	if (m)
+		bpf_ringbuf_discard(m, BPF_RB_FORCE_WAKEUP);
+	return 0;
+}
+
 static __noinline int task_post(u32 slot, u32 type, u32 flags, u64 barrier, s32 cpu)
 {
 	struct ghost_core_state *agent;
@@ -99,14 +121,14 @@ static __noinline int task_post(u32 slot, u32 type, u32 flags, u64 barrier, s32 
 		m->arg = bpf_get_smp_processor_id();
 	since = READ_ONCE(t->on_cpu_since);
 	m->type = type;
-	m->flags = flags;
+	m->flags = flags & ~POST_QUIETLY;
 	m->gtid = sw->gtid;
 	m->barrier = barrier;
 	m->runtime_ns = sw->runtime_ns + (since && since < m->time_ns ? m->time_ns - since : 0);
 	m->cpu = cpu;
 	m->domain = t->domain;
 	m->tid = sw->tid;
-	bpf_ringbuf_submit(m, 0);
+	msg_submit(m, flags & POST_QUIETLY);
 	return 0;
 }
 
@@ -128,7 +150,7 @@ static __noinline int core_post(u32 index, u32 type, s32 cpu, u64 arg)
 	m->core = index;
 	m->cpu = cpu;
 	m->arg = arg;
-	bpf_ringbuf_submit(m, 0);
+	msg_submit(m, false);
 	return 0;
 }
 

@@ -255,6 +255,33 @@ static __always_inline void txn_elide(struct ghost_cpu_state *cs)
 		t->elide_preempt = 1;
 }
 
+/* Siblings that are to idle, after those that are to run: a CPU that takes an offered task meanwhile sees the latter (ghost_offer.bpf.h). */
+static __noinline u32 txn_deliver_idle(struct ghost_core_state *core, struct ghost_core_txn *x)
+{
+	u32 k, kick = 0;
+
+	if (!core || !x)
+		return 0;
+	bpf_for(k, 0, GHOST_MAX_SIBLINGS) {
+		struct ghost_txn_sibling *s = &x->sibling[k & 7];
+		u32 cpu = core->cpus[k & 7];
+		struct ghost_cpu_state *cs = cpu_state_of(cpu);
+		bool busy = core_word_busy(READ_ONCE(core->word)) & (1u << k);
+
+		if (k >= core->nr_cpus)
+			break;
+		if (s->target != GHOST_TARGET_IDLE || !cs)
+			continue;
+		if (s->run_flags & GHOST_RUN_F_ELIDE_PREEMPT)
+			txn_elide(cs);
+		WRITE_ONCE(cs->need_not_idle, !!(s->run_flags & GHOST_RUN_F_NEED_NOT_IDLE));
+		latch_replace(cs, busy ? LATCH(0, LATCH_IDLE) : 0, cpu, s->run_flags & GHOST_RUN_F_ELIDE_PREEMPT);
+		if (busy)
+			kick |= 1u << k;
+	}
+	return kick;
+}
+
 /* Phase 3: the CPUs learn of it. */
 static __noinline int txn_deliver(struct ghost_core_state *core, struct ghost_core_txn *x)
 {
@@ -271,7 +298,7 @@ static __noinline int txn_deliver(struct ghost_core_state *core, struct ghost_co
 		if (k >= core->nr_cpus)
 			break;
 		s->state = GHOST_TXN_COMPLETE;
-		if (s->target == GHOST_TARGET_KEEP)
+		if (s->target == GHOST_TARGET_KEEP || s->target == GHOST_TARGET_IDLE)
 			continue;
 		cs = cpu_state_of(cpu);
 		if (!cs)
@@ -283,22 +310,16 @@ static __noinline int txn_deliver(struct ghost_core_state *core, struct ghost_co
 		}
 		if (s->run_flags & GHOST_RUN_F_ELIDE_PREEMPT)
 			txn_elide(cs);
-		if (s->target == GHOST_TARGET_IDLE) {
-			bool busy = core_word_busy(READ_ONCE(core->word)) & (1u << k);
-
-			WRITE_ONCE(cs->need_not_idle, !!(s->run_flags & GHOST_RUN_F_NEED_NOT_IDLE));
-			latch_replace(cs, busy ? LATCH(0, LATCH_IDLE) : 0, cpu, s->run_flags & GHOST_RUN_F_ELIDE_PREEMPT);
-			if (!busy)
-				continue;
-		} else {
-			latch_replace(cs, LATCH(s->barrier, slot + 1), cpu, s->run_flags & GHOST_RUN_F_ELIDE_PREEMPT);
-			task_publish(slot);
-		}
-		if (x->flags & GHOST_TXN_F_NO_KICK)
-			continue;
+		latch_replace(cs, LATCH(s->barrier, slot + 1), cpu, s->run_flags & GHOST_RUN_F_ELIDE_PREEMPT);
+		task_publish(slot);
 		kick |= 1u << k;
+	}
+	kick |= txn_deliver_idle(core, x);
+	if (x->flags & GHOST_TXN_F_NO_KICK)
+		return 0;
+	bpf_for(k, 0, GHOST_MAX_SIBLINGS) {
 		/* A task that the agent itself pushed aside waits in this CPU's local queue and would be picked unasked. */
-		if (cpu == bpf_get_smp_processor_id())
+		if ((kick & (1u << k)) && core->cpus[k & 7] == bpf_get_smp_processor_id())
 			kf_reenqueue_local();
 	}
 	kick_siblings(core, kick, SCX_KICK_PREEMPT);

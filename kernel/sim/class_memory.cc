@@ -9,11 +9,6 @@ ghost_msg* Ring::Reserve() {
   return &slots_[(first_ + count_) % slots_.size()];
 }
 
-void Ring::Submit() {
-  ++count_;
-  if (on_message) on_message();
-}
-
 int Ring::Drain(absl::FunctionRef<void(const ghost_msg&)> handle) {
   int drained = 0;
   for (; count_ > 0; ++drained) {

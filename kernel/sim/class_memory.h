@@ -24,10 +24,13 @@ class Ring {
   explicit Ring(uint32_t room) : slots_(room) {}
   // Where the next message goes; nullptr when there is no room.
   ghost_msg* Reserve();
-  void Submit();
+  void Submit() { ++count_; }
+  void WakeReader() {
+    if (on_message) on_message();
+  }
   int Drain(absl::FunctionRef<void(const ghost_msg&)> handle);
   uint32_t length() const { return count_; }
-  // Called when a message comes, by whoever serves the queue.
+  // Called when the reader is to wake up. Set by whoever serves the queue.
   std::function<void()> on_message;
 
  private:

@@ -264,7 +264,15 @@ void* sim_ring_reserve(void* ring) {
   sim_current->reserved = r;
   return r->Reserve();
 }
-void sim_ring_submit(void*) { static_cast<corral::sim::Ring*>(sim_current->reserved)->Submit(); }
+void sim_ring_submit(void*, u64 flags) {
+  auto* const r = static_cast<corral::sim::Ring*>(sim_current->reserved);
+  r->Submit();
+  if ((flags & BPF_RB_NO_WAKEUP) == 0) r->WakeReader();
+}
+void sim_ring_discard(void*, u64 flags) {
+  if ((flags & BPF_RB_NO_WAKEUP) == 0)
+    static_cast<corral::sim::Ring*>(sim_current->reserved)->WakeReader();
+}
 
 long sim_timer_init(bpf_timer*) { return 0; }
 long sim_timer_set_callback(bpf_timer* timer, sim_timer_callback callback) {

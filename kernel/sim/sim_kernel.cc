@@ -92,6 +92,9 @@ absl::Status SimAgentKernel::CallClass(AgentCall call, void* args, size_t) {
     case AgentCall::kAccount:
       machine_.CallClass(*caller_, ghost_task_account_prog, static_cast<ghost_task_account*>(args));
       break;
+    case AgentCall::kOffer:
+      machine_.CallClass(*caller_, ghost_task_offer_prog, static_cast<ghost_task_offer*>(args));
+      break;
   }
   return absl::OkStatus();
 }

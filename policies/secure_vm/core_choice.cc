@@ -119,6 +119,7 @@ void CoreScheduler::Propose(Pen& pen, Time now, CoreTransaction& txn) {
     if (!planned && !vcpu->spent() && vcpu->may(i)) plan[i] = vcpu;
   }
   PlanFree(pen, txn, owed, plan);
+  if (held) PlanAwakened(pen, txn, plan);
   if (held) PlanTurns(pen, txn, now, plan);
   for (Vcpu* vcpu : plan) {
     if (vcpu == nullptr) continue;
@@ -179,6 +180,20 @@ void CoreScheduler::PlanFree(const Pen& pen, const CoreTransaction& txn, Sibling
     Vcpu* const vcpu = NextWaiting(pen, plan, open);
     if (vcpu == nullptr) return;
     seating.Seat(*vcpu);
+  }
+}
+
+// Whoever has just woken up goes before the one that had most, if he had no more.
+void CoreScheduler::PlanAwakened(const Pen& pen, const CoreTransaction& txn, Plan& plan) const {
+  for (Vcpu* v = pen.waiting.front(); v != nullptr; v = pen.waiting.Next(*v)) {
+    if (!v->slept || std::find(plan.begin(), plan.end(), v) != plan.end()) continue;
+    int most = -1;
+    for (int i = 0; i < txn.nr_siblings(); ++i) {
+      const bool stays = txn.usable(i) && plan[i] != nullptr && plan[i] == running_[i];
+      if (!stays || !v->may(i) || plan[i]->owed() || plan[i]->vtime < v->vtime) continue;
+      if (most < 0 || plan[i]->vtime > plan[most]->vtime) most = i;
+    }
+    if (most >= 0) plan[most] = v;
   }
 }
 

@@ -17,12 +17,14 @@ void CoreScheduler::TaskNew(Task& task, Time now) {
   ++vcpu.pen->nr_vcpus;
   RenewCap(vcpu, now);
   JoinServer(vcpu, now);
+  task.offer = OfferOf(vcpu);
   if (task.state == TaskState::kQueued) Enqueue(vcpu, /*front=*/false, now);
   if (task.state == TaskState::kOnCpu) TaskOnCpu(task, now);
 }
 
 void CoreScheduler::TaskWakeup(Task& task, Time now) {
   Vcpu& vcpu = vcpus_[task];
+  vcpu.slept = true;
   Enqueue(vcpu, /*front=*/false, now);
   WakeServer(vcpu, now);
 }
@@ -55,7 +57,8 @@ void CoreScheduler::TaskYield(Task& task, Time now) {
 void CoreScheduler::TaskLatchFailure(Task& task, Time now) { TaskYield(task, now); }
 
 // What the class did is a fact. It put the vCPU on a core that is this domain's, so the domain has
-// the core.
+// the core. But it is no decision of ours, so it begins no tenure, and whoever had the core last
+// goes on with his turn: otherwise short sleeps would make it last for ever.
 void CoreScheduler::TaskOnCpu(Task& task, Time now) {
   Vcpu& vcpu = vcpus_[task];
   LeaveSibling(vcpu, now);
@@ -66,7 +69,12 @@ void CoreScheduler::TaskOnCpu(Task& task, Time now) {
     for (Vcpu* other : running_) {
       if (other != nullptr) LeaveSibling(*other, now);
     }
+    const bool goes_on = holder_ == nullptr && former_ == vcpu.pen;
+    const Time held_since = goes_on ? held_since_ : now - tenures_.shortest;
+    const Time turn_since = goes_on ? turn_since_ : now;
     SetHolder(vcpu.pen, now);
+    held_since_ = held_since;
+    turn_since_ = turn_since;
   }
   TakeSibling(vcpu, sibling, now);
 }
@@ -101,6 +109,7 @@ void CoreScheduler::TaskAttributesChanged(Task& task, Time now) {
   }
   vcpu.cap_left = std::min(vcpu.cap_left, task.cap);
   RenewCap(vcpu, now);
+  task.offer = OfferOf(vcpu);
   if (!vcpu.waiting.linked) return;
   Dequeue(vcpu);
   Enqueue(vcpu, /*front=*/false, now);
@@ -151,6 +160,12 @@ Pen& CoreScheduler::PenOf(DomainId domain) {
 bool CoreScheduler::Promised(const Vcpu& vcpu) const {
   return vcpu.server != nullptr && vcpu.task->place == core_.id &&
          vcpu.task->granted == vcpu.budget && vcpu.task->period == vcpu.server->period();
+}
+
+// A cap is kept by whoever decides when the vCPU runs. A promise is kept where it was made.
+Offer CoreScheduler::OfferOf(const Vcpu& vcpu) const {
+  if (vcpu.capped()) return Offer::kNone;
+  return vcpu.server == nullptr ? sharing_ : std::min(sharing_, Offer::kCore);
 }
 
 // What another core promised is not ours to keep, nor what no sibling of ours can.
@@ -232,11 +247,13 @@ void CoreScheduler::TakeSibling(Vcpu& vcpu, int sibling, Time now) {
   ++vcpu.pen->nr_running;
   if (!vcpu.resumes) vcpu.since = now;
   vcpu.resumes = false;
+  vcpu.slept = false;
 }
 
 // The former holder joins the ring behind those that waited for it.
 void CoreScheduler::SetHolder(Pen* pen, Time now) {
   Pen* const former = holder_;
+  if (former != nullptr) former_ = former;
   holder_ = pen;
   if (former != nullptr && former != pen && !former->waiting.empty()) ring_.PushBack(*former);
   if (pen == nullptr) return;

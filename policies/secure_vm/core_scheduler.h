@@ -6,8 +6,13 @@
 // wait for the same kind of time, and alone as long as it likes; one that goes idle gives it up at
 // once. A domain that had less than its share for a while, because it slept, goes before those that
 // had theirs. All siblings change hands together. Within a domain, a vCPU that is owed promised
-// time has its home sibling; the rest of the siblings go by weight. Where affinities let a vCPU use
-// some siblings only, it is proposed for no others, and who has a choice makes way for it.
+// time has its home sibling; the rest of the siblings go by weight, and one that wakes up and had
+// less than one that runs replaces it at once, because that costs no hand-over. Where affinities
+// let a vCPU use some siblings only, it is proposed for no others, and who has a choice makes way
+// for it.
+//
+// A vCPU whose time nobody has to watch is offered to cores that have nothing to do, this one
+// first: what it had elsewhere counts as had, and until it is back it is not here.
 //
 // The files: core_scheduler.cc has what happens (events), core_choice.cc which domain and which
 // vCPUs are next, core_accounts.cc who had what, core_waits.cc why the others wait. Source: SOSP'21
@@ -38,8 +43,8 @@ struct Tenures {
 
 class CoreScheduler final : public CorePolicy {
  public:
-  CoreScheduler(const Core& core, const Tenures& tenures, PerTask<Vcpu>& vcpus)
-      : core_(core), tenures_(tenures), vcpus_(vcpus) {}
+  CoreScheduler(const Core& core, const Tenures& tenures, Offer sharing, PerTask<Vcpu>& vcpus)
+      : core_(core), tenures_(tenures), sharing_(sharing), vcpus_(vcpus) {}
 
   void TaskNew(Task& task, Time now) override;
   void TaskWakeup(Task& task, Time now) override;
@@ -61,6 +66,7 @@ class CoreScheduler final : public CorePolicy {
   // core_scheduler.cc
   Pen& PenOf(DomainId domain);
   bool Promised(const Vcpu& vcpu) const;
+  Offer OfferOf(const Vcpu& vcpu) const;
   void JoinServer(Vcpu& vcpu, Time now);
   void LeaveServer(Vcpu& vcpu, Time now);
   void WakeServer(const Vcpu& vcpu, Time now);
@@ -95,6 +101,7 @@ class CoreScheduler final : public CorePolicy {
   void Propose(Pen& pen, Time now, CoreTransaction& txn);
   void PlanOwed(const Pen& pen, const CoreTransaction& txn, Plan& plan) const;
   void PlanFree(const Pen& pen, const CoreTransaction& txn, Siblings owed, Plan& plan) const;
+  void PlanAwakened(const Pen& pen, const CoreTransaction& txn, Plan& plan) const;
   void PlanTurns(const Pen& pen, const CoreTransaction& txn, Time now, Plan& plan) const;
   Vcpu* NextWaiting(const Pen& pen, const Plan& plan, Siblings siblings) const;
   int HomeOf(const Vcpu& vcpu) const;
@@ -105,10 +112,12 @@ class CoreScheduler final : public CorePolicy {
 
   const Core core_;
   const Tenures tenures_;
+  const Offer sharing_;
   PerTask<Vcpu>& vcpus_;
   std::vector<std::unique_ptr<Pen>> pens_;
   List<Pen, &Pen::ring> ring_;  // with waiting vCPUs, but without the core
   Pen* holder_ = nullptr;
+  Pen* former_ = nullptr;  // the one before, or the last one
   Time held_since_{};
   Time turn_since_{};              // when the holder's present turn among shares began
   GangServer* serving_ = nullptr;  // the holder has the core because of it

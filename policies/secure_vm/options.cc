@@ -4,6 +4,7 @@
 namespace corral::secure_vm {
 
 absl::Span<const OptionSpec> OptionTable() {
+  static constexpr absl::string_view kSharing[] = {"off", "core", "node", "machine"};
   static constexpr OptionSpec kTable[] = {
       {.name = "tenure",
        .type = OptionType::kDuration,
@@ -37,15 +38,35 @@ absl::Span<const OptionSpec> OptionTable() {
        .unit = "%",
        .help = "The part of each core that is promised to nobody: what the host, interrupts and "
                "agents may take."},
+      {.name = "sharing",
+       .type = OptionType::kChoice,
+       .default_value = "machine",
+       .choices = kSharing,
+       .help =
+           "Which idle cores start a vCPU that wakes up, or waits, without asking their agents: "
+           "none, the core that it lives on, those of its NUMA node, or those of the whole machine "
+           "(other nodes only while no CPU of its own idles). vCPUs that were promised time are "
+           "started on the core that they live on only, and vCPUs with a cap nowhere."},
   };
   return kTable;
 }
+
+namespace {
+
+Offer OfferNamed(absl::string_view name) {
+  if (name == "core") return Offer::kCore;
+  if (name == "node") return Offer::kNode;
+  return name == "machine" ? Offer::kMachine : Offer::kNone;
+}
+
+}  // namespace
 
 Options ReadOptions(const OptionValues& values) {
   return {.tenure = values.GetDuration("tenure"),
           .min_tenure = values.GetDuration("min_tenure"),
           .hand_over = values.GetDuration("hand_over"),
-          .reserve_percent = static_cast<int>(values.GetInt("reserve"))};
+          .reserve_percent = static_cast<int>(values.GetInt("reserve")),
+          .sharing = OfferNamed(values.GetChoice("sharing"))};
 }
 
 }  // namespace corral::secure_vm

@@ -31,6 +31,8 @@ struct Options {
   Duration hand_over = std::chrono::microseconds(20);
   // Of each core, not to be promised: what the host, interrupts and agents may take.
   int reserve_percent = 5;
+  // Who may take vCPUs without being told.
+  Offer sharing = Offer::kMachine;
 };
 
 class SecureVmPolicy final : public PerCorePolicy {
@@ -40,13 +42,14 @@ class SecureVmPolicy final : public PerCorePolicy {
         tenures_{.shortest = std::min(options.min_tenure, options.tenure),
                  .longest = options.tenure,
                  .hand_over = options.hand_over},
+        sharing_(options.sharing),
         placement_(topology, {.min_tenure = tenures_.shortest,
                               .hand_over = options.hand_over,
                               .reserve_percent = options.reserve_percent}),
         vcpus_(nr_slots) {}
 
   std::unique_ptr<CorePolicy> MakeCore(int core) override {
-    return std::make_unique<CoreScheduler>(topology_.core(core), tenures_, vcpus_);
+    return std::make_unique<CoreScheduler>(topology_.core(core), tenures_, sharing_, vcpus_);
   }
   int PlaceTask(const PlacementRequest& task) override { return placement_.Choose(task); }
   CorePromise Judge(const PlacementRequest& task, int core) override {
@@ -64,6 +67,7 @@ class SecureVmPolicy final : public PerCorePolicy {
  private:
   const Topology topology_;
   const Tenures tenures_;
+  const Offer sharing_;
   Placement placement_;
   PerTask<Vcpu> vcpus_;
 };

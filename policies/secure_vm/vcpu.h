@@ -27,6 +27,7 @@ struct Vcpu {
   Duration seen{0};            // task->runtime, as far as it is accounted for
   int64_t vtime = 0;           // time had, by weight
   bool woke = false;           // and vtime does not say yet what it may catch up with
+  bool slept = false;          // and has not run since it woke up
 
   // Of a vCPU with a promise (gang_server.h).
   GangServer* server = nullptr;

@@ -141,6 +141,7 @@ absl::Status LoadedClass::BecomeAgent() {
   fds["timer_arm"] = Copy(bpf_program__fd(progs.ghost_timer_arm_prog));
   fds["task_grant"] = Copy(bpf_program__fd(progs.ghost_task_grant_prog));
   fds["task_account"] = Copy(bpf_program__fd(progs.ghost_task_account_prog));
+  fds["task_offer"] = Copy(bpf_program__fd(progs.ghost_task_offer_prog));
   fds["queue.0"] = std::move(ring);
   absl::StatusOr<std::unique_ptr<BpfAgentKernel>> agent =
       BpfAgentKernel::FromDescriptors(std::move(fds), kEnclave);

@@ -26,7 +26,11 @@ class FakeQueue final : public MessageQueue {
 };
 
 FakeKernel::FakeKernel(const Topology& topology, const Options& options)
-    : options_(options), words_(options.slots), affinities_(options.slots), waits_(options.slots), tasks_(options.slots) {
+    : options_(options),
+      words_(options.slots),
+      affinities_(options.slots),
+      waits_(options.slots),
+      tasks_(options.slots) {
   info_.abi_version = GHOST_ABI_VERSION;
   info_.nr_slots = options.slots;
   info_.nr_cores = static_cast<uint32_t>(topology.nr_cores());
@@ -184,6 +188,12 @@ absl::Status FakeKernel::Account(Gtid gtid, const ghost_waits& waits) {
   if (!Exists(gtid)) return absl::NotFoundError("gone");
   ghost_waits& sum = waits_[GHOST_GTID_SLOT(gtid.value())];
   for (int i = 0; i < GHOST_NR_WAITS; ++i) sum.ns[i] += waits.ns[i];
+  return absl::OkStatus();
+}
+
+absl::Status FakeKernel::OfferTask(Gtid gtid, Offer offer) {
+  if (!Exists(gtid)) return absl::NotFoundError("gone");
+  words_[GHOST_GTID_SLOT(gtid.value())].offer = static_cast<uint32_t>(offer);
   return absl::OkStatus();
 }
 

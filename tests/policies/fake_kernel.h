@@ -50,6 +50,7 @@ class FakeKernel final : public AgentKernel {
   }
   absl::Status Grant(Gtid task, const Verdict& verdict) override;
   absl::Status Account(Gtid task, const ghost_waits& waits) override;
+  absl::Status OfferTask(Gtid task, Offer offer) override;
   absl::StatusOr<std::unique_ptr<MessageQueue>> OpenQueue(QueueId queue) override;
 
   // ---- the world ----

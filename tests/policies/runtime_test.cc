@@ -335,23 +335,38 @@ TEST(PerCoreLoop, WhatTheClassDoesByItselfIsFollowed) {
   ExpectAllServed(world);
 }
 
-TEST(PerCoreLoop, ATaskOfAnotherCoreThatTheClassRunsHereChangesHands) {
-  World world({.machine = "numa:1 core:2 pu:2"});
+// Two cores with two tasks each, of which one on each waits; the class then runs that of the second
+// core on the first one.
+void RunElsewhere(World& world, Gtid& waiting) {
   const Gtid a = world.kernel().Attach(2, true);
   const Gtid b = world.kernel().Attach(3, true);
   const Gtid c = world.kernel().Attach(4, true);
   const Gtid d = world.kernel().Attach(5, true);
   world.RunFor(milliseconds(1));
-  const Gtid waiting = world.kernel().IsHeld(d) ? d : b;
+  waiting = world.kernel().IsHeld(d) ? d : b;
   ASSERT_TRUE(world.kernel().IsHeld(waiting));
   ASSERT_EQ(world.CoreOf(waiting), 1);
   world.kernel().Block(a);
   world.kernel().Block(c);
   world.kernel().ClassRuns(waiting, CpuId(0));
   world.RunFor(milliseconds(50));
+}
+
+TEST(PerCoreLoop, ATaskOfAnotherCoreThatTheClassRunsHereChangesHands) {
+  World world({.machine = "numa:1 core:2 pu:2", .sharing = Offer::kCore});
+  Gtid waiting{0};
+  ASSERT_NO_FATAL_FAILURE(RunElsewhere(world, waiting));
   EXPECT_EQ(world.CoreOf(waiting), 0);
   EXPECT_EQ(world.counters().given, 1u);
   ExpectAllServed(world);
+}
+
+TEST(PerCoreLoop, OneThatWasOfferedOnlyVisits) {
+  World world({.machine = "numa:1 core:2 pu:2", .sharing = Offer::kMachine});
+  Gtid waiting{0};
+  ASSERT_NO_FATAL_FAILURE(RunElsewhere(world, waiting));
+  EXPECT_EQ(world.CoreOf(waiting), 1);
+  EXPECT_EQ(world.counters().given, 0u);
 }
 
 TEST(PerCoreLoop, AChangeOfDomainIsObeyed) {

@@ -74,6 +74,9 @@ class LockedKernel final : public AgentKernel {
   absl::Status Account(Gtid task, const ghost_waits& waits) override {
     return Do([&](FakeKernel& k) { return k.Account(task, waits); });
   }
+  absl::Status OfferTask(Gtid task, Offer offer) override {
+    return Do([&](FakeKernel& k) { return k.OfferTask(task, offer); });
+  }
   absl::Status ArmTimer(CpuId cpu, Time when, uint64_t cookie) override {
     return Do([&](FakeKernel& k) { return k.ArmTimer(cpu, when, cookie); });
   }

@@ -27,6 +27,7 @@ class World {
     FakeKernel::Options kernel;
     Duration tenure = std::chrono::milliseconds(10);
     Duration hand_over{0};  // from a commit until it is carried out
+    Offer sharing = Offer::kMachine;
   };
 
   explicit World(const Options& options);

@@ -43,6 +43,15 @@ Scenario WebAndBatch() {
       "  {name: batch, count: 4, vcpus: 4, load: spin}]}");
 }
 
+// VMs that sleep half of the time, each with as many vCPUs as a core has siblings.
+Scenario Sleeping(const char* sharing) {
+  return Of(
+      absl::StrFormat("{version: 1, topology: 'numa:2 core:8 pu:2', time: 2s,"
+                      " policy: secure_vm, options: {sharing: '%s'},"
+                      " domains: [{name: vm, count: 32, vcpus: 2, load: {run: 2ms, sleep: 2ms}}]}",
+                      sharing));
+}
+
 std::unique_ptr<baselines::Scheduler> Fair(const sim::Costs& costs) {
   return baselines::FairPerCpu(
       {.context_switch = costs.context_switch, .core_migration = costs.core_migration});
@@ -59,6 +68,11 @@ double WorkRatio(const Scenario& scenario, const sim::Costs& costs, const Make& 
   const Outcome ours = RunPolicy(scenario, costs);
   const Outcome theirs = RunBaseline(scenario, costs, other(costs));
   return static_cast<double>(ours.work.count()) / static_cast<double>(theirs.work.count());
+}
+
+double SharingRatio(const sim::Costs& costs) {
+  return static_cast<double>(RunPolicy(Sleeping("machine"), costs).work.count()) /
+         static_cast<double>(RunPolicy(Sleeping("off"), costs).work.count());
 }
 
 double P99InMs(const Outcome& outcome) { return static_cast<double>(outcome.p99.count()) / 1e6; }
@@ -81,6 +95,8 @@ std::vector<Figure> Figures() {
       {"work / ideal core scheduler's: 1 VM of 32", ratio(OneLargeVm(), IdealCores), 0.98},
       {"work / fair scheduler's: 16 VMs of 4", ratio(Computing(16, 4), Fair)},
       {"work / fair scheduler's: 21 VMs of 3", ratio(Computing(21, 3), Fair)},
+      {"work with sharing / without: 32 VMs of 2", SharingRatio},
+      {"work / ideal core scheduler's: 32 VMs of 2", ratio(Sleeping("machine"), IdealCores)},
       {"web p99, ms: secure_vm", [=](const auto& costs) { return P99InMs(RunPolicy(web, costs)); }},
       {"web p99, ms: ideal core scheduler",
        [=](const auto& costs) { return P99InMs(RunBaseline(web, costs, IdealCores(costs))); }},

@@ -59,6 +59,7 @@ int ghost_associate_prog(struct ghost_associate *args);
 int ghost_timer_arm_prog(struct ghost_timer_arm *args);
 int ghost_task_grant_prog(struct ghost_task_grant *args);
 int ghost_task_account_prog(struct ghost_task_account *args);
+int ghost_task_offer_prog(struct ghost_task_offer *args);
 int ghost_enclave_create_prog(struct ghost_enclave_create *args);
 int ghost_enclave_update_prog(struct ghost_enclave_update *args);
 int ghost_enclave_destroy_prog(struct ghost_enclave_destroy *args);
@@ -77,8 +78,11 @@ struct bpf_timer {
 };
 typedef int (*sim_timer_callback)(void *map, int *key, void *value);
 void *sim_new_storage(struct task_struct *p);
+#define BPF_RB_NO_WAKEUP 1
+#define BPF_RB_FORCE_WAKEUP 2
 void *sim_ring_reserve(void *ring);
-void sim_ring_submit(void *message);
+void sim_ring_submit(void *message, u64 flags);
+void sim_ring_discard(void *message, u64 flags);
 long sim_timer_init(struct bpf_timer *timer);
 long sim_timer_set_callback(struct bpf_timer *timer, sim_timer_callback callback);
 long sim_timer_start(struct bpf_timer *timer, u64 ns, u64 flags);

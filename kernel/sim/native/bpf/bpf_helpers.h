@@ -51,7 +51,8 @@ static inline void *sim_storage(struct task_struct *p, u64 flags)
 #define bpf_task_storage_get(map, p, value, flags) sim_storage(p, flags)
 
 #define bpf_ringbuf_reserve(ring, size, flags) sim_ring_reserve(ring)
-#define bpf_ringbuf_submit(message, flags) sim_ring_submit(message)
+#define bpf_ringbuf_submit(message, flags) sim_ring_submit(message, flags)
+#define bpf_ringbuf_discard(message, flags) sim_ring_discard(message, flags)
 
 #define bpf_timer_init(timer, map, clock) sim_timer_init(timer)
 #define bpf_timer_set_callback(timer, callback) sim_timer_set_callback(timer, (sim_timer_callback)(void *)(callback))
