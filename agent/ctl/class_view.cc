@@ -131,6 +131,8 @@ nlohmann::json ToJson(const ClassView& view) {
                              {"agent_stalled", c.agent_stalled},
                              {"switches_agent", c.counters.switches_agent},
                              {"switches_class", c.counters.switches_class},
+                             {"switches_offered", c.counters.switches_offered},
+                             {"taken", c.counters.taken},
                              {"commits", c.counters.commits},
                              {"denied", c.counters.denied},
                              {"latch_failures", c.counters.latch_failures},

@@ -215,6 +215,7 @@ struct ghost_core_state {
 	__u64 commits;		/* transactions that latched */
 	__u64 switches_agent;	/* changes of owner that an agent's commit caused */
 	__u64 switches_class;	/* changes of owner that the class decided alone */
+	__u64 switches_offered;	/* changes of owner because a CPU took what was offered */
 	__u64 denied;		/* acquisitions refused because a sibling held another domain */
 	__u64 latch_failures;
 	__u64 evictions;	/* tasks found on CPU without a claim and sent away */

@@ -48,6 +48,8 @@ static __always_inline void note_owner(struct ghost_core_state *core, enum core_
 	WRITE_ONCE(core->owned_since_ns, now);
 	if (cause == CAUSE_AGENT)
 		__sync_fetch_and_add(&core->switches_agent, 1);
+	else if (cause == CAUSE_OFFER)
+		__sync_fetch_and_add(&core->switches_offered, 1);
 	else
 		__sync_fetch_and_add(&core->switches_class, 1);
 }

@@ -162,10 +162,10 @@ bool CoreScheduler::Promised(const Vcpu& vcpu) const {
          vcpu.task->granted == vcpu.budget && vcpu.task->period == vcpu.server->period();
 }
 
-// A cap is kept by whoever decides when the vCPU runs. A promise is kept where it was made.
+// A cap or a promise is kept by whoever decides when the vCPU runs: what it had counts in the
+// period in which it had it, so that must not be heard of later.
 Offer CoreScheduler::OfferOf(const Vcpu& vcpu) const {
-  if (vcpu.capped()) return Offer::kNone;
-  return vcpu.server == nullptr ? sharing_ : std::min(sharing_, Offer::kCore);
+  return vcpu.capped() || vcpu.server != nullptr ? Offer::kNone : sharing_;
 }
 
 // What another core promised is not ours to keep, nor what no sibling of ours can.

@@ -45,8 +45,8 @@ absl::Span<const OptionSpec> OptionTable() {
        .help =
            "Which idle cores start a vCPU that wakes up, or waits, without asking their agents: "
            "none, the core that it lives on, those of its NUMA node, or those of the whole machine "
-           "(other nodes only while no CPU of its own idles). vCPUs that were promised time are "
-           "started on the core that they live on only, and vCPUs with a cap nowhere."},
+           "(other nodes only while no CPU of its own idles). vCPUs that were promised time, or "
+           "have a cap, are started by agents alone."},
   };
   return kTable;
 }
