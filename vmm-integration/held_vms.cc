@@ -71,7 +71,7 @@ std::vector<pid_t> HeldVms::ReleaseLeftovers(const std::string& pin) {
   Fd map(bpf_obj_get(pin.c_str()));
   if (!map) return {};
   HeldVms held(std::move(map));
-  const std::vector<pid_t> processes = held.All();
+  std::vector<pid_t> processes = held.All();
   held.ReleaseAll(processes);
   unlink(pin.c_str());
   return processes;

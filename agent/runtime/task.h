@@ -43,6 +43,8 @@ struct Task {
   Gtid gtid{0};
   uint64_t barrier = 0;
   TaskState state = TaskState::kNone;
+  // Which cores may take it by themselves; its policy says so, whenever it likes.
+  Offer offer = Offer::kNone;
   CpuId cpu{-1};  // where it runs or ran last
   DomainId domain{0};
   pid_t tid = 0;
@@ -60,8 +62,6 @@ struct Task {
   // Decisions in a row that could not be carried out, where the affinity was no obstacle. A policy
   // may try another sibling then.
   int latch_failures = 0;
-  // Which cores may take it by themselves; its policy says so, whenever it likes.
-  Offer offer = Offer::kNone;
   // While the task is queued, its policy says there why; the rest is the runtime's.
   WaitAccount waits;
 
@@ -74,9 +74,9 @@ struct Task {
   uint64_t suspect_switch_ns = 0;
   int settle_looks = 0;  // look at its status word that many times more
   Obstacle parked_for = Obstacle::kClass;
+  std::optional<Offer> told_offer;  // what the class knows of it; nothing: not told yet
   int moves = 0;                    // from core to core in a row, in search of a CPU that takes it
   bool tied = false;                // is tried on the CPU that it is on, whatever its affinity says
-  std::optional<Offer> told_offer;  // what the class knows of it; nothing: not told yet
   Duration told_budget{0};          // what is asked for as the lead was last told
   Duration told_period{0};
   bool told_affinity = false;  // the lead was told of the present one
