@@ -117,14 +117,12 @@ void PerCoreLoop::OnCpuMessage(const ghost_msg& message, Time now) {
 }
 
 void PerCoreLoop::OnTaskMessage(Task& task, const ghost_msg& message, Time now) {
-  const TaskTracker::Outcome outcome = tracker_.Apply(task, message, now);
-  switch (outcome) {
+  switch (tracker_.Apply(task, message, now)) {
     case TaskTracker::Outcome::kTaken:
-    case TaskTracker::Outcome::kOk:
-      if (const int sibling = place_.SiblingOf(task.cpu);
-          outcome == TaskTracker::Outcome::kTaken && sibling >= 0) {
+      if (const int sibling = place_.SiblingOf(task.cpu); sibling >= 0)
         occupants_.Put(sibling, &task);
-      }
+      [[fallthrough]];
+    case TaskTracker::Outcome::kOk:
       // Nothing hides a task from the policy but parking, and a parked task that blocked is
       // blocked.
       if (task.state != TaskState::kParked) parked_.Erase(task);

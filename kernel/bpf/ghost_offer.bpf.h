@@ -201,6 +201,7 @@ static __noinline int take_offered(struct pick *pk, u32 slot)
 		return RUN_DENIED;
 	t->slice_ns = far == GHOST_OFFER_CORE ? 0 : tenure_of(pk->core);
 	t->run_flags = 0;
+	/* Once more: it may have been revoked before the step (ghost_task_offer_prog()). */
 	if (READ_ONCE(t->offer) >= far)
 		result = run_task(pk, slot, CAUSE_OFFER);
 	if (result != RUN_OK) {

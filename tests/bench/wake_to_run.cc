@@ -6,6 +6,7 @@
 // A thread stands for a vCPU; it sleeps until a moment, and what passes after that until it runs is
 // the wait. Root; loads the class, so it is for the test host: under emulation only ratios mean
 // anything.
+#include <err.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -60,7 +61,7 @@ class Vm {
   Vm(bool sleeper, int spinners) : expected_(spinners + (sleeper ? 1 : 0)) {
     void* const memory =
         mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) abort();
+    if (memory == MAP_FAILED) err(1, "no memory to share with a process that stands for a VM");
     shared_ = new (memory) Shared{};
     pid_ = fork();
     if (pid_ == 0) Be(sleeper, spinners);
