@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/class/vm_process.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -42,6 +43,21 @@ void Announce(int pipe_fd) {
   for (;;) pause();
 }
 
+// A process can be waited for before its last thread has made its last context switch. Whoever has
+// run on each CPU since knows that it runs on none.
+void VisitEachCpu() {
+  cpu_set_t mine;
+  if (sched_getaffinity(0, sizeof(mine), &mine) != 0) return;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (!CPU_ISSET(cpu, &mine)) continue;
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    (void)sched_setaffinity(0, sizeof(one), &one);  // fails where the CPU has gone
+  }
+  (void)sched_setaffinity(0, sizeof(mine), &mine);
+}
+
 }  // namespace
 
 VmProcess::VmProcess(int spinners, int sleepers, const std::function<void()>& work)
@@ -70,6 +86,7 @@ void VmProcess::Kill() {
   if (pid_ <= 0) return;
   kill(pid_, SIGKILL);
   waitpid(pid_, nullptr, 0);
+  VisitEachCpu();
   pid_ = -1;
 }
 

@@ -24,7 +24,7 @@ class VmProcess {
   pid_t pid() const { return pid_; }
   const std::vector<pid_t>& tids() const { return tids_; }  // spinners first
   int spinners() const { return spinners_; }
-  void Kill();
+  void Kill();  // returns when none of its threads runs any more
 
  private:
   static void Calculate();
