@@ -39,22 +39,32 @@ class PromisesHostTest : public AgentHostTest {
     return false;
   }
   // What each thread had of one CPU's supply: what all CPUs gave to the class's threads.
-  // `supplied`, if given, gets the part of the time that that was.
-  std::vector<double> SharesDuring(const VmProcesses& vms, Duration time,
-                                   double* supplied = nullptr) const {
-    const std::vector<Duration> before = CpuTimes(vms);
-    const Time began = kernel_->Now();
-    std::this_thread::sleep_for(time);
-    const Duration elapsed = kernel_->Now() - began;
+  std::vector<double> SharesSince(const VmProcesses& vms,
+                                  const std::vector<Duration>& before) const {
     const std::vector<Duration> after = CpuTimes(vms);
-    Duration all{0};
-    for (size_t i = 0; i < before.size(); ++i) all += after[i] - before[i];
-    const double supply = static_cast<double>(all.count()) / (2 * topology_.nr_cores());
-    if (supplied != nullptr) *supplied = supply / static_cast<double>(elapsed.count());
+    const double supply = static_cast<double>(Supply(before, after).count());
     std::vector<double> shares;
     for (size_t i = 0; i < before.size(); ++i)
       shares.push_back(static_cast<double>((after[i] - before[i]).count()) / supply);
     return shares;
+  }
+  Duration Supply(const std::vector<Duration>& before, const std::vector<Duration>& after) const {
+    Duration all{0};
+    for (size_t i = 0; i < before.size(); ++i) all += after[i] - before[i];
+    return all / (2 * topology_.nr_cores());
+  }
+  std::vector<double> SharesDuring(const VmProcesses& vms, Duration time) const {
+    const std::vector<Duration> before = CpuTimes(vms);
+    std::this_thread::sleep_for(time);
+    return SharesSince(vms, before);
+  }
+  // While each CPU supplied a second.
+  std::vector<double> SharesOfOneSecond(const VmProcesses& vms) const {
+    const std::vector<Duration> before = CpuTimes(vms);
+    do {
+      std::this_thread::sleep_for(milliseconds(10));
+    } while (Supply(before, CpuTimes(vms)) < seconds(1));
+    return SharesSince(vms, before);
   }
   static void Pin(pid_t tid, const CpuSet& cpus) {
     cpu_set_t mask;
@@ -77,8 +87,12 @@ class PromisesHostTest : public AgentHostTest {
   }
 };
 
-// Three VMs for each core, all of them computing on both siblings.
+// Three VMs for each core, all of them computing on both siblings. Judged by the second of supply,
+// twice: what the second run says otherwise than the first is noise, which has to be small beside
+// the tolerance of 1 %.
 TEST_F(PromisesHostTest, APromisedBudgetIsHadBesideNeighboursThatSpin) {
+  constexpr double kTolerance = 0.01;
+  constexpr int kSeconds = 8;
   VmProcesses vms;
   StartAgent("{\"tenure\":\"20ms\",\"min_tenure\":\"5ms\"}");
   const int cores = topology_.nr_cores();
@@ -89,14 +103,24 @@ TEST_F(PromisesHostTest, APromisedBudgetIsHadBesideNeighboursThatSpin) {
   for (const pid_t tid : vms[0]->tids()) ASSERT_TRUE(BecomesPromised(tid));
   std::this_thread::sleep_for(seconds(1));
   ASSERT_TRUE(auditor_->Reset().ok());
-  double supplied = 0;
-  const std::vector<double> shares = SharesDuring(vms, seconds(15), &supplied);
-  printf("supplied %.1f %% of each CPU; promised 60 %%; of that supply the VMs' vCPUs had",
-         supplied * 100);
-  for (const double share : shares) printf(" %.1f %%", share * 100);
+  std::vector<double> had(2 * vms.size());
+  double kept[2] = {};  // the part of the promise, of each run
+  for (double& run : kept) {
+    for (int second = 0; second < kSeconds; ++second) {
+      const std::vector<double> shares = SharesOfOneSecond(vms);
+      for (size_t i = 0; i < shares.size(); ++i) had[i] += shares[i] / (2 * kSeconds);
+      for (int i = 0; i < 2; ++i) {
+        EXPECT_GE(shares[i], 0.6 * (1 - kTolerance)) << "of second " << second;
+        run += std::min(shares[i] / 0.6, 1.0) / (2 * kSeconds);
+      }
+    }
+  }
+  printf("promised 60 %%; kept %.2f %% and %.2f %% of it; of the supply the VMs' vCPUs had",
+         kept[0] * 100, kept[1] * 100);
+  for (const double share : had) printf(" %.1f %%", share * 100);
   printf("\n");
-  for (int i = 0; i < 2; ++i) EXPECT_GE(shares[i], 0.6 * 0.99);
-  for (size_t i = 2; i < shares.size(); ++i) EXPECT_GT(shares[i], 0.05) << "the rest is shared";
+  EXPECT_NEAR(kept[0], kept[1], kTolerance / 2) << "too noisy to judge";
+  for (size_t i = 2; i < had.size(); ++i) EXPECT_GT(had[i], 0.05) << "the rest is shared";
   ExpectIsolated();
 }
 
