@@ -120,8 +120,8 @@ void CheckNohzFull(const HostTree& tree, Findings& findings) {
   } else {
     Add(findings, Level::kOk, "cpu.nohz_full",
         absl::StrCat("CPUs ", full->Format(),
-                     " are nohz_full, which does Corral no harm; vCPUs "
-                     "keep their ticks"));
+                     " are nohz_full: no timer ticks interrupt the vCPUs there; corralctl cores "
+                     "--ticks counts them"));
   }
 }
 

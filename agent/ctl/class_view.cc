@@ -35,7 +35,8 @@ CoreView ViewCore(const ControlKernel& kernel, uint32_t id) {
     view.siblings.push_back({.cpu = cpu,
                              .domain = kernel.cpu_states()[cpu].running_domain,
                              .claimed = (core_word_claims(word) & (1u << i)) != 0,
-                             .waits = (core_word_waiters(word) & (1u << i)) != 0});
+                             .waits = (core_word_waiters(word) & (1u << i)) != 0,
+                             .ticks = kernel.cpu_states()[cpu].ticks});
   }
   return view;
 }
@@ -120,8 +121,11 @@ nlohmann::json ToJson(const ClassView& view) {
   for (const CoreView& c : view.cores) {
     nlohmann::json siblings = nlohmann::json::array();
     for (const SiblingView& s : c.siblings) {
-      siblings.push_back(
-          {{"cpu", s.cpu}, {"domain", s.domain}, {"claimed", s.claimed}, {"waits", s.waits}});
+      siblings.push_back({{"cpu", s.cpu},
+                          {"domain", s.domain},
+                          {"claimed", s.claimed},
+                          {"waits", s.waits},
+                          {"ticks", s.ticks}});
     }
     json["cores"].push_back({{"id", c.id},
                              {"enclave", c.enclave},

@@ -18,6 +18,7 @@ struct SiblingView {
   uint32_t domain = 0;  // whose task was on it at its last switch; 0: none of the class's
   bool claimed = false;
   bool waits = false;  // idles because the core belongs to another domain
+  uint64_t ticks = 0;  // that it took from the class's tasks so far
 };
 
 struct CoreView {

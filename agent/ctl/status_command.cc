@@ -78,6 +78,24 @@ void PrintCores(const ClassView& view) {
   }
 }
 
+// What the looks `between` apart saw; a CPU is whole in both, for cores are made once per load.
+void PrintTicks(const ClassView& before, const ClassView& after, Duration between) {
+  std::cout << absl::StrFormat("%-4s %-4s %-10s  %s\n", "CORE", "NODE", "ENCLAVE",
+                               "CPU:TICKS A SECOND");
+  const double seconds = std::chrono::duration<double>(between).count();
+  for (size_t i = 0; i < after.cores.size(); ++i) {
+    const CoreView& core = after.cores[i];
+    std::string cells;
+    for (size_t j = 0; j < core.siblings.size(); ++j) {
+      const uint64_t ticks = core.siblings[j].ticks - before.cores[i].siblings[j].ticks;
+      absl::StrAppendFormat(&cells, "%3d:%-8.1f ", core.siblings[j].cpu,
+                            static_cast<double>(ticks) / seconds);
+    }
+    std::cout << absl::StrFormat("%-4d %-4d %-10.10s  %s\n", core.id, core.node,
+                                 EnclaveName(after, core.enclave), cells);
+  }
+}
+
 int RunStatus(bool json) {
   const absl::StatusOr<std::unique_ptr<BpfControlKernel>> kernel = BpfControlKernel::Open();
   if (!kernel.ok()) return Fail(kernel.status());
@@ -93,13 +111,24 @@ int RunStatus(bool json) {
 struct CoresOptions {
   bool json = false;
   bool watch = false;
+  bool ticks = false;
   int interval_ms = 500;
   int count = 0;  // 0: for ever
 };
 
+int RunTicks(const ControlKernel& kernel, Duration interval) {
+  const ClassView before = ViewClass(kernel);
+  const Time began = kernel.Now();
+  std::this_thread::sleep_for(interval);
+  const ClassView after = ViewClass(kernel);
+  PrintTicks(before, after, kernel.Now() - began);
+  return kOk;
+}
+
 int RunCores(const CoresOptions& options) {
   const absl::StatusOr<std::unique_ptr<BpfControlKernel>> kernel = BpfControlKernel::Open();
   if (!kernel.ok()) return Fail(kernel.status());
+  if (options.ticks) return RunTicks(**kernel, std::chrono::milliseconds(options.interval_ms));
   for (int i = 0; options.watch ? options.count == 0 || i < options.count : i < 1; ++i) {
     if (i > 0) std::this_thread::sleep_for(std::chrono::milliseconds(options.interval_ms));
     const ClassView view = ViewClass(**kernel);
@@ -130,6 +159,12 @@ void AddCoresCommand(CLI::App& app, Action& action) {
   const auto options = std::make_shared<CoresOptions>();
   command->add_flag("--json", options->json, "Machine-readable, a line per look");
   command->add_flag("--watch", options->watch, "Look again and again");
+  command
+      ->add_flag(
+          "--ticks", options->ticks,
+          "How many timer ticks a second interrupt VMs: none on nohz_full CPUs, or nearly so")
+      ->excludes("--watch")
+      ->excludes("--json");
   command->add_option("--interval", options->interval_ms, "Milliseconds between two looks")
       ->check(CLI::Range(50, 60000));
   command->add_option("--count", options->count, "How many looks; 0 is for ever")

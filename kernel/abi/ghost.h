@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Both sides refuse to talk to another version; the error names both. */
-#define GHOST_ABI_VERSION 7
+#define GHOST_ABI_VERSION 8
 
 #define GHOST_MAX_SIBLINGS 8
 #define GHOST_MAX_ENCLAVES 16
@@ -203,6 +203,7 @@ struct ghost_cpu_state {
 	__u32 offered;		/* slot + 1 of an offered task that this CPU was woken for */
 	__u32 looking;		/* 1: it idles, or is about to, and was counted for that in its node's board */
 	__u32 reserved;
+	__u64 ticks;		/* that the kernel's timer took from tasks of the class; none while the CPU is tickless */
 };
 
 #define GHOST_CPU_NOT_TAKEN 0

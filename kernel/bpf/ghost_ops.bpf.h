@@ -289,6 +289,7 @@ void BPF_PROG(ghost_running, struct task_struct *p)
 		WRITE_ONCE(cs->claim, claim);
 		if (t) {
 			t->claim_cpu = cpu;
+			/* Its end tells the agent, which has not heard of the task being here. */
 			t->slice_ns = tenure_of(core);
 			task_advance(slot, TASK_RUNQ, &old);
 		}
@@ -327,7 +328,10 @@ void BPF_PROG(ghost_tick, struct task_struct *p)
 	struct ghost_cpu_config *cfg = cpu_config_of(cpu);
 	struct ghost_core_state *core = core_of_cpu(cfg);
 	struct ghost_enclave *e = core ? enclave_of(core->enclave) : NULL;
+	struct ghost_cpu_state *cs = cpu_state_of(cpu);
 
+	if (cs)
+		cs->ticks++;
 	if (cfg && e && (e->flags & GHOST_ENCLAVE_DELIVER_TICKS))
 		core_post(cfg->core, GHOST_MSG_CPU_TICK, cpu, 0);
 }
