@@ -64,14 +64,23 @@ prepare_machine() {
     with_progress "$top_dir/tests/host/fetch-kernel"
 }
 
+# As the RPM is compiled on Debian: what is tested is what ships, and rpm.build finds most of it in the cache.
+compiler_options() {
+    local macros=(rpm --load "$top_dir/packaging/rpm/debian-macros" --eval) flags
+    flags=$("${macros[@]}" '%optflags' | tr -d '\\\n')
+    printf -- '-DCMAKE_CXX_FLAGS%s=%s\n' '' "$flags" _RELWITHDEBINFO "$("${macros[@]}" '%__build_type_flags')"
+    if command -v ccache >/dev/null; then printf '%s\n' -DCMAKE_CXX_COMPILER_LAUNCHER=ccache; fi
+}
+
 # prepare_build DIR [-DNAME=VALUE...] -- [TARGET...]
 prepare_build() {
     local dir=$1 options=() vmlinux
+    local -x CCACHE_BASEDIR=$top_dir CCACHE_NOHASHDIR=1
     shift
     while [[ $1 != -- ]]; do options+=("$1"); shift; done
     shift
     vmlinux=$("$top_dir/tests/host/fetch-kernel" --vmlinux-h)
-    if command -v ccache >/dev/null; then options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
+    mapfile -t -O ${#options[@]} options < <(compiler_options)
     step "build in ${dir#"$top_dir/"}"
     with_progress cmake -G Ninja -S "$top_dir" -B "$dir" -DCORRAL_VMLINUX_H="$vmlinux" "${options[@]}"
     with_progress ninja -C "$dir" -j "$(nproc)" "$@"
