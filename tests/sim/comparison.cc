@@ -34,7 +34,7 @@ Outcome RunPolicy(const Scenario& scenario, const sim::Costs& costs) {
   const std::unique_ptr<Simulation> simulation = Simulation::Create(scenario, costs).value();
   const SimulationResult result = simulation->Run();
   EXPECT_EQ(result.shared, Duration(0));
-  Outcome outcome;
+  Outcome outcome = {.agent_time = result.agent_time, .supply = result.time * result.nr_cpus};
   for (const SimulatedDomain& domain : result.domains) {
     outcome.work += domain.work;
     outcome.p99 = std::max(outcome.p99, domain.requests.p99);

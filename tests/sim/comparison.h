@@ -18,6 +18,9 @@ namespace corral {
 struct Outcome {
   Duration work{0};  // of all, as time of a core for oneself
   Duration p99{0};   // of requests, from arrival to completion; of the domain that has it worst
+  // Of a policy only.
+  Duration agent_time{0};
+  Duration supply{0};  // of all CPUs
 };
 
 // Fails the test that calls it if two VMs shared a core.

@@ -75,6 +75,21 @@ double SharingRatio(const sim::Costs& costs) {
          static_cast<double>(RunPolicy(Sleeping("off"), costs).work.count());
 }
 
+// Two vCPUs for each CPU, all of which do the same.
+Scenario Crowded(const char* topology, int vms, const char* load) {
+  return Of(
+      absl::StrFormat("{version: 1, topology: '%s', time: 1s,"
+                      " domains: [{name: vm, count: %d, vcpus: 4, load: %s}]}",
+                      topology, vms, load));
+}
+
+// Of the CPUs' time, in percent.
+double AgentShare(const Scenario& scenario, const sim::Costs& costs) {
+  const Outcome outcome = RunPolicy(scenario, costs);
+  return 100 * static_cast<double>(outcome.agent_time.count()) /
+         static_cast<double>(outcome.supply.count());
+}
+
 double P99InMs(const Outcome& outcome) { return static_cast<double>(outcome.p99.count()) / 1e6; }
 
 struct Figure {
@@ -88,6 +103,9 @@ std::vector<Figure> Figures() {
   const auto ratio = [](const Scenario& scenario, auto make) {
     return [=](const sim::Costs& costs) { return WorkRatio(scenario, costs, make); };
   };
+  const auto agents = [](const Scenario& scenario) {
+    return [=](const sim::Costs& costs) { return AgentShare(scenario, costs); };
+  };
   const Scenario web = WebAndBatch();
   return {
       {"work / ideal core scheduler's: 16 VMs of 4", ratio(Computing(16, 4), IdealCores), 0.97},
@@ -97,6 +115,12 @@ std::vector<Figure> Figures() {
       {"work / fair scheduler's: 21 VMs of 3", ratio(Computing(21, 3), Fair)},
       {"work with sharing / without: 32 VMs of 2", SharingRatio},
       {"work / ideal core scheduler's: 32 VMs of 2", ratio(Sleeping("machine"), IdealCores)},
+      {"agents, % of time: 112 CPUs, computing",
+       agents(Crowded("numa:2 core:28 pu:2", 56, "spin"))},
+      {"agents, % of time: 256 CPUs, computing",
+       agents(Crowded("numa:4 core:32 pu:2", 128, "spin"))},
+      {"agents, % of time: 256 CPUs, 1 ms each",
+       agents(Crowded("numa:4 core:32 pu:2", 128, "{run: 1ms, sleep: 1ms}"))},
       {"web p99, ms: secure_vm", [=](const auto& costs) { return P99InMs(RunPolicy(web, costs)); }},
       {"web p99, ms: ideal core scheduler",
        [=](const auto& costs) { return P99InMs(RunBaseline(web, costs, IdealCores(costs))); }},
