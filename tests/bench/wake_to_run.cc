@@ -19,7 +19,6 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cstring>
 #include <fstream>
 #include <iostream>
 #include <map>
@@ -32,11 +31,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "agent/daemon/agent_supervisor.h"
-#include "agent/daemon/load_class.h"
-#include "agent/runtime/topology.h"
-#include "kernel/bpf/bpf_control_kernel.h"
-#include "kernel/bpf/class_loader.h"
+#include "tests/bench/corral_in_charge.h"
 
 namespace corral::bench {
 namespace {
@@ -147,91 +142,15 @@ Waits Summarize(const std::vector<int64_t>& sorted) {
   return {.p50 = at(50), .p99 = at(99), .max = at(100)};
 }
 
-// The class with an agent, for as long as this lives.
-class Corral {
- public:
-  static absl::StatusOr<std::unique_ptr<Corral>> Make(const std::string& agent,
-                                                      const std::string& sharing) {
-    std::unique_ptr<Corral> corral(new Corral);
-    if (const absl::Status status = LoadClassHere(); !status.ok()) return status;
-    absl::StatusOr<std::unique_ptr<BpfControlKernel>> kernel = BpfControlKernel::Open();
-    if (!kernel.ok()) return kernel.status();
-    corral->kernel_ = *std::move(kernel);
-    const absl::StatusOr<Topology> topology = Topology::FromHost();
-    if (!topology.ok()) return topology.status();
-    const absl::StatusOr<EnclaveId> enclave =
-        corral->kernel_->CreateEnclave({.name = "vms", .cpus = topology->cpus()});
-    if (!enclave.ok()) return enclave.status();
-    corral->enclave_ = *enclave;
-    std::vector<CoreId> cores;
-    for (const Core& core : topology->cores()) cores.push_back(core.id);
-    corral->supervisor_.emplace(
-        *corral->kernel_,
-        AgentSpec{.program = agent,
-                  .enclave = "vms",
-                  .enclave_id = *enclave,
-                  .cores = cores,
-                  .policy = "secure_vm",
-                  .options_json = absl::StrCat("{\"sharing\":\"", sharing, "\"}")});
-    for (int i = 0; i < 600; ++i) {
-      corral->supervisor_->Poll(corral->kernel_->Now());
-      if (corral->supervisor_->Serving()) return corral;
-      std::this_thread::sleep_for(milliseconds(50));
-    }
-    return absl::DeadlineExceededError("no agent serves the enclave");
-  }
-  ~Corral() {
-    for (const ghost_core_state& core : kernel_->cores()) {
-      if (core.agent_tid != 0) kill(static_cast<pid_t>(core.agent_tid), SIGTERM);
-    }
-    std::this_thread::sleep_for(milliseconds(500));
-    supervisor_.reset();
-    kernel_.reset();
-    UnloadClass().IgnoreError();
-  }
-
-  absl::Status Attach(const Vm& vm) {
-    DomainKey key = {};
-    const pid_t pid = vm.pid();
-    memcpy(key.data(), &pid, sizeof(pid));
-    const absl::StatusOr<DomainId> domain =
-        kernel_->CreateDomain(enclave_, key, absl::StrCat("vm", pid));
-    if (!domain.ok()) return domain.status();
-    int vcpu = 0;
-    for (const pid_t tid : vm.tids()) {
-      if (const auto task = kernel_->AttachTask(tid, *domain, vcpu++, 100); !task.ok())
-        return task.status();
-    }
-    return absl::OkStatus();
-  }
-  uint64_t taken() const {
-    uint64_t sum = 0;
-    for (const ghost_core_state& core : kernel_->cores()) sum += core.taken;
-    return sum;
-  }
-  uint64_t breaches() const {
-    uint64_t sum = 0;
-    for (const ghost_core_state& core : kernel_->cores()) sum += core.breaches;
-    return sum;
-  }
-
- private:
-  Corral() = default;
-
-  std::unique_ptr<BpfControlKernel> kernel_;
-  EnclaveId enclave_;
-  std::optional<AgentSupervisor> supervisor_;
-};
-
-absl::StatusOr<std::vector<Waits>> MeasureAll(Corral* corral) {
+absl::StatusOr<std::vector<Waits>> MeasureAll(CorralInCharge* corral) {
   std::vector<Waits> results;
   for (const Load& load : kLoads) {
     Vm sleeper(true, load.own_spinners);
     std::optional<Vm> foreign;
     if (load.foreign_spinners > 0) foreign.emplace(false, load.foreign_spinners);
     if (corral != nullptr) {
-      absl::Status status = corral->Attach(sleeper);
-      if (status.ok() && foreign) status = corral->Attach(*foreign);
+      absl::Status status = corral->Attach(sleeper.pid(), sleeper.tids());
+      if (status.ok() && foreign) status = corral->Attach(foreign->pid(), foreign->tids());
       if (!status.ok()) return status;
     }
     std::this_thread::sleep_for(milliseconds(500));
@@ -254,13 +173,14 @@ absl::StatusOr<nlohmann::ordered_json> Run(const std::string& agent) {
   std::map<std::string, std::vector<Waits>> corral;
   nlohmann::ordered_json json = {{"emulated", "ratios only"}, {"wake_ups", kWakeUps}};
   for (const char* const sharing : {"machine", "off"}) {
-    absl::StatusOr<std::unique_ptr<Corral>> loaded = Corral::Make(agent, sharing);
+    absl::StatusOr<std::unique_ptr<CorralInCharge>> loaded =
+        CorralInCharge::Make(agent, absl::StrCat("{\"sharing\":\"", sharing, "\"}"));
     if (!loaded.ok()) return loaded.status();
     const absl::StatusOr<std::vector<Waits>> waits = MeasureAll(loaded->get());
     if (!waits.ok()) return waits.status();
     corral[sharing] = *waits;
-    json["taken"][sharing] = (*loaded)->taken();
-    json["breaches"][sharing] = (*loaded)->breaches();
+    json["taken"][sharing] = (*loaded)->Sum(&ghost_core_state::taken);
+    json["breaches"][sharing] = (*loaded)->Sum(&ghost_core_state::breaches);
   }
   const absl::StatusOr<std::vector<Waits>> last = MeasureAll(nullptr);
   if (!last.ok()) return last.status();
