@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // corral.yaml as values: what the operator asked for, validated.
 //
-// A file is read as a whole: every error in it is told at once, with file, line and column, what is
-// wrong and what would be right. Nothing is applied from a file that has an error. No exception
-// leaves these functions. Plain values; any thread.
+// A file and its drop-ins are read as a whole: every error in them is told at once, with file, line
+// and column, what is wrong and what would be right. Nothing is applied if there is an error. No
+// exception leaves these functions. Plain values; any thread.
 #ifndef CORRAL_CONFIG_CONFIG_H_
 #define CORRAL_CONFIG_CONFIG_H_
 
@@ -14,14 +14,18 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "agent/runtime/options.h"
+#include "config/error_list.h"
 #include "kernel/cpu_set.h"
 
 namespace corral {
 
+// Words of the file as values stand in the order that keys.cc has them in.
 enum class Mode {
   kObserve,  // watches and tells; touches no thread
   kEnforce,
 };
+
+std::string NameOf(Mode mode);  // "observe", "enforce"
 
 // What happens when the kernel puts the class out of charge; agent/daemon/class_recovery.h.
 enum class ClassLoss {
@@ -67,7 +71,9 @@ struct EnclaveConfig {
   WithoutAgent without_agent = WithoutAgent::kSchedule;
   bool strict = false;  // its threads leave a core while a user task of the host runs on it
   std::string cgroup;   // it holds the threads of this cgroup, a path below the cgroup file system
-  int line = 0;         // where it begins, for messages that need the machine
+  // For messages that need the machine.
+  FilePosition position;  // where it begins
+  FilePosition cpus_position;
 };
 
 // VMs whose libvirt name one of the globs matches belong to one trust domain.
@@ -79,12 +85,13 @@ struct TrustRule {
 };
 
 struct Config {
-  std::string file;  // for messages
+  std::vector<std::string> files;  // that were read, for messages: corral.yaml, then its drop-ins
   Mode mode = Mode::kObserve;
+  FilePosition mode_position;
   ClassLoss class_loss = ClassLoss::kRecover;
   std::vector<std::string> libvirt_uris = {"qemu:///system"};  // one at least
   std::string housekeeping;  // cpulist for the agents' threads; empty: each on its own core
-  int housekeeping_line = 0;
+  FilePosition housekeeping_position;
   std::vector<EnclaveConfig> enclaves;
   std::vector<TrustRule> trust_rules;  // the first that matches counts
   bool nova_projects = false;          // VMs of one project of OpenStack's trust each other
@@ -99,13 +106,31 @@ struct PolicyOptions {
   absl::Span<const OptionSpec> options;
 };
 
-// InvalidArgument: one line per error. `file` is for the messages. The tables must outlive the
-// configuration.
+struct ConfigText {
+  std::string file;
+  std::string text;
+};
+
+// corral.yaml and its drop-ins, in the order in which they are read: a file that comes later wins.
+// config/drop_ins.h tells which these are. NotFound: one of them cannot be read.
+absl::StatusOr<std::vector<ConfigText>> ReadConfigTexts(const std::string& file);
+
+// InvalidArgument: one line per error. The tables must outlive the configuration.
+absl::StatusOr<Config> ParseConfig(absl::Span<const ConfigText> texts,
+                                   absl::Span<const PolicyOptions> policies);
 absl::StatusOr<Config> ParseConfig(const std::string& text, const std::string& file,
                                    absl::Span<const PolicyOptions> policies);
-// NotFound: the file cannot be read.
 absl::StatusOr<Config> LoadConfig(const std::string& file,
                                   absl::Span<const PolicyOptions> policies);
+
+// The same with each error by itself, those of ResolveCpus included unless there are no cores.
+struct ConfigCheck {
+  std::vector<ConfigError> errors;
+  Config config;  // counts only if there is no error
+};
+ConfigCheck CheckConfigTexts(absl::Span<const ConfigText> texts,
+                             absl::Span<const PolicyOptions> policies,
+                             const std::vector<CpuSet>& cores);
 
 // Gives every enclave its CPUs on a machine with these cores (each a set of SMT siblings that are
 // online). InvalidArgument: one line per core that an enclave splits, enclave with CPUs that are

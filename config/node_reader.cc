@@ -5,23 +5,13 @@
 #include <set>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "config/nearest.h"
 
 namespace corral {
 
-namespace {
-
-bool IsName(const std::string& name) {
-  return !name.empty() && absl::ascii_islower(name[0]) &&
-         std::all_of(name.begin(), name.end(), [](char c) {
-           return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-' || c == '_';
-         });
-}
-
-}  // namespace
+bool IsQuoted(const YAML::Node& scalar) { return scalar.Tag() == "!"; }
 
 void NodeReader::Error(const YAML::Node& where, std::string what) {
   const YAML::Mark mark = where.Mark();
@@ -37,19 +27,28 @@ std::optional<std::string> NodeReader::Text(const YAML::Node& node, absl::string
 }
 
 void NodeReader::CheckKeys(const YAML::Node& map, const std::vector<std::string>& known) {
+  CheckMap(map, &known);
+}
+
+void NodeReader::CheckRepetitions(const YAML::Node& map) { CheckMap(map, nullptr); }
+
+void NodeReader::CheckMap(const YAML::Node& map, const std::vector<std::string>* known) {
   std::set<std::string> seen;
   for (const auto& entry : map) {
     if (!entry.first.IsScalar()) {
-      Error(entry.first,
-            absl::StrCat("a key must be a single word; there are: ", absl::StrJoin(known, ", ")));
+      Error(
+          entry.first,
+          absl::StrCat(
+              "a key must be a single word",
+              known == nullptr ? "" : absl::StrCat("; there are: ", absl::StrJoin(*known, ", "))));
       continue;
     }
     const std::string& key = entry.first.Scalar();
     if (!seen.insert(key).second) {
       Error(entry.first, absl::StrCat(Quoted(key), " is given twice; take one out"));
-    } else if (std::find(known.begin(), known.end(), key) == known.end()) {
+    } else if (known != nullptr && std::find(known->begin(), known->end(), key) == known->end()) {
       Error(entry.first,
-            absl::StrCat("there is no key ", Quoted(key), " here; ", Advice(key, known)));
+            absl::StrCat("there is no key ", Quoted(key), " here; ", Advice(key, *known)));
     }
   }
 }
@@ -61,22 +60,6 @@ void NodeReader::ReadVersion(const YAML::Node& root) {
   if (version && *version != "1") {
     Error(node, "this Corral reads version 1 only");
   }
-}
-
-std::string NodeReader::ReadName(const YAML::Node& node, absl::string_view example,
-                                 size_t max_length) {
-  const std::optional<std::string> name = Text(node, "name", example);
-  if (!name || (IsName(*name) && name->size() <= max_length)) return name.value_or("");
-  Error(node, absl::StrCat("name ", Quoted(*name), " must begin with a letter and have up to ",
-                           max_length, " small letters, digits, - and _"));
-  return "";
-}
-
-bool NodeReader::ReadBool(const YAML::Node& node, absl::string_view key) {
-  const std::optional<std::string> text = Text(node, key, "true");
-  if (text && *text != "true" && *text != "false")
-    Error(node, absl::StrCat(key, " ", Quoted(*text), " is not true or false"));
-  return text == "true";
 }
 
 std::optional<CpuSet> NodeReader::ReadCpus(const YAML::Node& node, absl::string_view name) {

@@ -19,6 +19,9 @@
 
 namespace corral {
 
+// YAML takes a scalar in quotation marks for text, whatever it looks like.
+bool IsQuoted(const YAML::Node& scalar);
+
 class NodeReader {
  public:
   explicit NodeReader(ErrorList& errors) : errors_(errors) {}
@@ -30,14 +33,15 @@ class NodeReader {
                                   absl::string_view example);
   // An error for each key of the map that is not in `known`, or there twice.
   void CheckKeys(const YAML::Node& map, const std::vector<std::string>& known);
+  // The same of a map whose keys are not known yet, for those that are there twice.
+  void CheckRepetitions(const YAML::Node& map);
   // Of a file: version 1, and no other.
   void ReadVersion(const YAML::Node& root);
-  // A small letter, then small letters, digits, - and _. "" and an error if it is none.
-  std::string ReadName(const YAML::Node& node, absl::string_view example, size_t max_length);
-  bool ReadBool(const YAML::Node& node, absl::string_view key);
   std::optional<CpuSet> ReadCpus(const YAML::Node& node, absl::string_view name);
 
  private:
+  void CheckMap(const YAML::Node& map, const std::vector<std::string>* known);
+
   ErrorList& errors_;
 };
 

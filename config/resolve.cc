@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "config/resolve.h"
+
 #include "absl/strings/str_cat.h"
-#include "config/config.h"
-#include "config/error_list.h"
 
 namespace corral {
 namespace {
@@ -20,43 +20,50 @@ std::string Split(const std::string& name, const CpuSet& in, const CpuSet& out) 
 }
 
 void CheckEnclave(const EnclaveConfig& enclave, const std::vector<CpuSet>& cores,
-                  const CpuSet& online, ErrorList& errors) {
+                  const CpuSet& online, FileErrors& errors) {
+  // Of a default that is where the enclave begins.
+  const FilePosition& where =
+      enclave.cpus_position.file < 0 ? enclave.position : enclave.cpus_position;
   if (enclave.cpus->empty()) {
-    errors.Add(enclave.line, 0,
+    errors.Add(where,
                absl::StrCat("enclave ", enclave.name,
                             " has no CPU left; the other enclaves have them all, so take some out "
                             "of one of them"));
   }
   if (const CpuSet missing = *enclave.cpus - online; !missing.empty()) {
-    errors.Add(enclave.line, 0,
+    errors.Add(where,
                absl::StrCat("enclave ", enclave.name, ": ", Are(missing), " not online; online ",
                             online.size() == 1 ? "is " : "are ", online.Format()));
   }
   for (const CpuSet& core : cores) {
     if (!core.Intersects(*enclave.cpus) || enclave.cpus->Contains(core)) continue;
-    errors.Add(enclave.line, 0, Split(enclave.name, core & *enclave.cpus, core - *enclave.cpus));
+    errors.Add(where, Split(enclave.name, core & *enclave.cpus, core - *enclave.cpus));
   }
 }
 
 }  // namespace
 
-absl::Status ResolveCpus(Config& config, const std::vector<CpuSet>& cores) {
+void ResolveCpus(Config& config, const std::vector<CpuSet>& cores, FileErrors& errors) {
   CpuSet online;
   for (const CpuSet& core : cores) online = online | core;
   CpuSet left = online;
   for (const EnclaveConfig& enclave : config.enclaves) {
     if (enclave.cpus) left = left - *enclave.cpus;
   }
-  ErrorList errors(config.file);
   for (EnclaveConfig& enclave : config.enclaves) {
     if (!enclave.cpus) enclave.cpus = left;
     CheckEnclave(enclave, cores, online, errors);
   }
   const absl::StatusOr<CpuSet> housekeeping = CpuSet::Parse(config.housekeeping);
   if (housekeeping.ok() && !online.Contains(*housekeeping)) {
-    errors.Add(config.housekeeping_line, 0,
+    errors.Add(config.housekeeping_position,
                absl::StrCat("housekeeping: ", Are(*housekeeping - online), " not online"));
   }
+}
+
+absl::Status ResolveCpus(Config& config, const std::vector<CpuSet>& cores) {
+  FileErrors errors(config.files);
+  ResolveCpus(config, cores, errors);
   return errors.ToStatus();
 }
 

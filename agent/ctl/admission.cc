@@ -43,14 +43,20 @@ absl::Status CheckPins(const DomainXml& vm, const std::string& enclave, const Cp
                  "; write some of those with virsh edit", kOrOpen);
 }
 
+bool AnyHas(absl::Span<const ConfigText> texts, absl::string_view word) {
+  return std::any_of(texts.begin(), texts.end(),
+                     [&](const ConfigText& text) { return absl::StrContains(text.text, word); });
+}
+
 }  // namespace
 
-absl::StatusOr<std::string> StrictEnclave(const std::string& yaml, const std::string& file,
+absl::StatusOr<std::string> StrictEnclave(absl::Span<const ConfigText> texts,
                                           absl::Span<const PolicyOptions> policies) {
-  const absl::StatusOr<Config> config = ParseConfig(yaml, file, policies);
+  const absl::StatusOr<Config> config = ParseConfig(texts, policies);
   if (!config.ok()) {
-    if (!absl::StrContains(yaml, "admission") || !absl::StrContains(yaml, "strict")) return "";
-    return Refused(file, " has errors, so it may ask for strict admission; correct what ",
+    if (!AnyHas(texts, "admission") || !AnyHas(texts, "strict")) return "";
+    return Refused(texts.front().file,
+                   " has errors, so it may ask for strict admission; correct what ",
                    "\"corralctl check\" finds");
   }
   if (config->mode != Mode::kEnforce) return "";

@@ -18,9 +18,10 @@
 
 namespace corral::ctl {
 
-// The enclave of a corral.yaml that VMs have to be protected in; "" if admission is open, or there
-// is no enclave to enforce. A text with errors is refused if it may ask for strict admission.
-absl::StatusOr<std::string> StrictEnclave(const std::string& yaml, const std::string& file,
+// The enclave of a corral.yaml, with its drop-ins, that VMs have to be protected in; "" if
+// admission is open, or there is no enclave to enforce. Texts with errors are refused if they may
+// ask for strict admission.
+absl::StatusOr<std::string> StrictEnclave(absl::Span<const ConfigText> texts,
                                           absl::Span<const PolicyOptions> policies);
 
 struct AdmissionFacts {

@@ -9,32 +9,33 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "agent/check/host_findings.h"
 #include "agent/ctl/admission.h"
+#include "agent/ctl/corral_yaml.h"
 #include "agent/daemon/control_socket.h"
 #include "agent/daemon/protection.h"
-#include "config/yaml_text.h"
 #include "kernel/bpf/bpf_control_kernel.h"
 #include "kernel/text_field.h"
-#include "policies/registry.h"
 
 namespace corral::ctl {
 namespace {
 
 struct Options {
   std::vector<std::string> call;  // as libvirt calls its hooks
-  std::string config = "/etc/corral/corral.yaml";
+  std::string config = kCorralYaml;
   std::string socket = kControlSocket;
 };
 
 absl::StatusOr<std::string> EnclaveThatIsStrict(const std::string& file) {
   if (access(file.c_str(), F_OK) != 0 && errno == ENOENT) return "";
-  const absl::StatusOr<std::string> text =
-      ReadYamlFile(file, "make it readable, because it may ask for strict admission");
-  if (!text.ok()) return text.status();
-  std::vector<PolicyOptions> policies;
-  for (const PolicyInfo& policy : Policies()) policies.push_back({policy.name, policy.options});
-  return StrictEnclave(*text, file, policies);
+  const absl::StatusOr<std::vector<ConfigText>> texts = ReadConfigTexts(file);
+  if (!texts.ok()) {
+    return absl::Status(
+        texts.status().code(),
+        absl::StrCat(texts.status().message(), ", because it may ask for strict admission"));
+  }
+  return StrictEnclave(*texts, AllPolicies());
 }
 
 // More than the parser takes is not read: that it is too long is known by then.

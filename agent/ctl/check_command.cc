@@ -7,6 +7,7 @@
 
 #include "agent/check/host_check.h"
 #include "agent/ctl/check_output.h"
+#include "agent/ctl/corral_yaml.h"
 
 namespace corral::ctl {
 namespace {
@@ -14,7 +15,7 @@ namespace {
 struct Options {
   std::string kernel;
   std::string image;
-  std::string config = "/etc/corral/corral.yaml";
+  std::string config = kCorralYaml;
   bool json = false;
 };
 

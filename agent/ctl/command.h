@@ -5,6 +5,7 @@
 #define CORRAL_AGENT_CTL_COMMAND_H_
 
 #include <functional>
+#include <nlohmann/json.hpp>
 
 #include "absl/status/status.h"
 
@@ -25,6 +26,9 @@ using Action = std::function<int()>;
 
 // Prints "corralctl: MESSAGE" on stderr. Returns kFailure, or kUsage for an invalid argument.
 int Fail(const absl::Status& status);
+
+// On stdout, in lines. Bytes that are no UTF-8, as file names may have, are replaced.
+void Print(const nlohmann::ordered_json& json);
 
 }  // namespace corral::ctl
 

@@ -8,10 +8,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
+#include "agent/ctl/corral_yaml.h"
 #include "agent/daemon/trust.h"
-#include "config/config.h"
 #include "kernel/bpf/bpf_control_kernel.h"
-#include "policies/registry.h"
 
 namespace corral::ctl {
 namespace {
@@ -42,9 +41,7 @@ void AppendSetting(std::string& out, const char* what, const std::string& value,
 
 // What corral.yaml says about trust; a file that cannot be read is corrald's business.
 TrustRules RulesOf(const std::string& file) {
-  std::vector<PolicyOptions> policies;
-  for (const PolicyInfo& policy : Policies()) policies.push_back({policy.name, policy.options});
-  const absl::StatusOr<Config> config = LoadConfig(file, policies);
+  const absl::StatusOr<Config> config = LoadCorralYaml(file);
   if (!config.ok()) {
     std::cerr << "corralctl: without the trust_domains of corral.yaml: "
               << config.status().message() << "\n";
@@ -55,7 +52,7 @@ TrustRules RulesOf(const std::string& file) {
 
 struct Options {
   std::string vm;
-  std::string config = "/etc/corral/corral.yaml";
+  std::string config = kCorralYaml;
   bool json = false;
 };
 

@@ -7,6 +7,7 @@
 #include "agent/ctl/audit_command.h"
 #include "agent/ctl/check_command.h"
 #include "agent/ctl/command.h"
+#include "agent/ctl/config_command.h"
 #include "agent/ctl/domains_command.h"
 #include "agent/ctl/explain_command.h"
 #include "agent/ctl/policy_command.h"
@@ -29,6 +30,7 @@ int main(int argc, char** argv) {
   AddRunCommand(app, action);
   AddAuditCommand(app, action);
   AddCheckCommand(app, action);
+  AddConfigCommand(app, action);
   AddReleaseCommand(app, action);
   AddAdmitCommand(app, action);
   AddSimulateCommand(app, action);

@@ -35,7 +35,7 @@ enclaves:
 f:2:1: there is no key "mod" here; did you mean "mode"?
 f:4:3: there is no key "url" here; did you mean "uri"?
 f:6:11: name "VMs" must begin with a letter and have up to 15 small letters, digits, - and _
-f:7:11: cpus: "0-" is not a list of CPUs from 0 to 1023; write for example "0-3,8"
+f:7:11: cpus: "0-" is not auto or a list of CPUs from 0 to 1023; write for example "0-3,8"
 f:8:13: there is no policy "secure-vm"; did you mean "secure_vm"?
 f:9:14: isolate "all" is not vcpus, emulator or full
 f:10:5: there is no key "nam" here; did you mean "name"?
@@ -72,20 +72,20 @@ TEST(ConfigErrors, KeysFarFromAnyListAll) {
 TEST(ConfigErrors, Values) {
   EXPECT_EQ(Errors("version: 1\nmode: on"), "f:2:7: mode \"on\" is not observe or enforce");
   EXPECT_EQ(Errors("version: 1\nmode: enforce"),
-            "f:2:7: there is nothing to enforce; add \"enclaves:\" or write observe");
+            "f:2:7: there is nothing to enforce; add an enclave or write observe");
   EXPECT_EQ(Errors("version: 1\nmode: enforce\nenclaves: []"),
-            "f:3:11: there is nothing to enforce; add an enclave or write mode: observe");
+            "f:2:7: there is nothing to enforce; add an enclave or write observe");
   EXPECT_EQ(Errors("version: 1\nlibvirt: {uri: system}"),
             "f:2:16: libvirt.uri \"system\" is not a URI; write for example qemu:///system");
   EXPECT_EQ(Errors("version: 1\nlibvirt: {uri: [qemu:///system, xen:///, qemu:///system, 7]}"),
             "f:2:42: libvirt.uri \"qemu:///system\" is given twice; take one out\n"
             "f:2:58: libvirt.uri \"7\" is not a URI; write for example qemu:///system");
   EXPECT_EQ(Errors("version: 1\nlibvirt: {uri: []}"),
-            "f:2:16: libvirt.uri has 0 URIs; there may be 1 to 8");
+            "f:2:16: libvirt.uri has 0 entries; there may be 1 to 8");
   EXPECT_EQ(Errors("version: 1\nlibvirt: {uri: [[qemu:///system]]}"),
             "f:2:17: libvirt.uri must be a single value; write for example qemu:///system");
   EXPECT_EQ(Errors("version: 1\nlibvirt: qemu:///system"),
-            "f:2:10: libvirt must be a map; write {uri: qemu:///system}");
+            "f:2:10: libvirt must be a map, such as {uri: qemu:///system}");
   EXPECT_EQ(Errors("version: 1\nhousekeeping: 4-1"),
             "f:2:15: housekeeping: \"4-1\" is not a list of CPUs from 0 to 1023; write for example "
             "\"0-3,8\"");
@@ -93,12 +93,12 @@ TEST(ConfigErrors, Values) {
 
 TEST(ConfigErrors, Enclaves) {
   EXPECT_EQ(Errors("version: 1\nenclaves: {name: a}"),
-            "f:2:11: enclaves must be a list; begin each with \"- name:\"");
+            "f:2:11: enclaves must be a list, such as [{name: vms, vms: libvirt}]");
   EXPECT_EQ(Errors("version: 1\nenclaves: [a]"),
-            "f:2:12: an enclave must be a map that begins with \"name:\"");
-  EXPECT_EQ(
-      EnclaveErrors("  cpus: 1024"),
-      "f:4:9: cpus: \"1024\" is not a list of CPUs from 0 to 1023; write for example \"0-3,8\"");
+            "f:2:12: an enclave must be a map, such as {name: vms, vms: libvirt}");
+  EXPECT_EQ(EnclaveErrors("  cpus: 1024"),
+            "f:4:9: cpus: \"1024\" is not auto or a list of CPUs from 0 to 1023; write for example "
+            "\"0-3,8\"");
   EXPECT_EQ(EnclaveErrors("  strict: maybe"), "f:4:11: strict \"maybe\" is not true or false");
   EXPECT_EQ(EnclaveErrors("  without_agent: stop"),
             "f:4:18: without_agent \"stop\" is not schedule or release");
@@ -106,9 +106,9 @@ TEST(ConfigErrors, Enclaves) {
             "f:5:18: without_agent: release would let VMs share cores; leave it out, and the class "
             "keeps them apart");
   EXPECT_EQ(EnclaveErrors("  vms: qemu\n  without_agent: release\n  cgroup: a"),
-            "f:3:3: an enclave holds VMs or a cgroup, not both; make two enclaves\n"
             "f:5:18: without_agent: release would let VMs share cores; leave it out, and the class "
-            "keeps them apart");
+            "keeps them apart\n"
+            "f:6:11: an enclave holds VMs or a cgroup, not both; make two enclaves");
   EXPECT_EQ(EnclaveErrors("  isolate: none"),
             "f:4:12: isolate \"none\" is not vcpus, emulator or full");
   EXPECT_EQ(EnclaveErrors("  policy: shinjuku"),
@@ -117,6 +117,18 @@ TEST(ConfigErrors, Enclaves) {
             "f:5:13: there is no key \"tenure\" here; there are none");
   EXPECT_EQ(EnclaveErrors("  options: [tenure]"),
             "f:4:12: options must be a map, such as {tenure: 20ms}");
+  EXPECT_EQ(EnclaveErrors("  strict: \"true\""),
+            "f:4:11: strict \"true\" is text; write true without quotation marks");
+  EXPECT_EQ(EnclaveErrors("  options: {slots: '4', strict: \"false\"}"),
+            "f:4:20: slots \"4\" is text; write 4 without quotation marks\n"
+            "f:4:33: strict \"false\" is text; write false without quotation marks");
+  EXPECT_EQ(Errors("version: '1'"),
+            "f:1:10: version \"1\" is text; write 1 without quotation marks");
+  EXPECT_EQ(Errors("version: 1\nenclaves: [{name: true}]"),
+            "f:2:19: name true is a switch to YAML; take another name");
+  EXPECT_EQ(EnclaveErrors("  cpus: \" 1\""),
+            "f:4:9: cpus: \" 1\" is not auto or a list of CPUs from 0 to 1023; write for example "
+            "\"0-3,8\"");
   EXPECT_EQ(EnclaveErrors("  options: {tenure: [1s]}"),
             "f:4:21: tenure must be a single value; write for example 10ms");
 }
@@ -139,7 +151,7 @@ TEST(ConfigErrors, TrustDomains) {
   EXPECT_EQ(Errors("version: 1\ntrust_domains: [web]"),
             "f:2:16: trust_domains must be a map, such as {rules: [{name: web, vms: web-*}]}");
   EXPECT_EQ(Errors("version: 1\ntrust_domains: {rules: {name: web}}"),
-            "f:2:24: rules must be a list, such as [{name: web, vms: web-*}]");
+            "f:2:24: trust_domains.rules must be a list, such as [{name: web, vms: web-*}]");
   EXPECT_EQ(Errors("version: 1\ntrust_domains: {nova_project: true}"),
             "f:2:17: there is no key \"nova_project\" here; did you mean \"nova_projects\"?");
   EXPECT_EQ(Errors(R"(version: 1
@@ -153,14 +165,14 @@ trust_domains:
     - {name: db}
     - {name: db, vms: ["db-[0-9]", "", {a: b}]}
 )"),
-            R"(f:3:18: nova_projects "1" is not true or false
+            R"(f:3:18: trust_domains.nova_projects "1" is not true or false
 f:5:7: a rule must be a map, such as {name: web, vms: web-*}
 f:6:7: this rule has no name; write for example "name: web"
 f:6:8: there is no key "nam" here; did you mean "name"?
 f:7:13: name "Web" must begin with a letter and have up to 63 small letters, digits, - and _
-f:8:12: this list names no VMs; write for example [web-*, db-?]
-f:9:7: this rule names no VMs; write for example "vms: web-*"
-f:10:7: there are two rules named db; the other is in line 9; write one, with both their VMs in a list
+f:8:12: vms has 0 entries; there may be 1 to 1024
+f:9:7: this rule has no vms; write for example "vms: web-*"
+f:10:7: there are two rules named db; the other is in line 9; make one of them, or give one another name
 f:10:24: vms "db-[0-9]" is not a VM's name; it may have * and ? for any characters, but no [, ] or \
 f:10:36: vms "" is not a VM's name; it may have * and ? for any characters, but no [, ] or \
 f:10:40: vms must be a single value; write for example web-*)");
@@ -175,19 +187,21 @@ f:10:40: vms must be a single value; write for example web-*)");
 }
 
 TEST(ConfigErrors, EnclavesThatCollide) {
-  EXPECT_EQ(EnclaveErrors("- name: a\n  cpus: 1"),
-            "f:4:3: there are two enclaves named a; the other is in line 3");
+  EXPECT_EQ(
+      EnclaveErrors("- name: a\n  cpus: 1"),
+      "f:4:3: there are two enclaves named a; the other is in line 3; make one of them, or give "
+      "one another name");
   EXPECT_EQ(EnclaveErrors("- name: b"),
             "f:4:3: enclaves a and b both have \"cpus: auto\"; give one a cpulist");
   EXPECT_EQ(EnclaveErrors("  cpus: 0-3\n- name: b\n  cpus: 2-5"),
-            "f:5:3: CPUs 2-3 are in enclave a and in enclave b; take them out of one");
+            "f:6:9: CPUs 2-3 are in enclave a and in enclave b; take them out of one");
   EXPECT_EQ(EnclaveErrors("  vms: libvirt\n- name: b\n  cpus: 1\n  vms: libvirt"),
-            "f:5:3: enclaves a and b both hold VMs; leave \"vms\" in one");
+            "f:7:8: enclaves a and b both hold VMs; leave \"vms\" in one");
   EXPECT_EQ(EnclaveErrors("  vms: libvirt\n- name: b\n  cpus: 1\n  vms: qemu"),
-            "f:5:3: enclaves a and b both hold VMs; leave \"vms\" in one");
+            "f:7:8: enclaves a and b both hold VMs; leave \"vms\" in one");
   std::string many = "version: 1\nenclaves:\n";
   for (int i = 0; i < 17; ++i) many += "- {name: e" + std::to_string(i) + "}\n";
-  EXPECT_NE(Errors(many).find("17 enclaves; there may be"), std::string::npos);
+  EXPECT_NE(Errors(many).find("enclaves has 17 entries; there may be 16"), std::string::npos);
 }
 
 TEST(ConfigErrors, FilesThatCannotBeRead) {

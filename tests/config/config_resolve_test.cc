@@ -31,13 +31,13 @@ TEST(ResolveCpus, AutoIsWhatIsLeft) {
 
 TEST(ResolveCpus, EverySplitCoreIsNamed) {
   EXPECT_EQ(Error("enclaves: [{name: vms, cpus: 4}]"),
-            "f:2: enclave vms has CPU 4 but not its SMT sibling 5; add 5 or take 4 out");
+            "f:2:30: enclave vms has CPU 4 but not its SMT sibling 5; add 5 or take 4 out");
   EXPECT_EQ(Error("enclaves:\n- {name: vms, cpus: \"1-4\"}"),
-            "f:3: enclave vms has CPU 1 but not its SMT sibling 0; add 0 or take 1 out\n"
-            "f:3: enclave vms has CPU 4 but not its SMT sibling 5; add 5 or take 4 out");
+            "f:3:21: enclave vms has CPU 1 but not its SMT sibling 0; add 0 or take 1 out\n"
+            "f:3:21: enclave vms has CPU 4 but not its SMT sibling 5; add 5 or take 4 out");
   EXPECT_EQ(
       Error("enclaves: [{name: vms, cpus: 1-2}]", {{0, 1, 2, 3}}),
-      "f:2: enclave vms has CPUs 1-2 but not their SMT siblings 0,3; add 0,3 or take 1-2 out");
+      "f:2:30: enclave vms has CPUs 1-2 but not their SMT siblings 0,3; add 0,3 or take 1-2 out");
 }
 
 // A sibling that is off line runs nothing: the core is whole without it.
@@ -48,15 +48,16 @@ TEST(ResolveCpus, AnOfflineSiblingIsNotMissed) {
 
 TEST(ResolveCpus, CpusThatAreNotThere) {
   EXPECT_EQ(Error("enclaves: [{name: vms, cpus: 6-9}]"),
-            "f:2: enclave vms: CPUs 8-9 are not online; online are 0-7");
+            "f:2:30: enclave vms: CPUs 8-9 are not online; online are 0-7");
   EXPECT_EQ(Error("housekeeping: 8\nenclaves: [{name: vms}]"),
-            "f:2: housekeeping: CPU 8 is not online");
+            "f:2:15: housekeeping: CPU 8 is not online");
 }
 
 TEST(ResolveCpus, AnEnclaveWithoutCpus) {
-  EXPECT_EQ(Error("enclaves: [{name: a, cpus: 0-7}, {name: b}]"),
-            "f:2: enclave b has no CPU left; the other enclaves have them all, so take some out of "
-            "one of them");
+  EXPECT_EQ(
+      Error("enclaves: [{name: a, cpus: 0-7}, {name: b}]"),
+      "f:2:34: enclave b has no CPU left; the other enclaves have them all, so take some out of "
+      "one of them");
 }
 
 }  // namespace

@@ -73,7 +73,7 @@ TEST(Config, RefusesWhatContradictsItself) {
       ErrorOf("version: 1\nenclaves: [{name: a}, {name: b}]\n").find("both have \"cpus: auto\""),
       std::string::npos);
   EXPECT_NE(ErrorOf("version: 1\nenclaves: [{name: a, cpus: 0-3}, {name: b, cpus: 3-4}]\n")
-                .find("CPUs 3 are in enclave a"),
+                .find("CPU 3 is in enclave a"),
             std::string::npos);
   EXPECT_NE(
       ErrorOf("version: 1\nenclaves: [{name: a, policy: no-such-policy}]\n").find("there are: "),
@@ -133,8 +133,9 @@ TEST(ResolveCpus, AutoIsWhatTheOthersLeave) {
 TEST(ResolveCpus, ACoreIsNotSplit) {
   absl::StatusOr<Config> config = Parse("version: 1\nenclaves: [{name: vms, cpus: 0-4}]\n");
   ASSERT_TRUE(config.ok()) << config.status();
-  EXPECT_EQ(ResolveCpus(*config, {{0, 1}, {2, 3}, {4, 5}}).message(),
-            "corral.yaml:2: enclave vms has CPU 4 but not its SMT sibling 5; add 5 or take 4 out");
+  EXPECT_EQ(
+      ResolveCpus(*config, {{0, 1}, {2, 3}, {4, 5}}).message(),
+      "corral.yaml:2:30: enclave vms has CPU 4 but not its SMT sibling 5; add 5 or take 4 out");
 }
 
 TEST(ResolveCpus, NamesWhatIsNotThere) {

@@ -47,7 +47,7 @@ enclaves:
 )",
                                                     "f", kTestPolicies);
   ASSERT_TRUE(config.ok()) << config.status();
-  EXPECT_EQ(config->file, "f");
+  EXPECT_EQ(config->files, std::vector<std::string>{"f"});
   EXPECT_EQ(config->mode, Mode::kEnforce);
   EXPECT_EQ(config->libvirt_uris, std::vector<std::string>{"qemu+unix:///system?socket=/run/x"});
   EXPECT_EQ(config->housekeeping, "0-1");
@@ -57,7 +57,8 @@ enclaves:
   ASSERT_EQ(config->enclaves.size(), 2u);
   const EnclaveConfig& vms = config->enclaves[0];
   EXPECT_EQ(vms.name, "vms");
-  EXPECT_EQ(vms.line, 11);
+  EXPECT_EQ(vms.position.line, 11);
+  EXPECT_EQ(vms.cpus_position.line, 12);
   EXPECT_EQ(vms.cpus->Format(), "4-7,12");
   EXPECT_EQ(vms.vms, Vms::kLibvirt);
   EXPECT_EQ(vms.admission, Admission::kStrict);

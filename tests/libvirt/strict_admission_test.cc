@@ -17,10 +17,12 @@ enclaves:
   - {name: vms, vms: libvirt, admission: strict}
 )";
 
-absl::StatusOr<std::string> Strict(const std::string& yaml) {
+absl::StatusOr<std::string> Strict(const std::string& yaml, const std::string& drop_in = "") {
   std::vector<PolicyOptions> policies;
   for (const PolicyInfo& policy : Policies()) policies.push_back({policy.name, policy.options});
-  return StrictEnclave(yaml, "corral.yaml", policies);
+  std::vector<ConfigText> texts = {{"corral.yaml", yaml}};
+  if (!drop_in.empty()) texts.push_back({"corral.d/a.yaml", drop_in});
+  return StrictEnclave(texts, policies);
 }
 
 std::string Replace(std::string text, const std::string& what, const std::string& with) {
@@ -33,6 +35,14 @@ TEST(StrictEnclave, IsInForceWhereItIsEnforced) {
   EXPECT_EQ(Strict(Replace(kStrict, ", admission: strict", "")).value(), "");
   EXPECT_EQ(Strict(Replace(kStrict, "enforce", "observe")).value(), "");
   EXPECT_EQ(Strict("version: 1").value(), "");
+}
+
+TEST(StrictEnclave, CountsWhatDropInsSay) {
+  const std::string observed = Replace(kStrict, "enforce", "observe");
+  EXPECT_EQ(Strict(observed, "version: 1\nmode: enforce\n").value(), "vms");
+  EXPECT_EQ(Strict(kStrict, "version: 1\nmode: observe\n").value(), "");
+  EXPECT_EQ(Strict(kStrict, "version: 1\nenclaves: [{name: vms, admission: open}]").value(), "");
+  EXPECT_TRUE(absl::IsFailedPrecondition(Strict(kStrict, "version: 2").status()));
 }
 
 // A typing mistake must not let VMs in that strict admission keeps out, nor stop them without it.
