@@ -13,9 +13,8 @@ absl::StatusOr<Config> ReadConfig(const HostTree& tree, const std::string& file)
 }
 
 void CheckConfig(const HostTree& tree, const std::string& file, Findings& findings) {
-  constexpr absl::string_view kId = "config.file";
   if (!tree.Exists(file)) {
-    Add(findings, Level::kOk, kId, absl::StrCat("there is no ", file, " to judge"));
+    Add(findings, Level::kOk, kConfigFinding, absl::StrCat("there is no ", file, " to judge"));
     return;
   }
   absl::StatusOr<Config> config = ReadConfig(tree, file);
@@ -26,14 +25,13 @@ void CheckConfig(const HostTree& tree, const std::string& file, Findings& findin
     if (cores.ok()) status = ResolveCpus(*config, *cores);
   }
   if (!status.ok()) {
-    Add(findings, Level::kFail, kId, status.message(),
+    Add(findings, Level::kFail, kConfigFinding, status.message(),
         "corrald refuses it; correct the lines named");
     return;
   }
-  Add(findings, Level::kOk, kId,
-      absl::StrCat(file,
-                   " is valid; mode: ", config->mode == Mode::kEnforce ? "enforce" : "observe",
-                   ", ", config->enclaves.size(), " enclaves"));
+  Add(findings, Level::kOk, kConfigFinding,
+      absl::StrCat(file, " is valid; mode: ", NameOf(config->mode), ", ", config->enclaves.size(),
+                   " enclaves"));
 }
 
 }  // namespace corral

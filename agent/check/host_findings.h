@@ -39,6 +39,7 @@ absl::StatusOr<std::string> SchedCore(const HostTree& tree);
 absl::StatusOr<Config> ReadConfig(const HostTree& tree, const std::string& file);
 
 // config.file: corral.yaml, if it is there, against this host's cores. `file` is below the root.
+inline constexpr char kConfigFinding[] = "config.file";
 void CheckConfig(const HostTree& tree, const std::string& file, Findings& findings);
 
 }  // namespace corral

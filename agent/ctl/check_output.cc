@@ -16,17 +16,21 @@ int64_t CountOf(const Findings& findings, Level level) {
 
 }  // namespace
 
-nlohmann::ordered_json CheckJson(const KernelFindings& found, absl::string_view subject) {
-  nlohmann::ordered_json json = {{"subject", std::string(subject)},
-                                 {"release", found.release},
-                                 {"usable", !AnyFails(found.findings)},
-                                 {"findings", nlohmann::ordered_json::array()}};
-  for (const Finding& f : found.findings) {
-    nlohmann::ordered_json& finding = json["findings"].emplace_back(nlohmann::ordered_json{
+nlohmann::ordered_json FindingsJson(const Findings& findings) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const Finding& f : findings) {
+    nlohmann::ordered_json& finding = list.emplace_back(nlohmann::ordered_json{
         {"id", f.id}, {"level", LevelName(f.level)}, {"fact", f.fact}, {"remedy", nullptr}});
     if (!f.remedy.empty()) finding["remedy"] = f.remedy;
   }
-  return json;
+  return list;
+}
+
+nlohmann::ordered_json CheckJson(const KernelFindings& found, absl::string_view subject) {
+  return {{"subject", std::string(subject)},
+          {"release", found.release},
+          {"usable", !AnyFails(found.findings)},
+          {"findings", FindingsJson(found.findings)}};
 }
 
 std::string CheckText(const KernelFindings& found, absl::string_view subject) {

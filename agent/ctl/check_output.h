@@ -19,6 +19,8 @@
 
 namespace corral::ctl {
 
+// The list "findings".
+nlohmann::ordered_json FindingsJson(const Findings& findings);
 nlohmann::ordered_json CheckJson(const KernelFindings& found, absl::string_view subject);
 std::string CheckText(const KernelFindings& found, absl::string_view subject);
 

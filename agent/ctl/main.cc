@@ -10,6 +10,7 @@
 #include "agent/ctl/config_command.h"
 #include "agent/ctl/domains_command.h"
 #include "agent/ctl/explain_command.h"
+#include "agent/ctl/mode_command.h"
 #include "agent/ctl/policy_command.h"
 #include "agent/ctl/release_command.h"
 #include "agent/ctl/simulate_command.h"
@@ -31,6 +32,8 @@ int main(int argc, char** argv) {
   AddAuditCommand(app, action);
   AddCheckCommand(app, action);
   AddConfigCommand(app, action);
+  AddEnableCommand(app, action);
+  AddDisableCommand(app, action);
   AddReleaseCommand(app, action);
   AddAdmitCommand(app, action);
   AddSimulateCommand(app, action);

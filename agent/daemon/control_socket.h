@@ -3,9 +3,11 @@
 // where there is no D-Bus.
 //
 // Requests: {"call":"policy.set","enclave":E,"policy":P}, {"call":"attach","enclave":E,"pid":N},
-// {"call":"reload"}. Answers: {"ok":true} with whatever the call returns, or
-// {"ok":false,"error":TEXT}. A packet has at most kMaxPacket bytes. The server is used from one
-// thread.
+// {"call":"mode"}, {"call":"reload"}. Answers: {"ok":true} with whatever the call returns, or
+// {"ok":false,"error":TEXT}. "mode" returns {"mode":"observe|enforce"}, and answers only once the
+// daemon is ready; "reload" returns {"mode":...} of the new configuration, which the daemon may
+// still have to become: then "mode" tells when. A packet has at most kMaxPacket bytes. The server
+// is used from one thread.
 #ifndef CORRAL_AGENT_DAEMON_CONTROL_SOCKET_H_
 #define CORRAL_AGENT_DAEMON_CONTROL_SOCKET_H_
 
@@ -19,6 +21,11 @@
 
 namespace corral {
 
+inline constexpr char kRuntimeDir[] = "/run/corral";
+// Below it. Two names, because libvirt's hook takes it for granted that whoever listens on the
+// first one protects VMs.
+inline constexpr char kEnforcerSocketName[] = "corrald.sock";
+inline constexpr char kObserverSocketName[] = "corrald-observes.sock";
 inline constexpr char kControlSocket[] = "/run/corral/corrald.sock";
 inline constexpr size_t kMaxPacket = 16 * 1024;
 

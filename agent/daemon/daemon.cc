@@ -81,6 +81,16 @@ bool ClassWasLost(const ControlKernel& kernel) {
   return !info.enabled && info.exit_kind != 0 && info.exit_kind != GHOST_EXIT_UNREGISTERED;
 }
 
+// Before anything is changed: a first daemon without libvirt could not do what it was configured
+// for. One that comes back has agents to look after, and waits for libvirt meanwhile.
+absl::Status CheckBeforeEnforcing(const Config& config,
+                                  const absl::StatusOr<std::unique_ptr<BpfControlKernel>>& kernel) {
+  if (!kernel.ok() || !HasEnclaves(**kernel)) {
+    if (const absl::Status status = CheckLibvirt(config); !status.ok()) return status;
+  }
+  return kernel.status();
+}
+
 }  // namespace
 
 absl::StatusOr<Config> Daemon::ReadConfig() const {
@@ -111,21 +121,29 @@ absl::Status Daemon::Start() {
     return absl::OkStatus();
   }
   if (kernel.ok()) kernel = BpfControlKernel::Open();
-  // Before anything is changed: a first daemon without libvirt could not do what it was configured
-  // for. One that comes back has agents to look after, and waits for libvirt meanwhile.
-  if (!kernel.ok() || !HasEnclaves(**kernel)) {
-    if (const absl::Status status = CheckLibvirt(config_); !status.ok()) return status;
-  }
-  if (!kernel.ok()) return kernel.status();
+  if (const absl::Status status = CheckBeforeEnforcing(config_, kernel); !status.ok())
+    return status;
   kernel_ = *std::move(kernel);
   return Enforce();
 }
 
 absl::Status Daemon::Observe() {
   log_("mode: observe; no thread is touched");
+  // Agents of a time when this process enforced: nobody waits for them any more.
+  signal(SIGCHLD, SIG_IGN);
+  if (const absl::Status status = Listen(kObserverSocketName); !status.ok()) return status;
   if (EnclaveOfVms(config_) == nullptr) return absl::OkStatus();
   sink_ = MakeObserver(log_);
   return StartSource();
+}
+
+absl::Status Daemon::Listen(const std::string& name) {
+  absl::StatusOr<ControlServer> server =
+      ControlServer::Listen(absl::StrCat(options_.runtime_dir, "/", name),
+                            [this](const nlohmann::json& request) { return Handle(request); });
+  if (!server.ok()) return server.status();
+  server_ = std::make_unique<ControlServer>(*std::move(server));
+  return absl::OkStatus();
 }
 
 absl::Status Daemon::StartSource() {
@@ -134,6 +152,7 @@ absl::Status Daemon::StartSource() {
 }
 
 absl::Status Daemon::Enforce() {
+  signal(SIGCHLD, SIG_DFL);  // agents are waited for, whatever this process did before
   agent_program_ = options_.agent.empty() ? DefaultAgent() : options_.agent;
   if (access(agent_program_.c_str(), X_OK) != 0) {
     return absl::NotFoundError(absl::StrCat("there is no agent program at ", agent_program_,
@@ -159,11 +178,7 @@ absl::Status Daemon::Enforce() {
     }
     enclaves_.push_back(std::move(enclave));
   }
-  absl::StatusOr<ControlServer> server =
-      ControlServer::Listen(absl::StrCat(options_.runtime_dir, "/corrald.sock"),
-                            [this](const nlohmann::json& request) { return Handle(request); });
-  if (!server.ok()) return server.status();
-  server_ = std::make_unique<ControlServer>(*std::move(server));
+  if (const absl::Status status = Listen(kEnforcerSocketName); !status.ok()) return status;
   AwaitAgents();
   return sink_ == nullptr ? absl::OkStatus() : StartSource();
 }
@@ -274,6 +289,10 @@ Daemon::End Daemon::Run(int signal_fd) {
                     {.fd = server_ != nullptr ? server_->fd() : -1, .events = POLLIN}};
     const int ready = poll(fds, 2, Milliseconds(kPoll));
     Supervise();
+    if (next_mode_) {
+      if (source_ != nullptr) source_->Stop();
+      return End::kBeginAnew;
+    }
     if (ready <= 0) continue;
     if (fds[1].revents != 0) server_->Serve();
     signalfd_siginfo signal;
@@ -283,10 +302,13 @@ Daemon::End Daemon::Run(int signal_fd) {
     if (signal.ssi_signo != SIGHUP) break;
     sd_notify(0, "RELOADING=1");
     const absl::Status reloaded = Reload();
-    log_(reloaded.ok()
-             ? "reloaded"
-             : absl::StrCat("reload refused, everything goes on as it was:\n", reloaded.message()));
-    sd_notify(0, "READY=1");
+    if (!reloaded.ok()) {
+      log_(absl::StrCat("reload refused, everything goes on as it was:\n", reloaded.message()));
+    } else if (!next_mode_) {
+      log_("reloaded");
+    }
+    // In another mode it is ready when it has begun anew.
+    if (!next_mode_) sd_notify(0, "READY=1");
   }
   sd_notify(0, "STOPPING=1");
   if (source_ != nullptr) source_->Stop();
@@ -294,12 +316,25 @@ Daemon::End Daemon::Run(int signal_fd) {
   return End::kSignal;
 }
 
-// Policies and their options are taken up; what would need another enclave or another mode is
-// refused, with what to do instead.
+// Nothing may be changed that cannot be carried through.
+absl::Status Daemon::CheckModeChange(const Config& wanted) const {
+  if (wanted.mode == Mode::kObserve) return absl::OkStatus();
+  return CheckBeforeEnforcing(wanted, BpfControlKernel::Open());
+}
+
+// Policies and their options are taken up; what would need another enclave is refused, with what to
+// do instead. For another mode this process begins anew, which leaves agents and VMs alone as any
+// restart does.
 absl::Status Daemon::Reload() {
   absl::StatusOr<Config> config = ReadConfig();
   if (!config.ok()) return config.status();
-  bool same = config->mode == config_.mode && config->enclaves.size() == config_.enclaves.size();
+  if (config->mode != config_.mode) {
+    if (const absl::Status status = CheckModeChange(*config); !status.ok()) return status;
+    log_(absl::StrCat("beginning anew with mode: ", NameOf(config->mode)));
+    next_mode_ = config->mode;
+    return absl::OkStatus();
+  }
+  bool same = config->enclaves.size() == config_.enclaves.size();
   for (size_t i = 0; same && i < config->enclaves.size(); ++i) {
     const EnclaveConfig& now = config_.enclaves[i];
     const EnclaveConfig& wanted = config->enclaves[i];
@@ -309,7 +344,7 @@ absl::Status Daemon::Reload() {
   if (!same) {
     return absl::FailedPreconditionError(
         absl::StrCat(options_.config,
-                     ": mode, enclaves, their CPUs and what they hold cannot be changed by a "
+                     ": enclaves, their CPUs and what they hold cannot be changed by a "
                      "reload yet; restart corrald.service"));
   }
   if (config->libvirt_uris != config_.libvirt_uris || config->trust_rules != config_.trust_rules ||
@@ -360,11 +395,16 @@ absl::StatusOr<Daemon::Enclave*> Daemon::Find(const nlohmann::json& request) {
 
 absl::StatusOr<nlohmann::json> Daemon::Handle(const nlohmann::json& request) {
   const std::string call = request["call"].get<std::string>();
+  if ((call == "policy.set" || call == "attach") && config_.mode == Mode::kObserve) {
+    return absl::FailedPreconditionError(
+        "corrald only observes; \"corralctl enable\" makes it enforce");
+  }
   if (call == "policy.set") return SetPolicy(request);
   if (call == "attach") return AttachProcess(request);
+  if (call == "mode") return nlohmann::json{{"mode", NameOf(config_.mode)}};
   if (call == "reload") {
     if (const absl::Status status = Reload(); !status.ok()) return status;
-    return nlohmann::json::object();
+    return nlohmann::json{{"mode", NameOf(next_mode_.value_or(config_.mode))}};
   }
   return absl::UnimplementedError(
       absl::StrCat("there is no call \"", call, "\"; is corralctl newer than corrald?"));

@@ -7,6 +7,7 @@
 #define CORRAL_AGENT_DAEMON_DAEMON_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,7 +30,7 @@ namespace corral {
 struct DaemonOptions {
   std::string config = "/etc/corral/corral.yaml";
   std::string agent;  // program; "": beside corrald
-  std::string runtime_dir = "/run/corral";
+  std::string runtime_dir = kRuntimeDir;
 };
 
 class Daemon {
@@ -42,7 +43,8 @@ class Daemon {
   absl::Status Start();
   enum class End {
     kSignal,
-    kBeginAnew,  // the class was loaded again and knows nothing: exec, with paused() handed over
+    kBeginAnew,  // exec, with paused() handed over: the class was loaded again and knows nothing,
+                 // or the configuration has another mode
     kClassLost,  // and could not be loaded again; what is to be done was logged
   };
   // Until a signal that ends it comes through `signal_fd`, a signalfd; SIGHUP reloads.
@@ -65,6 +67,7 @@ class Daemon {
   absl::StatusOr<Config> ReadConfig() const;
   absl::Status Observe();
   absl::Status Enforce();
+  absl::Status Listen(const std::string& name);
   absl::Status StartSource();
   absl::StatusOr<std::unique_ptr<VmSink>> MakeVmKeeper(EnclaveId enclave,
                                                        const EnclaveConfig& config);
@@ -75,6 +78,7 @@ class Daemon {
   void ResumePaused();
 
   absl::Status Reload();
+  absl::Status CheckModeChange(const Config& wanted) const;
   absl::Status SwitchPolicy(Enclave& enclave, const EnclaveConfig& wanted);
   absl::StatusOr<Enclave*> Find(const nlohmann::json& request);
   absl::StatusOr<nlohmann::json> Handle(const nlohmann::json& request);
@@ -84,6 +88,8 @@ class Daemon {
   const DaemonOptions options_;
   Logger& log_;
   Config config_;
+  // Another mode that it is to begin anew in, as soon as whoever asked for it has an answer.
+  std::optional<Mode> next_mode_;
   std::string agent_program_;
   Fd lock_;
   std::unique_ptr<ControlServer> server_;
