@@ -90,8 +90,15 @@ void AddAdmitCommand(CLI::App& app, Action& action) {
   const auto options = std::make_shared<Options>();
   command->add_option("CALL", options->call, "Domain, operation, sub-operation, extra; behind --")
       ->required();
-  command->add_option("--config", options->config, "The configuration")->capture_default_str();
-  command->add_option("--socket", options->socket, "corrald's socket")->capture_default_str();
+  command->add_option("--config", options->config, "The configuration")
+      ->type_name("FILE")
+      ->capture_default_str();
+  command->add_option("--socket", options->socket, "corrald's socket")
+      ->type_name("FILE")
+      ->capture_default_str();
+  command->footer(
+      "Example: virsh dumpxml --inactive web |\n"
+      "         corralctl admit -- web prepare begin -\n");
   command->callback([&action, options] { action = [options] { return RunAdmit(*options); }; });
 }
 

@@ -125,13 +125,16 @@ void AddAuditCommand(CLI::App& app, Action& action) {
       ->capture_default_str();
   AddSelection(*audit, *options);
   AddOutput(*audit, *options);
+  audit->footer("Example: corralctl audit --duration 1m --fail-on-breach\n");
 
   const auto add = [&](const char* name, const char* help, int (*run)(const Options&)) {
     CLI::App* command = audit->add_subcommand(name, help);
     command
         ->add_option("--pin-dir", options->pin_dir,
                      "Where on a BPF file system the measurement is kept")
+        ->type_name("DIR")
         ->capture_default_str();
+    command->footer(absl::StrCat("Example: corralctl audit ", name, "\n"));
     command->callback(
         [options, &action, run] { action = [options, run] { return run(*options); }; });
     return command;

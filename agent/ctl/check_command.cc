@@ -46,8 +46,11 @@ void AddCheckCommand(CLI::App& app, Action& action) {
   const auto options = std::make_shared<Options>();
   CLI::Option* const kernel = command->add_option(
       "--kernel", options->kernel, "Judge this installed kernel, which need not be running");
-  command->add_option("--image", options->image, "Judge the kernel in this file")->excludes(kernel);
+  command->add_option("--image", options->image, "Judge the kernel in this file")
+      ->type_name("FILE")
+      ->excludes(kernel);
   command->add_option("--config", options->config, "The configuration to judge")
+      ->type_name("FILE")
       ->capture_default_str();
   command->add_flag("--json", options->json, "Machine-readable");
   command->footer("Example: corralctl check --kernel 7.3.4-amd64\n");

@@ -110,6 +110,7 @@ void AddConfigCommand(CLI::App& app, Action& action) {
   CLI::App* const config = app.add_subcommand(
       "config", "corral.yaml and its drop-ins: are they right, what is in force");
   config->require_subcommand(1);
+  config->footer("Example: corralctl config show\n");
   const auto options = std::make_shared<Options>();
   const auto add = [&](const char* name, const char* help, int (*run)(const Options&)) {
     CLI::App* const command = config->add_subcommand(name, help);

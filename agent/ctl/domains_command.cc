@@ -141,10 +141,12 @@ void AddDomainsCommand(CLI::App& app, Action& action) {
   CLI::App* const command = app.add_subcommand(
       "domains", "The VMs: what was said of each, and where, and what they have");
   const auto options = std::make_shared<Options>();
-  command->add_option("vm", options->vm, "Everything about this one");
+  command->add_option("VM", options->vm, "Everything about this one");
   command->add_option("--config", options->config, "The corral.yaml with the rules of trust")
+      ->type_name("FILE")
       ->capture_default_str();
   command->add_flag("--json", options->json, "Machine-readable");
+  command->footer("Example: corralctl domains web\n");
   command->callback([&action, options] { action = [options] { return Run(*options); }; });
 }
 

@@ -93,8 +93,9 @@ void AddExplainCommand(CLI::App& app, Action& action) {
   CLI::App* const command =
       app.add_subcommand("explain", "Why the vCPUs of a VM or trust domain wait");
   const auto options = std::make_shared<Options>();
-  command->add_option("domain", options->domain, "Its name")->required();
+  command->add_option("DOMAIN", options->domain, "Its name")->required();
   AddCommonOptions(*command, *options);
+  command->footer("Example: corralctl explain web\n");
   command->callback([&action, options] { action = [options] { return Explain(*options); }; });
 }
 
@@ -103,6 +104,7 @@ void AddCostCommand(CLI::App& app, Action& action) {
       "cost", "What isolation costs each trust domain, and what merging two would save");
   const auto options = std::make_shared<Options>();
   AddCommonOptions(*command, *options);
+  command->footer("Example: corralctl cost --seconds 60\n");
   command->callback([&action, options] { action = [options] { return ShowCost(*options); }; });
 }
 

@@ -20,6 +20,7 @@ struct PolicyOptions {
   std::string enclave;
   std::string policy;
   std::string socket = kControlSocket;
+  bool json = false;
 };
 
 int RunSet(const PolicyOptions& options) {
@@ -27,7 +28,11 @@ int RunSet(const PolicyOptions& options) {
       options.socket,
       {{"call", "policy.set"}, {"enclave", options.enclave}, {"policy", options.policy}});
   if (!answer.ok()) return Fail(answer.status());
-  std::cout << "enclave " << options.enclave << ": policy " << options.policy << "\n";
+  if (options.json) {
+    Print({{"enclave", options.enclave}, {"policy", options.policy}});
+  } else {
+    std::cout << "enclave " << options.enclave << ": policy " << options.policy << "\n";
+  }
   return kOk;
 }
 
@@ -57,11 +62,18 @@ int RunRun(RunOptions& options) {
 void AddPolicyCommand(CLI::App& app, Action& action) {
   CLI::App* const policy = app.add_subcommand("policy", "The policies of the enclaves");
   policy->require_subcommand(1);
+  policy->footer("Example: corralctl policy set vms fifo\n");
   CLI::App* const set = policy->add_subcommand("set", "Give an enclave another policy, live");
   const auto options = std::make_shared<PolicyOptions>();
   set->add_option("ENCLAVE", options->enclave, "As in corral.yaml")->required();
-  set->add_option("POLICY", options->policy, "For example secure_vm or fifo")->required();
-  set->add_option("--socket", options->socket, "corrald's socket")->capture_default_str();
+  set->add_option("POLICY", options->policy, "For example secure_vm or fifo")
+      ->type_name("POLICY")
+      ->required();
+  set->add_option("--socket", options->socket, "corrald's socket")
+      ->type_name("FILE")
+      ->capture_default_str();
+  set->add_flag("--json", options->json, "Machine-readable");
+  set->footer("Example: corralctl policy set vms fifo\n");
   set->callback([&action, options] { action = [options] { return RunSet(*options); }; });
 }
 
@@ -70,10 +82,13 @@ void AddRunCommand(CLI::App& app, Action& action) {
       app.add_subcommand("run", "Run a program in an enclave; its children follow");
   const auto options = std::make_shared<RunOptions>();
   run->add_option("--enclave", options->enclave, "One that holds no VMs")->required();
-  run->add_option("--socket", options->socket, "corrald's socket")->capture_default_str();
+  run->add_option("--socket", options->socket, "corrald's socket")
+      ->type_name("FILE")
+      ->capture_default_str();
   run->add_option("COMMAND", options->command, "The program and its arguments, behind --")
       ->required();
   run->prefix_command(false);
+  run->footer("Example: corralctl run --enclave batch -- make -j8\n");
   run->callback([&action, options] { action = [options] { return RunRun(*options); }; });
 }
 

@@ -4,7 +4,8 @@
 // its children follow.
 //
 // Both ask corrald. A policy that cannot start, or does not take over, leaves the old one in
-// charge. Exit status: command.h; run's is the command's own, or 127 if it could not be executed.
+// charge. With --json, set prints {"enclave", "policy"}; members may be added. Exit status:
+// command.h; run's is the command's own, or 127 if it could not be executed.
 #ifndef CORRAL_AGENT_CTL_POLICY_COMMAND_H_
 #define CORRAL_AGENT_CTL_POLICY_COMMAND_H_
 

@@ -108,7 +108,9 @@ void AddSimulateCommand(CLI::App& app, Action& action) {
   CLI::App* const command = app.add_subcommand(
       "simulate", "What VMs would get on a machine that need not exist; needs no root");
   const auto options = std::make_shared<SimulateOptions>();
-  command->add_option("SCENARIO", options->scenario, "A YAML file: corralctl(1)")->required();
+  command->add_option("SCENARIO", options->scenario, "A YAML file: corralctl(1)")
+      ->type_name("FILE")
+      ->required();
   command->add_option("--topology", options->topology,
                       "Another machine: hwloc's notation, or a file.xml of lstopo's");
   command->add_option("--seed", options->seed, "Another course of chance");
@@ -117,9 +119,12 @@ void AddSimulateCommand(CLI::App& app, Action& action) {
       ->capture_default_str();
   command->add_flag("--sensitivity", options->sensitivity,
                     "Repeat with half of all costs, and with one and a half times");
-  command->add_option("--perfetto", options->perfetto,
-                      "Write who ran where to this file, for ui.perfetto.dev");
-  command->add_option("--svg", options->svg, "Write a picture of the cores to this file");
+  command
+      ->add_option("--perfetto", options->perfetto,
+                   "Write who ran where to this file, for ui.perfetto.dev")
+      ->type_name("FILE");
+  command->add_option("--svg", options->svg, "Write a picture of the cores to this file")
+      ->type_name("FILE");
   command->add_option("--window", options->window, "How much of the time the picture shows")
       ->capture_default_str();
   command->add_flag("--json", options->json, "Machine-readable");

@@ -150,6 +150,7 @@ void AddStatusCommand(CLI::App& app, Action& action) {
       app.add_subcommand("status", "Is the class in charge, who decides, which VMs are in it");
   const auto json = std::make_shared<bool>(false);
   command->add_flag("--json", *json, "Machine-readable");
+  command->footer("Example: corralctl status\n");
   command->callback([&action, json] { action = [json] { return RunStatus(*json); }; });
 }
 
@@ -169,6 +170,7 @@ void AddCoresCommand(CLI::App& app, Action& action) {
       ->check(CLI::Range(50, 60000));
   command->add_option("--count", options->count, "How many looks; 0 is for ever")
       ->check(CLI::NonNegativeNumber);
+  command->footer("Example: corralctl cores --watch --interval 1000\n");
   command->callback([&action, options] { action = [options] { return RunCores(*options); }; });
 }
 
