@@ -13,6 +13,7 @@
 #include "agent/ctl/release_command.h"
 #include "agent/ctl/simulate_command.h"
 #include "agent/ctl/status_command.h"
+#include "agent/metrics/metrics_command.h"
 
 namespace corral::ctl {
 
@@ -30,6 +31,7 @@ std::unique_ptr<CLI::App> MakeCommandLine(Action& action) {
   AddPolicyCommand(*app, action);
   AddRunCommand(*app, action);
   AddAuditCommand(*app, action);
+  AddMetricsCommand(*app, action);
   AddCheckCommand(*app, action);
   AddEnableCommand(*app, action);
   AddDisableCommand(*app, action);

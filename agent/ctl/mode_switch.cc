@@ -1,23 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/ctl/mode_switch.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <cstdio>
-#include <cstring>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "agent/ctl/atomic_file.h"
 #include "agent/ctl/corral_yaml.h"
 #include "agent/daemon/control_socket.h"
 #include "config/drop_ins.h"
-#include "kernel/fd.h"
 
 namespace corral::ctl {
 namespace {
@@ -30,44 +23,6 @@ std::string DropInText(Mode mode) {
       "version: 1\n"
       "mode: ",
       NameOf(mode), "\n");
-}
-
-absl::Status Failed(const char* what, const std::string& file) {
-  const int error = errno;
-  const std::string text = absl::StrCat("cannot ", what, " ", file, ": ", strerror(error));
-  if (error == EACCES || error == EPERM)
-    return absl::PermissionDeniedError(absl::StrCat(text, "; run as root"));
-  return absl::InternalError(absl::StrCat(text, "; nothing was changed"));
-}
-
-std::string FolderOf(const std::string& file) { return file.substr(0, file.rfind('/')); }
-
-absl::Status WriteAll(int fd, const std::string& text, const std::string& file) {
-  for (size_t done = 0; done < text.size();) {
-    const ssize_t written = write(fd, text.data() + done, text.size() - done);
-    if (written < 0 && errno != EINTR) return Failed("write", file);
-    if (written > 0) done += written;
-  }
-  return fsync(fd) == 0 ? absl::OkStatus() : Failed("write", file);
-}
-
-absl::Status SyncFolder(const std::string& folder) {
-  const Fd fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  return fd && fsync(fd.get()) == 0 ? absl::OkStatus() : Failed("write", folder);
-}
-
-// In one step: a hidden file beside it takes its place.
-absl::Status Replace(const std::string& file, const std::string& text) {
-  const std::string folder = FolderOf(file);
-  if (mkdir(folder.c_str(), 0755) != 0 && errno != EEXIST) return Failed("make", folder);
-  std::string draft = absl::StrCat(folder, "/.", kModeDropInName, ".XXXXXX");
-  const Fd fd(mkostemp(draft.data(), O_CLOEXEC));
-  if (!fd) return Failed("write in", folder);
-  absl::Status status = WriteAll(fd.get(), text, draft);
-  if (status.ok() && fchmod(fd.get(), 0644) != 0) status = Failed("write", draft);
-  if (status.ok() && rename(draft.c_str(), file.c_str()) != 0) status = Failed("write", file);
-  if (!status.ok()) unlink(draft.c_str());
-  return status.ok() ? SyncFolder(folder) : status;
 }
 
 // Our drop-in among the texts, put in its place by its name if it is not there.
@@ -125,12 +80,10 @@ absl::StatusOr<ModePlan> PlanMode(const std::string& config, Mode wanted,
       " and is read after ", kModeDropInName, "; take it out there"));
 }
 
-absl::Status Write(const FileChange& change) { return Replace(change.file, change.after); }
+absl::Status Write(const FileChange& change) { return ReplaceFile(change.file, change.after); }
 
 absl::Status Undo(const FileChange& change) {
-  if (change.before) return Replace(change.file, *change.before);
-  if (unlink(change.file.c_str()) != 0) return Failed("remove", change.file);
-  return SyncFolder(FolderOf(change.file));
+  return change.before ? ReplaceFile(change.file, *change.before) : RemoveFile(change.file);
 }
 
 std::optional<Mode> ModeOfDaemon(const std::string& runtime_dir) {

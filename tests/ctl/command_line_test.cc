@@ -58,10 +58,11 @@ TEST_F(CommandLine, HelpHas80Columns) {
   }
 }
 
-// These print no facts: what libvirt asks, what becomes another program, what only does something,
-// and a schema, which is JSON by itself.
+// These print no facts: what libvirt asks, what becomes another program, what only does something.
+// A schema is JSON by itself, and metrics have a form of their own for programs.
 TEST_F(CommandLine, FactsCanBeHadAsJson) {
   const std::set<std::string> others = {"corralctl",
+                                        "corralctl metrics",
                                         "corralctl admit",
                                         "corralctl run",
                                         "corralctl policy",

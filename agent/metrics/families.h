@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is measured, for a monitoring system: families as prometheus-cpp has them. Names and labels
+// are part of the interface; docs: corralctl(1). Times in seconds.
+#ifndef CORRAL_AGENT_METRICS_FAMILIES_H_
+#define CORRAL_AGENT_METRICS_FAMILIES_H_
+
+#include <prometheus/client_metric.h>
+#include <prometheus/metric_family.h>
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "kernel/types.h"
+
+namespace corral::metrics {
+
+using Families = std::vector<prometheus::MetricFamily>;
+using Labels = std::vector<prometheus::ClientMetric::Label>;
+
+inline double Seconds(Duration time) { return std::chrono::duration<double>(time).count(); }
+
+// Adds samples to a new family at the end of `families`.
+class Family {
+ public:
+  Family(Families& families, prometheus::MetricType type, std::string name, std::string help)
+      : families_(families), at_(families.size()) {
+    families.push_back({std::move(name), std::move(help), type, {}});
+  }
+  static Family Gauge(Families& families, std::string name, std::string help) {
+    return {families, prometheus::MetricType::Gauge, std::move(name), std::move(help)};
+  }
+  // The name ends in _total.
+  static Family Counter(Families& families, std::string name, std::string help) {
+    return {families, prometheus::MetricType::Counter, std::move(name), std::move(help)};
+  }
+
+  void Add(Labels labels, double value) {
+    prometheus::ClientMetric metric;
+    metric.label = std::move(labels);
+    metric.gauge.value = metric.counter.value = value;
+    families_[at_].metric.push_back(std::move(metric));
+  }
+
+ private:
+  Families& families_;
+  const size_t at_;
+};
+
+// The text format that Prometheus and node_exporter read.
+std::string Text(const Families& families);
+
+}  // namespace corral::metrics
+
+#endif  // CORRAL_AGENT_METRICS_FAMILIES_H_
