@@ -32,7 +32,7 @@ struct VcpuWaits {
   uint32_t domain = 0;
   std::string trust;  // the domain's name
   uint32_t core = 0;  // that it lives on; GHOST_QUEUE_DEFAULT: none yet
-  Duration time{0};  // the stretch
+  Duration time{0};   // the stretch
   Duration ran{0};
   Waits waited{};
 
