@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Both sides refuse to talk to another version; the error names both. */
-#define GHOST_ABI_VERSION 8
+#define GHOST_ABI_VERSION 9
 
 #define GHOST_MAX_SIBLINGS 8
 #define GHOST_MAX_ENCLAVES 16
@@ -61,13 +61,15 @@ enum ghost_msg_type {
 	GHOST_MSG_CPU_NOT_IDLE, /* once, after GHOST_RUN_F_NEED_NOT_IDLE */
 	GHOST_MSG_CPU_AVAILABLE, /* with GHOST_ENCLAVE_DELIVER_AVAILABILITY: no other scheduling class needs the CPU any more */
 	GHOST_MSG_CPU_BUSY,	/* likewise: one does */
+	GHOST_MSG_CORE_YIELDED_TO, /* of a task of its queue, which waits: another of its domain spins, and would yield to it */
 };
 
 /* ghost_msg.flags */
 #define GHOST_MSG_F_RUNNABLE (1u << 0)	  /* TASK_NEW: the task waits for a decision */
 #define GHOST_MSG_F_WAS_LATCHED (1u << 1) /* TASK_PREEMPT: it had not reached the CPU yet */
 #define GHOST_MSG_F_RESCUED (1u << 2)	  /* TASK_PREEMPT: the class had run it because it waited too long */
-#define GHOST_MSG_F_OFFERED (1u << 3)	  /* TASK_ON_CPU: the class took it, because it was offered */
+/* TASK_ON_CPU: the class took it, because it was offered. TASK_YIELD: the one in whose favour took its place, for the same reason. */
+#define GHOST_MSG_F_OFFERED (1u << 3)
 
 /* One cache line. A task message carries the task's barrier after the event; only "strictly increasing" may be relied on. */
 struct ghost_msg {
@@ -81,7 +83,8 @@ struct ghost_msg {
 	__u32 domain;
 	__u32 tid;
 	__u32 core;	  /* of CPU messages: the core's id */
-	__u64 arg;	  /* CPU_TIMER_EXPIRED: the cookie. TASK_WAKEUP: the waker's CPU */
+	/* CPU_TIMER_EXPIRED: the cookie. TASK_WAKEUP: the waker's CPU. TASK_YIELD: in whose favour, a gtid or 0. CORE_YIELDED_TO: the task's gtid */
+	__u64 arg;
 };
 
 /* ---- status words ---- */
@@ -202,7 +205,7 @@ struct ghost_cpu_state {
 	__u32 taken;		/* GHOST_CPU_*: by whom */
 	__u32 offered;		/* slot + 1 of an offered task that this CPU was woken for */
 	__u32 looking;		/* 1: it idles, or is about to, and was counted for that in its node's board */
-	__u32 reserved;
+	__u32 lent;		/* 1: a task of another core took the place of one that yielded to it; the agent was told quietly */
 	__u64 ticks;		/* that the kernel's timer took from tasks of the class; none while the CPU is tickless */
 };
 

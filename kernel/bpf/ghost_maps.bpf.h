@@ -163,11 +163,14 @@ struct ghost_task {
 	u32 elide_preempt; /* its agent does not want to hear of that */
 	u32 priority;	  /* as sched_ext counts it; 0: not known yet */
 	u32 offer;	  /* enum ghost_offer */
+	u32 yields_to;	  /* slot + 1: with LEAVE_YIELD and LEAVE_REPLACED, in whose favour; 0: nobody's */
+	u32 yielded_to;	  /* 1: its agent was told that a task yields in its favour, since it waits */
 };
 
 enum leave_cause {
 	LEAVE_NOT,
 	LEAVE_YIELD,   /* it yielded */
+	LEAVE_REPLACED, /* it yielded, and its CPU took the one in whose favour */
 	LEAVE_CHANGED, /* its affinity changed under it, or its domain is to change */
 };
 

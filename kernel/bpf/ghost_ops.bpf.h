@@ -111,7 +111,15 @@ static __always_inline u32 enqueue_message(struct ghost_task *t)
 {
 	if (t->asleep)
 		return GHOST_MSG_TASK_WAKEUP;
-	return t->leaving == LEAVE_YIELD ? GHOST_MSG_TASK_YIELD : GHOST_MSG_TASK_PREEMPT;
+	return t->leaving == LEAVE_YIELD || t->leaving == LEAVE_REPLACED ? GHOST_MSG_TASK_YIELD : GHOST_MSG_TASK_PREEMPT;
+}
+
+/* Its CPU took another in its place; if that is on the core that its agent serves, there is nothing to decide. */
+static __always_inline u32 replaced_flags(struct ghost_task *t, s32 cpu)
+{
+	struct ghost_cpu_config *cfg = cpu_config_of(cpu);
+
+	return GHOST_MSG_F_OFFERED | (cfg && cfg->core == queue_for(t) ? POST_QUIETLY : 0);
 }
 
 SEC("struct_ops/enqueue")
@@ -137,14 +145,18 @@ void BPF_PROG(ghost_enqueue, struct task_struct *p, u64 enq_flags)
 	t->held_since = bpf_ktime_get_ns();
 	type = enqueue_message(t);
 	flags = (old == TASK_LATCHED ? GHOST_MSG_F_WAS_LATCHED : 0) | (type == GHOST_MSG_TASK_PREEMPT && t->rescued_until ? GHOST_MSG_F_RESCUED : 0);
+	if (t->leaving == LEAVE_REPLACED)
+		flags |= replaced_flags(t, cpu);
 	t->rescued_until = 0;
 	t->leaving = LEAVE_NOT;
+	t->yielded_to = 0;
 	home = idle_cpu_at_home(t, slot, cpu);
 	if (home && type == GHOST_MSG_TASK_WAKEUP)
 		flags |= POST_QUIETLY;
 	if (type != GHOST_MSG_TASK_PREEMPT || !t->elide_preempt || !t->announced)
 		task_tell(slot, t, type, flags, barrier, cpu);
 	t->elide_preempt = 0;
+	t->yields_to = 0;
 	kf_dsq_insert(p, CUSTODY_DSQ(slot), SCX_SLICE_DFL, enq_flags);
 	wake_cpu_for(p, t->domain, t->enclave);
 	if (home)
@@ -187,6 +199,8 @@ static __always_inline void pick_any(struct pick *pk, struct task_struct *prev)
 	if (host_beside(pk->core, pk->sibling))
 		return;
 	if (pick_unattached_in_time(pk, prev))
+		return;
+	if (!READ_ONCE(pk->cs->latch) && pick_yielded_to(pk))
 		return;
 	if (READ_ONCE(pk->core->agent_tid) && !READ_ONCE(pk->core->agent_stalled)) {
 		result = pick_latched(pk);
@@ -240,6 +254,7 @@ void BPF_PROG(ghost_dispatch, s32 cpu, struct task_struct *prev)
 	pick_any(&pk, prev);
 	if (pk.offered && READ_ONCE(pk.cs->claim) != pk.offered && READ_ONCE(pk.cs->offered) != pk.offered)
 		offer_missed(pk.offered);
+	end_loan(&pk);
 	/*
 	 * What was left to this CPU the others may ask for again, be it to wait for it, but not before this CPU could have it: denied, it
 	 * waits for the one that left, whose switch is not over.
@@ -306,17 +321,26 @@ void BPF_PROG(ghost_running, struct task_struct *p)
 		scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
 }
 
-/* sched_yield(), or a hypervisor's directed yield to `to`, which is not supported: the policy decides whom a vCPU waits for. */
+/* sched_yield(), or a directed yield (ghost_yield.bpf.h), to which the answer says whether something was done: then the kernel picks anew. */
 SEC("struct_ops/yield")
 bool BPF_PROG(ghost_yield, struct task_struct *from, struct task_struct *to)
 {
-	u32 slot = 0;
+	u32 slot = 0, other = 0;
 	struct ghost_task *t = attached(from, &slot);
+	int result;
 
-	if (to)
-		return false;
-	if (t)
+	if (to) {
+		if (!t || !attached(to, &other))
+			return false;
+		result = yield_to_slot(scx_bpf_task_cpu(from), slot, other);
+		if (result == YIELD_LEAVES)
+			kf_set_slice(from, 0);
+		return result != YIELD_REFUSED;
+	}
+	if (t) {
 		t->leaving = LEAVE_YIELD;
+		t->yields_to = 0;
+	}
 	kf_set_slice(from, 0);
 	return false;
 }

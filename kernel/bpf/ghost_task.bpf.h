@@ -99,6 +99,13 @@ static __noinline int agent_poke(u32 queue)
 	return 0;
 }
 
+static __always_inline u64 gtid_of_slot1(u32 slot1)
+{
+	struct ghost_status_word *sw = slot1 ? status_word_of(slot1 - 1) : NULL;
+
+	return sw ? READ_ONCE(sw->gtid) : 0;
+}
+
 static __noinline int task_post(u32 slot, u32 type, u32 flags, u64 barrier, s32 cpu)
 {
 	struct ghost_core_state *agent;
@@ -119,6 +126,8 @@ static __noinline int task_post(u32 slot, u32 type, u32 flags, u64 barrier, s32 
 		return 0;
 	if (type == GHOST_MSG_TASK_WAKEUP)
 		m->arg = bpf_get_smp_processor_id();
+	if (type == GHOST_MSG_TASK_YIELD)
+		m->arg = gtid_of_slot1(t->yields_to);
 	since = READ_ONCE(t->on_cpu_since);
 	m->type = type;
 	m->flags = flags & ~POST_QUIETLY;
@@ -133,7 +142,7 @@ static __noinline int task_post(u32 slot, u32 type, u32 flags, u64 barrier, s32 
 }
 
 /* A message about a core or one of its CPUs, to the core's agent. */
-static __noinline int core_post(u32 index, u32 type, s32 cpu, u64 arg)
+static __noinline int core_tell(u32 index, u32 type, s32 cpu, u64 arg, bool quiet)
 {
 	struct ghost_core_state *core = core_of(index);
 	struct ghost_msg *m;
@@ -150,8 +159,13 @@ static __noinline int core_post(u32 index, u32 type, s32 cpu, u64 arg)
 	m->core = index;
 	m->cpu = cpu;
 	m->arg = arg;
-	msg_submit(m, false);
+	msg_submit(m, quiet);
 	return 0;
+}
+
+static __always_inline int core_post(u32 index, u32 type, s32 cpu, u64 arg)
+{
+	return core_tell(index, type, cpu, arg, false);
 }
 
 /* ---- affinity ---- */

@@ -203,6 +203,8 @@ bool Machine::MoveToLocal(uint64_t dsq) {
       while_unlocked(CpuId(c.id));
       if (thread->dequeues_ != changes) return false;
     }
+    --cpu_of(*thread).nr_running;
+    ++c.nr_running;
     thread->cpu_ = c.id;
     IntoLocal(c, *thread, /*head=*/false);
     ++c.moved;

@@ -77,6 +77,10 @@ class Machine {
   void Wake(SimThread& thread);
   // Its step is over: the program is asked anew, as soon as it has a CPU.
   void Interrupt(SimThread& thread);
+  // The kernel's yield_to(target, true), by the program of `self`, which has a CPU. 1: the class
+  // did something, and the kernel chooses anew before the program's next step. 0: it refused.
+  // -ESRCH: nobody but these two wants their CPUs. Source: kernel/sched/syscalls.c, by behaviour.
+  int YieldTo(SimThread& self, SimThread& target);
   void SetAffinity(SimThread& thread, const CpuSet& cpus);
   void SetNice(SimThread& thread, int nice);
   // SCHED_EXT, or one of the classes above it.
@@ -141,7 +145,8 @@ class Machine {
     bool kicked = false;
     bool kick_all = false;  // one of the kicks was not for idle CPUs only
     bool ticking = false;
-    int moved = 0;  // into the local queue, by this dispatch
+    int moved = 0;       // into the local queue, by this dispatch
+    int nr_running = 0;  // threads of its run queue, of all classes, curr included
   };
   // Sets sim_context for a call into the class.
   struct ClassContext {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runnable threads: how they get into and out of the kernel's and the class's queues.
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "kernel/sim/machine.h"
@@ -41,6 +42,23 @@ void Machine::Interrupt(SimThread& t) {
   if (on_cpu) Arm(c);
 }
 
+int Machine::YieldTo(SimThread& self, SimThread& target) {
+  Cpu& here = cpu_of(self);
+  Cpu& there = cpu_of(target);
+  if (here.nr_running == 1 && there.nr_running == 1) return -ESRCH;
+  if (!IsExt(self) || !IsExt(target) || target.on_cpu != 0 || target.on_rq == 0) return 0;
+  {
+    const ClassContext context(*this, here.id, &self);
+    if (!corral_ops.yield(&self, &target)) return 0;
+  }
+  self.yielded_ = true;
+  const auto resched = [this, &there] {
+    if (there.online) Schedule(there);
+  };
+  if (&there != &here) OnCpu(there.id, resched, now_ + spec_.costs.kick);
+  return 1;
+}
+
 // select_fallback_rq(): where the class's wish may not be had. A thread whose CPUs are all gone may
 // use any.
 int Machine::ChooseCpu(const SimThread& t, int wanted) const {
@@ -79,6 +97,7 @@ int Machine::ChooseHostCpu(const SimThread& t) const {
 void Machine::Enqueue(SimThread& t, uint64_t flags, bool stays) {
   t.on_rq = 1;
   Cpu& c = cpu_of(t);
+  ++c.nr_running;
   if (!IsExt(t)) {
     if (&t == c.stopper.get()) {
       c.host.push_front(&t);
@@ -126,6 +145,7 @@ void Machine::LeaveDsq(SimThread& t) {
 void Machine::Dequeue(SimThread& t, uint64_t flags, bool migrating) {
   Cpu& c = cpu_of(t);
   ++t.dequeues_;
+  --c.nr_running;
   if (!IsExt(t)) {
     c.host.erase(std::find(c.host.begin(), c.host.end(), &t));
     return;

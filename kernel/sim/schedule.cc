@@ -67,12 +67,14 @@ void Machine::StepOver(Cpu& c, uint64_t arming) {
   }
   if (std::exchange(t.pinned_, false) && !t.affinity_.Contains(CpuId(c.id))) LeaveForbiddenCpu(t);
   const Step step = t.program_->Next(t, now_);
+  const bool yielded = std::exchange(t.yielded_, false);
   switch (step.kind) {
     case Step::Kind::kRun:
       t.has_step_ = true;
       t.pinned_ = step.pinned && !c.going_down;
       t.remaining_ = step.time;
-      return Arm(c);
+      if (!yielded) return Arm(c);
+      break;
     case Step::Kind::kSleep:
     case Step::Kind::kBlock: {
       const uint64_t sleep = ++t.sleeps_;

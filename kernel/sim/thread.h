@@ -89,6 +89,7 @@ class SimThread : public task_struct {
   bool has_step_ = false;
   bool blocking_ = false;      // leaves the CPU at the next schedule
   bool wake_pending_ = false;  // a Wake() came before the Block()
+  bool yielded_ = false;       // by YieldTo(): schedules before its next step
   uint64_t dequeues_ = 0;
   uint64_t sleeps_ = 0;  // tells a timer whether its sleep is still the present one
   Duration remaining_{0};

@@ -69,6 +69,8 @@ class RealThread final : public Thread {
   void Spin() override { Order(kSpin); }
   void Sleep() override { Order(kSleep); }
   void Yield() override { Order(kYield); }
+  void YieldTo(Thread&) override {}
+  std::optional<int> yielded() const override { return std::nullopt; }
   void Fork() override { Order(kFork); }
   void Exit() override { Order(kExit); }
   std::vector<pid_t> children() const override {
@@ -213,6 +215,7 @@ class BpfWorld final : public World {
     thread->SetAffinity(all).IgnoreError();
     return thread;
   }
+  bool CanYieldTo() const override { return false; }
   void Pass(Duration time) override { std::this_thread::sleep_for(time); }
 
   void Hog(CpuId cpu, Duration time) override {

@@ -48,7 +48,7 @@ TEST_F(Messages, YieldComesOnceThePreviousTaskReallyLeaves) {
   const Member task = NewRunnableTask(NewDomain());
   RunNow(kCore, {Run(task)});
   task.thread->Yield();
-  Await(task.gtid, GHOST_MSG_TASK_YIELD);
+  EXPECT_EQ(Await(task.gtid, GHOST_MSG_TASK_YIELD).arg, 0u) << "in nobody's favour";
   EXPECT_TRUE(Is(task.gtid, GHOST_SW_RUNNABLE));
   EXPECT_FALSE(Is(task.gtid, GHOST_SW_ONCPU));
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The class on the simulated machine. CORRAL_SIM_SIBLINGS (2 unless it is set) is the number of
-// SMT siblings of each of its four cores.
+// SMT siblings of each of its four cores. Cores 1 and 2 are of two NUMA nodes, with four siblings
+// of one.
 #include <algorithm>
 #include <cstdlib>
+#include <optional>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -48,9 +50,15 @@ class HogOnce final : public Program {
 // Does what it was told last.
 class Orders final : public Program {
  public:
-  enum Order { kSleep, kSpin, kYield, kFork, kExit };
+  enum Order { kSleep, kSpin, kYield, kYieldTo, kFork, kExit };
   explicit Orders(Machine& machine) : machine_(machine) {}
   void Give(Order order) { order_ = order; }
+  void GiveYieldTo(SimThread& other) {
+    order_ = kYieldTo;
+    other_ = &other;
+    yielded_.reset();
+  }
+  std::optional<int> yielded() const { return yielded_; }
   SimThread* child() const { return child_; }
   Endless* child_program() const { return child_program_; }
 
@@ -61,6 +69,10 @@ class Orders final : public Program {
       case kYield:
         order_ = kSpin;
         return Step::Yield();
+      case kYieldTo:
+        order_ = kSpin;
+        yielded_ = machine_.YieldTo(self, *other_);
+        return Step::RunForever();
       case kFork:
         order_ = kSpin;
         child_program_ = new Endless(Step::RunForever());
@@ -77,6 +89,8 @@ class Orders final : public Program {
  private:
   Machine& machine_;
   Order order_ = kSleep;
+  SimThread* other_ = nullptr;  // of kYieldTo
+  std::optional<int> yielded_;
   SimThread* child_ = nullptr;
   Endless* child_program_ = nullptr;
 };
@@ -104,6 +118,11 @@ class SimWorldThread final : public Thread {
   void Spin() override { Order(Orders::kSpin); }
   void Sleep() override { Order(Orders::kSleep); }
   void Yield() override { Order(Orders::kYield); }
+  void YieldTo(Thread& other) override {
+    orders_->GiveYieldTo(*dynamic_cast<SimWorldThread&>(other).thread_);
+    machine_.Interrupt(*thread_);
+  }
+  std::optional<int> yielded() const override { return orders_->yielded(); }
   void Fork() override { Order(Orders::kFork); }
   void Exit() override { Order(Orders::kExit); }
   std::vector<pid_t> children() const override {
@@ -199,6 +218,7 @@ class SimWorld final : public World {
   std::unique_ptr<Thread> NewThread() override {
     return std::make_unique<SimWorldThread>(*machine_);
   }
+  bool CanYieldTo() const override { return true; }
   void Pass(Duration time) override { machine_->RunFor(time); }
   void Hog(CpuId cpu, Duration time) override {
     SimThread& hog = machine_->NewThread("hog", std::make_unique<HogOnce>(time));
@@ -236,7 +256,7 @@ absl::StatusOr<std::unique_ptr<World>> World::Make() {
   const int siblings = Siblings();
   for (int core = 0; core < kCores; ++core) {
     sim::SimCore& made = spec.cores.emplace_back();
-    made.node = made.l3 = core / 2;
+    made.node = made.l3 = siblings == 4 ? (core + 1) / 2 : core / 2;
     for (int i = 0; i < siblings; ++i) made.cpus.push_back(CpuId(core * siblings + i));
   }
   absl::StatusOr<std::unique_ptr<Machine>> machine = Machine::Create(spec);

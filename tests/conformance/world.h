@@ -13,6 +13,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "kernel/ghost_kernel.h"
@@ -28,6 +29,11 @@ class Thread {
   virtual void Spin() = 0;   // computes until told otherwise
   virtual void Sleep() = 0;  // sleeps until told otherwise
   virtual void Yield() = 0;  // calls sched_yield() once, then computes
+  // Has the kernel's yield_to() called once for it, as KVM does for a vCPU that spins, then
+  // computes. The answer stands in yielded(), nothing before it came. Only where
+  // World::CanYieldTo().
+  virtual void YieldTo(Thread& other) = 0;
+  virtual std::optional<int> yielded() const = 0;
   virtual void
   Fork() = 0;  // starts a thread that computes for ever, then computes; children() knows it
   virtual void Exit() = 0;
@@ -60,6 +66,8 @@ class World {
                                                                    const std::string& name) = 0;
   virtual std::unique_ptr<Companion> RunAsAgent(AgentKernel& kernel, CoreId core) = 0;
   virtual std::unique_ptr<Thread> NewThread() = 0;
+  // In a kernel nobody but KVM calls yield_to(): without a VM of KVM there is no way to it.
+  virtual bool CanYieldTo() const = 0;
   virtual void Pass(Duration time) = 0;
   // The CPU is taken by a thread of a higher scheduling class for that long; returns at once.
   virtual void Hog(CpuId cpu, Duration time) = 0;

@@ -48,7 +48,13 @@ class ChaosWorld::Worker final : public Program {
     if (!world_.calm_ && what < 10) return Step::RunPinned(time);
     if (world_.calm_ || what < 80) return Step::Run(time);
     if (what < 160) return Step::Sleep(time);
-    if (what < 194) return Step::Yield();
+    if (what < 180) return Step::Yield();
+    if (what < 194) {
+      // To anybody, of other VMs too.
+      SimThread& other = *world_.threads_[random_.Below(world_.threads_.size())];
+      if (&other != &self) world_.machine_->YieldTo(self, other);
+      return Step::Run(time);
+    }
     if (what < 198) {
       Machine& machine = *world_.machine_;
       machine.Fork(self, absl::StrCat(self.name(), "c"),

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// One seed's worth of trouble: VMs whose threads compute, sleep, yield, fork and die on a simulated
-// machine, while from outside their affinity, budget, nice, class and domain change, the host takes
-// CPUs, CPUs come and go, and the agent is delayed, paused, killed and lied to. Everything follows
-// from the seed.
+// One seed's worth of trouble: VMs whose threads compute, sleep, yield, to each other too, fork and
+// die on a simulated machine, while from outside their affinity, budget, nice, class and domain
+// change, the host takes CPUs, CPUs come and go, and the agent is delayed, paused, killed and lied
+// to. Everything follows from the seed.
 #ifndef CORRAL_TESTS_SIM_CHAOS_WORLD_H_
 #define CORRAL_TESTS_SIM_CHAOS_WORLD_H_
 
