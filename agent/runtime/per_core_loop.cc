@@ -111,6 +111,8 @@ void PerCoreLoop::OnCpuMessage(const ghost_msg& message, Time now) {
       return policy_.CpuAvailable(cpu, now);
     case GHOST_MSG_CPU_BUSY:
       return policy_.CpuBusy(cpu, now);
+    case GHOST_MSG_CORE_YIELDED_TO:
+      return Favour(Gtid(message.arg), now);
     default:
       ++counters_.malformed_messages;
   }
@@ -129,6 +131,8 @@ void PerCoreLoop::OnTaskMessage(Task& task, const ghost_msg& message, Time now) 
       TellLead(task);
       TellOffer(task);
       Bar(task, now);
+      if (message.type == GHOST_MSG_TASK_YIELD && message.arg != 0)
+        OnDirectedYield(task, message, now);
       return GiveIfWanted(task, now);
     case TaskTracker::Outcome::kGone:
       return Release(task.slot);
@@ -141,6 +145,26 @@ void PerCoreLoop::OnTaskMessage(Task& task, const ghost_msg& message, Time now) 
       Reconcile(task, now);
       return;
   }
+}
+
+void PerCoreLoop::OnDirectedYield(Task& task, const ghost_msg& message, Time now) {
+  const Gtid favoured(message.arg);
+  const uint32_t slot = GHOST_GTID_SLOT(favoured.value());
+  const bool replaced = (message.flags & GHOST_MSG_F_OFFERED) != 0;
+  if (slot < state_.tasks().size() && state_.tasks().owner(slot) == core_) {
+    Favour(favoured, now);
+  } else if (replaced && task.state == TaskState::kQueued) {
+    task.cpu = CpuId(message.cpu);
+    policy_.TaskReplaced(task, now);
+  }
+}
+
+// What is not ours, or does not wait any more, needs no favour.
+void PerCoreLoop::Favour(Gtid gtid, Time now) {
+  const uint32_t slot = GHOST_GTID_SLOT(gtid.value());
+  if (slot >= state_.tasks().size() || state_.tasks().owner(slot) != core_) return;
+  Task& task = state_.tasks()[slot];
+  if (task.gtid == gtid && task.state == TaskState::kQueued) policy_.TaskFavoured(task, now);
 }
 
 // The message came to the queue that the task had before, or the task is new.

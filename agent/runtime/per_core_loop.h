@@ -61,6 +61,8 @@ class PerCoreLoop {
   void OnCpuMessage(const ghost_msg& message, Time now);
   void OnMessage(const ghost_msg& message, Time now);
   void OnTaskMessage(Task& task, const ghost_msg& message, Time now);
+  void OnDirectedYield(Task& task, const ghost_msg& message, Time now);
+  void Favour(Gtid gtid, Time now);
   void PassOn(const ghost_msg& message, uint32_t slot, int owner);
   void LookAt(uint32_t slot, Time now);
   void Decide(Time now);

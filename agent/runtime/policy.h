@@ -38,6 +38,11 @@ class TaskEvents {
   virtual void TaskPreempt(Task& task,
                            Time now) = 0;  // lost its CPU, or the decision to run it, and is queued
   virtual void TaskYield(Task& task, Time now) { TaskPreempt(task, now); }
+  // It is queued, and another of its domain, which spins, yielded in its favour.
+  virtual void TaskFavoured(Task&, Time) {}
+  // After TaskYield: its CPU, task.cpu, went to the one in whose favour it yielded, which belongs
+  // to another core.
+  virtual void TaskReplaced(Task&, Time) {}
   virtual void TaskLatchFailure(Task& task, Time now) { TaskPreempt(task, now); }
   // The class put it on task.cpu without being told, or it is there and nobody had noticed.
   virtual void TaskOnCpu(Task& task, Time now) = 0;

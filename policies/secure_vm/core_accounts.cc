@@ -63,6 +63,11 @@ void CoreScheduler::SettleTime(Time now) {
   for (Vcpu* vcpu : running_) {
     if (vcpu != nullptr) Charge(*vcpu, now);
   }
+  // How long a guest stays we are not told: all of the time is the domain's that lent the sibling.
+  for (int i = 0; i < core_.nr_cpus; ++i) {
+    if ((lent_ & SiblingBit(i)) != 0) had_[i] = std::max(had_[i], now - charged_at_);
+  }
+  charged_at_ = now;
   const Duration had = *std::max_element(had_.begin(), had_.end());
   Duration served{0};
   if (serving_ != nullptr) {
@@ -114,9 +119,9 @@ void CoreScheduler::MeasureShare(Pen& pen) const {
   }
 }
 
-// A turn of the pen's, as vtime.
-int64_t CoreScheduler::Credit(const Pen& pen) const {
-  return tenures_.longest.count() * kDefaultWeight / pen.share;
+// A turn, as vtime.
+int64_t CoreScheduler::Turn(int64_t weight) const {
+  return tenures_.longest.count() * kDefaultWeight / weight;
 }
 
 // What makes no difference, as vtime: hand-overs are not worth a second turn in a row.
@@ -140,7 +145,7 @@ void CoreScheduler::SettleAwake() {
     if (!pen.woke) return;
     pen.woke = false;
     MeasureShare(pen);
-    pen.vtime = std::max(pen.vtime, least_vtime_ - Credit(pen));
+    pen.vtime = std::max(pen.vtime, least_vtime_ - Turn(pen.share));
   };
   if (holder_ != nullptr) admit(*holder_);
   for (Pen* pen = ring_.front(); pen != nullptr; pen = ring_.Next(*pen)) admit(*pen);

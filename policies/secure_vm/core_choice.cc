@@ -54,7 +54,7 @@ Pen* CoreScheduler::Choose(Time now) {
   const bool over = serving_ != nullptr || now >= turn_since_ + tenures_.longest;
   if (over && fair->vtime <= holder->vtime + Slack(holder->share)) return fair;
   if (over) turn_since_ = now;
-  return fair->vtime + Credit(*fair) <= holder->vtime ? fair : holder;
+  return fair->vtime + Turn(fair->share) <= holder->vtime ? fair : holder;
 }
 
 // Of the pen's servers that are due, the one that goes on being served.
@@ -120,6 +120,7 @@ void CoreScheduler::Propose(Pen& pen, Time now, CoreTransaction& txn) {
   }
   PlanFree(pen, txn, owed, plan);
   if (held) PlanAwakened(pen, txn, plan);
+  if (held) PlanFavoured(pen, txn, plan);
   if (held) PlanTurns(pen, txn, now, plan);
   for (Vcpu* vcpu : plan) {
     if (vcpu == nullptr) continue;
@@ -139,13 +140,13 @@ void CoreScheduler::Propose(Pen& pen, Time now, CoreTransaction& txn) {
   }
 }
 
-// Those that are owed promised time, on their home siblings; earlier deadlines first, and of the
-// same the server that is charged for it.
+// Those that are owed promised time, on their home siblings; earlier deadlines first, of the same
+// the server that is charged for it, and of that one whom others yielded to.
 void CoreScheduler::PlanOwed(const Pen& pen, const CoreTransaction& txn, Plan& plan) const {
   for (int i = 0; i < txn.nr_siblings(); ++i) {
     if (!txn.usable(i)) continue;
     const auto rank = [&](const Vcpu& v) {
-      return std::tuple(v.server->deadline(), v.server != serving_);
+      return std::tuple(v.server->deadline(), v.server != serving_, !v.favoured);
     };
     const auto better = [&](const Vcpu& vcpu) {
       return plan[i] == nullptr || rank(vcpu) < rank(*plan[i]);
@@ -160,9 +161,14 @@ void CoreScheduler::PlanOwed(const Pen& pen, const CoreTransaction& txn, Plan& p
 }
 
 // Who waits, may use one of the siblings, and is not planned for: first those whose turn was cut
-// short, then those that are owed promised time, then those that had least.
-Vcpu* CoreScheduler::NextWaiting(const Pen& pen, const Plan& plan, Siblings siblings) const {
-  const auto rank = [](const Vcpu& v) { return std::tuple(!v.resumes, !v.owed(), v.vtime); };
+// short, then those that are owed promised time, then those that others yielded to, then those that
+// had least.
+Vcpu* CoreScheduler::NextWaiting(const Pen& pen, const Plan& plan, Siblings siblings,
+                                 Favours favours) const {
+  const auto rank = [&](const Vcpu& v) {
+    const bool first = favours == Favours::kCount && GoesFirst(v);
+    return std::tuple(!v.resumes, !v.owed(), !first, v.vtime);
+  };
   Vcpu* best = nullptr;
   for (Vcpu* v = pen.waiting.front(); v != nullptr; v = pen.waiting.Next(*v)) {
     if ((v->siblings & siblings) == 0) continue;
@@ -177,23 +183,45 @@ void CoreScheduler::PlanFree(const Pen& pen, const CoreTransaction& txn, Sibling
                              Plan& plan) const {
   Seating seating(plan, txn.nr_siblings(), usable_, owed);
   while (const Siblings open = seating.Open()) {
-    Vcpu* const vcpu = NextWaiting(pen, plan, open);
+    Vcpu* const vcpu = NextWaiting(pen, plan, open, Favours::kCount);
     if (vcpu == nullptr) return;
     seating.Seat(*vcpu);
   }
+}
+
+// Of those that stay, and need not, the sibling of the one that had most, if `instead` may use it;
+// -1: none.
+int CoreScheduler::WithMost(const CoreTransaction& txn, const Plan& plan,
+                            const Vcpu& instead) const {
+  int most = -1;
+  for (int i = 0; i < txn.nr_siblings(); ++i) {
+    const bool stays = txn.usable(i) && plan[i] != nullptr && plan[i] == running_[i];
+    if (!stays || !instead.may(i) || plan[i]->owed()) continue;
+    if (most < 0 || plan[i]->vtime > plan[most]->vtime) most = i;
+  }
+  return most;
 }
 
 // Whoever has just woken up goes before the one that had most, if he had no more.
 void CoreScheduler::PlanAwakened(const Pen& pen, const CoreTransaction& txn, Plan& plan) const {
   for (Vcpu* v = pen.waiting.front(); v != nullptr; v = pen.waiting.Next(*v)) {
     if (!v->slept || std::find(plan.begin(), plan.end(), v) != plan.end()) continue;
-    int most = -1;
-    for (int i = 0; i < txn.nr_siblings(); ++i) {
-      const bool stays = txn.usable(i) && plan[i] != nullptr && plan[i] == running_[i];
-      if (!stays || !v->may(i) || plan[i]->owed() || plan[i]->vtime < v->vtime) continue;
-      if (most < 0 || plan[i]->vtime > plan[most]->vtime) most = i;
-    }
-    if (most >= 0) plan[most] = v;
+    const int most = WithMost(txn, plan, *v);
+    if (most >= 0 && plan[most]->vtime >= v->vtime) plan[most] = v;
+  }
+}
+
+// Others yielded to it, and it is not far ahead of the rest of its domain: otherwise two that yield
+// to each other would keep out a third.
+bool CoreScheduler::GoesFirst(const Vcpu& vcpu) const {
+  const int64_t weight = std::max<int64_t>(vcpu.task->weight, 1);
+  return vcpu.favoured && vcpu.vtime <= vcpu.pen->least_vtime + Turn(weight);
+}
+
+void CoreScheduler::PlanFavoured(const Pen& pen, const CoreTransaction& txn, Plan& plan) const {
+  for (Vcpu* v = pen.waiting.front(); v != nullptr; v = pen.waiting.Next(*v)) {
+    if (!GoesFirst(*v) || std::find(plan.begin(), plan.end(), v) != plan.end()) continue;
+    if (const int most = WithMost(txn, plan, *v); most >= 0) plan[most] = v;
   }
 }
 
@@ -212,7 +240,7 @@ void CoreScheduler::PlanTurns(const Pen& pen, const CoreTransaction& txn, Time n
     }
     if (most < 0) return;
     looked_at |= SiblingBit(most);
-    Vcpu* const vcpu = NextWaiting(pen, plan, SiblingBit(most));
+    Vcpu* const vcpu = NextWaiting(pen, plan, SiblingBit(most), Favours::kDoNotCount);
     if (vcpu == nullptr) continue;
     const int64_t weight = std::max<int64_t>(vcpu->task->weight, 1);
     if (plan[most]->vtime + Slack(weight) >= vcpu->vtime) plan[most] = vcpu;

@@ -34,6 +34,7 @@ void CoreScheduler::TaskBlocked(Task& task, Time now) {
   LeaveSibling(vcpu, now);
   Dequeue(vcpu);
   vcpu.resumes = false;
+  vcpu.favoured = false;
   if (vcpu.pen != nullptr && !vcpu.pen->runnable())
     vcpu.pen->least_vtime = std::max(vcpu.pen->least_vtime, vcpu.vtime);
 }
@@ -44,13 +45,24 @@ void CoreScheduler::TaskPreempt(Task& task, Time now) {
   Vcpu& vcpu = vcpus_[task];
   vcpu.resumes = vcpu.sibling >= 0;
   LeaveSibling(vcpu, now);
-  Enqueue(vcpu, vcpu.resumes, now);
+  Requeue(vcpu, vcpu.resumes, now);
 }
 
 void CoreScheduler::TaskYield(Task& task, Time now) {
   Vcpu& vcpu = vcpus_[task];
   LeaveSibling(vcpu, now);
-  Enqueue(vcpu, /*front=*/false, now);
+  Requeue(vcpu, /*front=*/false, now);
+}
+
+void CoreScheduler::TaskFavoured(Task& task, Time) {
+  Vcpu& vcpu = vcpus_[task];
+  vcpu.favoured = vcpu.task == &task && vcpu.waiting.linked;
+}
+
+void CoreScheduler::TaskReplaced(Task& task, Time) {
+  const int sibling = core_.SiblingOf(task.cpu);
+  if (sibling < 0 || running_[sibling] != nullptr || vcpus_[task].pen != holder_) return;
+  lent_ |= SiblingBit(sibling);
 }
 
 // Others first: what could not be done now may not be possible for a while.
@@ -76,7 +88,11 @@ void CoreScheduler::TaskOnCpu(Task& task, Time now) {
     held_since_ = held_since;
     turn_since_ = turn_since;
   }
+  // Whom it replaces there yielded to it, and what is left of his turn.
+  const Vcpu* const replaced = running_[sibling];
+  const Time since = replaced == nullptr ? now : replaced->since;
   TakeSibling(vcpu, sibling, now);
+  if (replaced != nullptr) vcpu.since = since;
 }
 
 void CoreScheduler::TaskDeparted(Task& task, Time now) {
@@ -122,6 +138,7 @@ void CoreScheduler::Committed(const CoreTransaction& txn, Time now) {
     // The task that was there is told later that it lost its CPU; until then it is neither here nor
     // waiting.
     if (running_[i] != nullptr) LeaveSibling(*running_[i], now);
+    lent_ &= ~SiblingBit(i);
   }
   for (int i = 0; i < txn.nr_siblings(); ++i) {
     if (txn.sibling(i).target != CoreTransaction::Target::kRun) continue;
@@ -201,6 +218,13 @@ void CoreScheduler::Enqueue(Vcpu& vcpu, bool front, Time now) {
   if (!vcpu.throttled && vcpu.pen != holder_) ring_.PushBack(*vcpu.pen);
 }
 
+// It has not slept, so what it lacks it is owed.
+void CoreScheduler::Requeue(Vcpu& vcpu, bool front, Time now) {
+  const bool woke = vcpu.woke;
+  Enqueue(vcpu, front, now);
+  vcpu.woke = woke;
+}
+
 void CoreScheduler::Dequeue(Vcpu& vcpu) {
   if (vcpu.pen == nullptr) return;
   nr_throttled_ -= vcpu.throttled;
@@ -248,6 +272,8 @@ void CoreScheduler::TakeSibling(Vcpu& vcpu, int sibling, Time now) {
   if (!vcpu.resumes) vcpu.since = now;
   vcpu.resumes = false;
   vcpu.slept = false;
+  vcpu.favoured = false;
+  lent_ &= ~SiblingBit(sibling);
 }
 
 // The former holder joins the ring behind those that waited for it.
@@ -255,6 +281,7 @@ void CoreScheduler::SetHolder(Pen* pen, Time now) {
   Pen* const former = holder_;
   if (former != nullptr) former_ = former;
   holder_ = pen;
+  if (former != pen) lent_ = 0;
   if (former != nullptr && former != pen && !former->waiting.empty()) ring_.PushBack(*former);
   if (pen == nullptr) return;
   ring_.Erase(*pen);

@@ -11,6 +11,10 @@
 // let a vCPU use some siblings only, it is proposed for no others, and who has a choice makes way
 // for it.
 //
+// One that spins may yield to another of its domain, which then goes before the rest of the domain,
+// if it had no more than a turn more than they. If the class had it take the place of the one that
+// spins, it has the rest of that turn; a guest from another core has it at this domain's expense.
+//
 // A vCPU whose time nobody has to watch is offered to cores that have nothing to do, this one
 // first: what it had elsewhere counts as had, and until it is back it is not here.
 //
@@ -51,6 +55,8 @@ class CoreScheduler final : public CorePolicy {
   void TaskBlocked(Task& task, Time now) override;
   void TaskPreempt(Task& task, Time now) override;
   void TaskYield(Task& task, Time now) override;
+  void TaskFavoured(Task& task, Time now) override;
+  void TaskReplaced(Task& task, Time now) override;
   void TaskLatchFailure(Task& task, Time now) override;
   void TaskOnCpu(Task& task, Time now) override;
   void TaskDeparted(Task& task, Time now) override;
@@ -71,6 +77,7 @@ class CoreScheduler final : public CorePolicy {
   void LeaveServer(Vcpu& vcpu, Time now);
   void WakeServer(const Vcpu& vcpu, Time now);
   void Enqueue(Vcpu& vcpu, bool front, Time now);
+  void Requeue(Vcpu& vcpu, bool front, Time now);
   void Dequeue(Vcpu& vcpu);
   void ChargeHandOver(const CoreTransaction& txn);
   void LeaveSibling(Vcpu& vcpu, Time now);
@@ -86,7 +93,7 @@ class CoreScheduler final : public CorePolicy {
   void RenewCap(Vcpu& vcpu, Time now);
   void Unthrottle(Time now);
   void MeasureShare(Pen& pen) const;
-  int64_t Credit(const Pen& pen) const;
+  int64_t Turn(int64_t weight) const;
   int64_t Slack(int64_t weight) const;
   void SettleAwake();
   void SettleAwakeIn(Pen& pen);
@@ -102,8 +109,12 @@ class CoreScheduler final : public CorePolicy {
   void PlanOwed(const Pen& pen, const CoreTransaction& txn, Plan& plan) const;
   void PlanFree(const Pen& pen, const CoreTransaction& txn, Siblings owed, Plan& plan) const;
   void PlanAwakened(const Pen& pen, const CoreTransaction& txn, Plan& plan) const;
+  void PlanFavoured(const Pen& pen, const CoreTransaction& txn, Plan& plan) const;
   void PlanTurns(const Pen& pen, const CoreTransaction& txn, Time now, Plan& plan) const;
-  Vcpu* NextWaiting(const Pen& pen, const Plan& plan, Siblings siblings) const;
+  int WithMost(const CoreTransaction& txn, const Plan& plan, const Vcpu& instead) const;
+  bool GoesFirst(const Vcpu& vcpu) const;
+  enum class Favours { kCount, kDoNotCount };
+  Vcpu* NextWaiting(const Pen& pen, const Plan& plan, Siblings siblings, Favours favours) const;
   int HomeOf(const Vcpu& vcpu) const;
 
   // core_waits.cc
@@ -134,7 +145,9 @@ class CoreScheduler final : public CorePolicy {
   std::array<Duration, GHOST_MAX_SIBLINGS> had_{};
   std::array<Duration, GHOST_MAX_SIBLINGS> served_{};
   Siblings usable_ = 0;  // as of the last decision
+  Siblings lent_ = 0;    // the holder's, to its vCPUs of other cores
   Time settled_at_{};
+  Time charged_at_{};        // of the last SettleTime
   int64_t least_vtime_ = 0;  // of runnable pens; only rises
   int nr_throttled_ = 0;
 };

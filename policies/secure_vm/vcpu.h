@@ -28,6 +28,7 @@ struct Vcpu {
   int64_t vtime = 0;           // time had, by weight
   bool woke = false;           // and vtime does not say yet what it may catch up with
   bool slept = false;          // and has not run since it woke up
+  bool favoured = false;       // another of its domain yielded to it since it waits
 
   // Of a vCPU with a promise (gang_server.h).
   GangServer* server = nullptr;

@@ -221,7 +221,7 @@ void FakeKernel::Publish(Gtid gtid) {
   w.barrier = t.barrier;
 }
 
-void FakeKernel::Post(Gtid gtid, uint32_t message, uint32_t flags) {
+void FakeKernel::Post(Gtid gtid, uint32_t message, uint32_t flags, uint64_t arg) {
   const ghost_status_word& w = word(gtid);
   if (lose_messages) return;
   const uint32_t id = w.queue == GHOST_QUEUE_DEFAULT ? enclave_.default_queue : w.queue;
@@ -238,7 +238,8 @@ void FakeKernel::Post(Gtid gtid, uint32_t message, uint32_t flags) {
                             .runtime_ns = w.runtime_ns,
                             .cpu = w.cpu,
                             .domain = w.domain,
-                            .tid = w.tid});
+                            .tid = w.tid,
+                            .arg = arg});
 }
 
 void FakeKernel::LeaveCpu(Gtid gtid) {
@@ -296,6 +297,30 @@ void FakeKernel::Block(Gtid gtid) {
 
 void FakeKernel::Yield(Gtid gtid) {
   if (task(gtid).state == State::kRunq) Move(gtid, State::kHeld, GHOST_MSG_TASK_YIELD);
+}
+
+bool FakeKernel::YieldTo(Gtid from, Gtid to) {
+  if (!IsRunning(from) || !IsHeld(to) || word(from).domain != word(to).domain) return false;
+  const int cpu = task(from).cpu;
+  const ghost_core_state& core = cores_[cpus_[cpu].core];
+  if (latch_[cpu] != 0) return false;
+  if (word(from).queue != core.queue || word(to).queue != core.queue || !MayUse(to, cpu)) {
+    queues_[word(to).queue].messages.push_back(
+        {.type = GHOST_MSG_CORE_YIELDED_TO, .arg = to.value()});
+    return true;
+  }
+  const bool offered = word(from).offer != 0 && word(to).offer != 0;
+  LeaveCpu(from);
+  if (offered) {
+    ++task(to).barrier;
+    RunOn(to, cpu);
+    Post(to, GHOST_MSG_TASK_ON_CPU, GHOST_MSG_F_OFFERED);
+  }
+  task(from).state = State::kHeld;
+  ++task(from).barrier;
+  Publish(from);
+  Post(from, GHOST_MSG_TASK_YIELD, offered ? GHOST_MSG_F_OFFERED : 0, to.value());
+  return true;
 }
 
 void FakeKernel::Die(Gtid gtid, uint32_t message) {

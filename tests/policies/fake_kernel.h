@@ -60,6 +60,9 @@ class FakeKernel final : public AgentKernel {
   void Wake(Gtid task);
   void Block(Gtid task);  // from wherever it is
   void Yield(Gtid task);
+  // As KVM asks for it. False if nothing could be done. What the class does beside it, and on cores
+  // that are not both tasks', this one leaves to agents.
+  bool YieldTo(Gtid from, Gtid to);
   void Die(Gtid task, uint32_t message = GHOST_MSG_TASK_DEAD);
   void ChangeDomain(Gtid task, uint32_t domain);
   // It leaves its CPU for that, as in the real class.
@@ -125,7 +128,7 @@ class FakeKernel final : public AgentKernel {
   bool Exists(Gtid gtid) const;
   void Publish(Gtid gtid);
   void Move(Gtid gtid, State state, uint32_t message, uint32_t flags = 0);
-  void Post(Gtid gtid, uint32_t message, uint32_t flags);
+  void Post(Gtid gtid, uint32_t message, uint32_t flags, uint64_t arg = 0);
   void LeaveCpu(Gtid gtid);
   uint32_t TargetState(uint64_t target, uint64_t barrier) const;
   uint32_t Validate(ghost_core_txn& txn);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Properties of the secure VM policy over random machines, domains and vCPUs that block, wake,
-// yield, die and are pushed aside.
+// yield, to each other too, die and are pushed aside.
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
@@ -23,6 +23,7 @@ struct Script {
   Duration tenure;
   Duration hand_over;
   size_t queue_room;
+  Offer sharing;
   bool deaths;
   bool faults = false;
 };
@@ -35,6 +36,7 @@ Script Draw(bool deaths, size_t room) {
           .tenure = milliseconds(*rc::gen::inRange(1, 20).as("tenure, ms")),
           .hand_over = microseconds(*rc::gen::inRange(0, 200).as("hand-over, us")),
           .queue_room = room,
+          .sharing = *rc::gen::element(Offer::kNone, Offer::kMachine).as("sharing"),
           .deaths = deaths};
 }
 
@@ -78,6 +80,9 @@ class Chaos {
         if (!script_.deaths) return;
         kernel.Die(task, Pick(0, 1) ? GHOST_MSG_TASK_DEAD : GHOST_MSG_TASK_DEPARTED);
         kernel.Attach(2 + static_cast<uint32_t>(Pick(0, script_.domains - 1)), Pick(0, 1));
+        return;
+      case 6:
+        kernel.YieldTo(task, tasks[Pick(0, static_cast<int>(tasks.size()) - 1)]);
         return;
       default:
         return kernel.Wake(task);
@@ -127,7 +132,8 @@ World::Options OptionsOf(const Script& s) {
   return {.machine = "numa:1 core:" + std::to_string(s.cores) + " pu:2",
           .kernel = {.queue_room = s.queue_room},
           .tenure = s.tenure,
-          .hand_over = s.hand_over};
+          .hand_over = s.hand_over,
+          .sharing = s.sharing};
 }
 
 void CheckSafety(World& world) {

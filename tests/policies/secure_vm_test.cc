@@ -2,6 +2,8 @@
 // The secure VM policy on a fake class: turns, hand-overs, siblings, and what a vCPU may expect.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/policies/world.h"
 
 namespace corral::testing {
@@ -178,6 +180,92 @@ TEST(SecureVm, PromisesCostADomainNothingOfTheRest) {
     const double elsewhere = static_cast<double>((world.RunTime(other) - before[1]).count());
     EXPECT_NEAR(beside / elsewhere, 1, 0.1) << longer_first;
   }
+}
+
+// ---- directed yield ----
+
+TEST(SecureVm, WhomAnotherYieldsToGoesBeforeTheRestOfItsDomain) {
+  World world({.machine = "numa:1 core:1 pu:1", .sharing = Offer::kNone});
+  std::vector<Gtid> vcpus;
+  for (int i = 0; i < 4; ++i) vcpus.push_back(world.kernel().Attach(2, true));
+  world.RunUntil(milliseconds(2));
+  ASSERT_TRUE(world.kernel().IsRunning(vcpus[0]));
+  ASSERT_TRUE(world.kernel().YieldTo(vcpus[0], vcpus[3]));
+  world.RunFor(milliseconds(1));
+  EXPECT_TRUE(world.kernel().IsRunning(vcpus[3]));
+}
+
+// One that lives on another core replaces a vCPU of its own domain there at once, but no other's.
+TEST(SecureVm, AYieldFromAnotherCoreReordersItsDomainAndNoOther) {
+  for (const bool others_turn : {false, true}) {
+    World world({.machine = "numa:1 core:2 pu:1", .sharing = Offer::kNone});
+    std::vector<Gtid> vcpus;
+    for (int i = 0; i < 4; ++i) vcpus.push_back(world.kernel().Attach(2, true));
+    world.RunUntil(milliseconds(1));
+    int core = 1;
+    if (others_turn) {
+      const Gtid other = world.kernel().Attach(3, true);
+      world.RunUntil(milliseconds(12));
+      ASSERT_TRUE(world.kernel().IsRunning(other));
+      core = world.CoreOf(other);
+    }
+    const auto find = [&](bool there, bool running) {
+      const auto found = std::find_if(vcpus.begin(), vcpus.end(), [&](Gtid v) {
+        return (world.CoreOf(v) == core) == there && world.kernel().IsRunning(v) == running;
+      });
+      return found == vcpus.end() ? Gtid(0) : *found;
+    };
+    const Gtid from = find(false, true), to = find(true, false);
+    ASSERT_TRUE(world.kernel().YieldTo(from, to));
+    world.RunFor(milliseconds(1));
+    EXPECT_TRUE(world.kernel().IsRunning(from));
+    EXPECT_EQ(world.kernel().IsRunning(to), !others_turn);
+  }
+}
+
+// Two that yield to each other all the time have no more than the third that does not.
+TEST(SecureVm, ThoseThatYieldToEachOtherKeepNobodyOut) {
+  for (const Offer sharing : {Offer::kNone, Offer::kMachine}) {
+    World world({.machine = "numa:1 core:1 pu:1", .sharing = sharing});
+    std::vector<Gtid> vcpus;
+    for (int i = 0; i < 3; ++i) vcpus.push_back(world.kernel().Attach(2, true));
+    for (Duration at{0}; at < milliseconds(1000); at += std::chrono::microseconds(500)) {
+      world.At(at, [&] {
+        world.kernel().YieldTo(vcpus[0], vcpus[1]) || world.kernel().YieldTo(vcpus[1], vcpus[0]);
+      });
+    }
+    world.RunUntil(milliseconds(1000));
+    // A turn more or less than a third.
+    EXPECT_NEAR(world.RunTime(vcpus[2]) / milliseconds(1), 333, 2 * kTenure / milliseconds(1));
+    EXPECT_LE(world.LongestTaskWait(vcpus[2]), 3 * kTenure);
+    EXPECT_GT(world.kernel().commits(), 50u);
+  }
+}
+
+// Nor do those that one on another core yields to all the time.
+TEST(SecureVm, FavoursFromAnotherCoreKeepNobodyOut) {
+  World world({.machine = "numa:1 core:2 pu:1", .sharing = Offer::kNone});
+  std::vector<Gtid> vcpus;
+  for (int i = 0; i < 6; ++i) vcpus.push_back(world.kernel().Attach(2, true));
+  world.RunUntil(milliseconds(1));
+  std::vector<Gtid> here;
+  Gtid from{0};
+  for (const Gtid v : vcpus) {
+    if (world.CoreOf(v) == 1) here.push_back(v);
+  }
+  ASSERT_EQ(here.size(), 3u);
+  for (Duration at = milliseconds(1); at < milliseconds(1001);
+       at += std::chrono::microseconds(500)) {
+    world.At(at, [&] {
+      for (const Gtid v : vcpus) {
+        if (world.CoreOf(v) == 0 && world.kernel().IsRunning(v)) from = v;
+      }
+      world.kernel().YieldTo(from, here[0]) || world.kernel().YieldTo(from, here[1]);
+    });
+  }
+  world.RunUntil(milliseconds(1001));
+  EXPECT_NEAR(world.RunTime(here[2]) / milliseconds(1), 333, 2 * kTenure / milliseconds(1));
+  EXPECT_LE(world.LongestTaskWait(here[2]), 3 * kTenure);
 }
 
 }  // namespace
