@@ -6,6 +6,8 @@
 #include <optional>
 #include <utility>
 
+#include "agent/simulate/pause_loops.h"
+
 namespace corral {
 
 using sim::Machine;
@@ -82,29 +84,41 @@ class MixLoad final : public DomainLoad {
 // ---- a spin lock ----
 
 // Whoever wants it computes on until it is free, also while its holder has no CPU (that is what
-// co-running a domain's vCPUs is for). First come, first served.
+// co-running a domain's vCPUs is for), unless KVM yields for him. First come, first served.
 class LockLoad final : public DomainLoad {
  public:
-  LockLoad(Machine& machine, Duration compute, Duration hold, Random& random)
-      : DomainLoad(machine), compute_(compute), hold_(hold), random_(random) {}
+  LockLoad(Machine& machine, const ScenarioLoad& load, Random& random)
+      : DomainLoad(machine),
+        compute_(load.run),
+        hold_(load.hold),
+        exits_(load.directed_yield),
+        random_(random),
+        loops_(machine) {}
   std::unique_ptr<sim::Program> Program() override {
-    return std::make_unique<User>(*this, random_.Fork());
+    return std::make_unique<User>(*this, users_++, random_.Fork());
+  }
+  void Start(const std::vector<SimThread*>& vcpus) override {
+    loops_.Start(vcpus);
+    DomainLoad::Start(vcpus);
   }
 
  private:
   class User final : public sim::Program {
    public:
-    User(LockLoad& lock, Random random) : lock_(lock), random_(random) {}
+    User(LockLoad& lock, size_t index, Random random)
+        : lock_(lock), index_(index), random_(random) {}
     Step Next(SimThread& self, Time now) override {
       if (lock_.holder_ == &self && wants_) {
-        wants_ = false;
+        wants_ = spins_ = false;
         lock_.samples_.push_back(now - since_);
+        lock_.loops_.InKernel(index_);
         return Step::Run(random_.Exponential(lock_.hold_));
       }
       if (lock_.holder_ == &self) lock_.Release();
-      if (wants_) return Step::RunForever();
+      if (wants_) return Spin();
       if (!computed_) {
         computed_ = true;
+        lock_.loops_.Compute(index_);
         return Step::Run(random_.Exponential(lock_.compute_));
       }
       computed_ = false;
@@ -115,14 +129,22 @@ class LockLoad final : public DomainLoad {
         return Next(self, now);
       }
       lock_.spinning_.push_back(&self);
-      return Step::RunForever();
+      return Spin();
     }
 
    private:
+    Step Spin() {
+      if (!lock_.exits_) return Step::RunForever();
+      spins_ = !spins_;
+      return spins_ ? lock_.loops_.Spin(index_) : lock_.loops_.Exit(index_);
+    }
+
     LockLoad& lock_;
+    const size_t index_;
     Random random_;
     bool computed_ = false;
     bool wants_ = false;
+    bool spins_ = false;  // until the hardware ends that
     Time since_{};
   };
 
@@ -136,7 +158,10 @@ class LockLoad final : public DomainLoad {
 
   const Duration compute_;
   const Duration hold_;
+  const bool exits_;
   Random& random_;
+  PauseLoops loops_;
+  size_t users_ = 0;
   SimThread* holder_ = nullptr;
   std::deque<SimThread*> spinning_;
 };
@@ -260,7 +285,7 @@ std::unique_ptr<DomainLoad> MakeLoad(const ScenarioLoad& load, Machine& machine,
     case ScenarioLoad::Kind::kRequests:
       return std::make_unique<RequestLoad>(machine, load.every, load.service, random.Fork());
     case ScenarioLoad::Kind::kLock:
-      return std::make_unique<LockLoad>(machine, load.run, load.hold, random);
+      return std::make_unique<LockLoad>(machine, load, random);
     case ScenarioLoad::Kind::kRelay:
       return std::make_unique<RelayLoad>(machine, load.run, random.Fork());
   }

@@ -192,6 +192,11 @@ class ScenarioReader : private NodeReader {
                                    "; add \"", key.name, ": ", key.example, "\""));
         }
       }
+      if (load.kind == ScenarioLoad::Kind::kLock) {
+        known.emplace_back("directed_yield");
+        if (const YAML::Node value = node["directed_yield"])
+          load.directed_yield = ReadBool(value, "directed_yield");
+      }
       CheckKeys(node, known);
       return load;
     }

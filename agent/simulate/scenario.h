@@ -31,6 +31,8 @@ struct ScenarioLoad {
   Duration every{0};
   Duration service{0};
   Duration hold{0};
+  // kLock: KVM yields for vCPUs that spin (pause-loop exiting).
+  bool directed_yield = false;
 };
 
 struct ScenarioDomain {

@@ -34,6 +34,9 @@ struct Costs {
   Duration node_migration{30000};
   // The kernel's migration thread moves a task. Guess.
   Duration stopper{2000};
+  // A guest's pause loop is left, KVM looks for a vCPU to yield to, and the guest is entered again.
+  // Guess, after published 1 to 2 us for an exit that the hypervisor has work with.
+  Duration pause_exit{1500};
   // Of a sibling while another one works, in 1/1000 of a core for oneself. (E)
   int smt_speed = 625;
   // Of a thread whose memory is on another node. Guess, after (H).
@@ -46,9 +49,10 @@ struct Costs {
 
 // All times by `percent`, and what speed is lost likewise.
 inline Costs Scaled(Costs costs, int percent) {
-  for (Duration* time : {&costs.message, &costs.message_read, &costs.commit, &costs.commit_next,
-                         &costs.kick, &costs.context_switch, &costs.core_migration,
-                         &costs.l3_migration, &costs.node_migration, &costs.stopper}) {
+  for (Duration* time :
+       {&costs.message, &costs.message_read, &costs.commit, &costs.commit_next, &costs.kick,
+        &costs.context_switch, &costs.core_migration, &costs.l3_migration, &costs.node_migration,
+        &costs.stopper, &costs.pause_exit}) {
     *time = *time * percent / 100;
   }
   costs.smt_speed = 1000 - (1000 - costs.smt_speed) * percent / 100;

@@ -37,10 +37,21 @@ ScenarioDomain RandomDomain(int number) {
   ScenarioDomain domain = {.name = "d" + std::to_string(number)};
   domain.vcpus = Draw(1, 4, "vCPUs");
   domain.attributes.weight = *rc::gen::element<uint32_t>(50, 100, 100, 300).as("weight");
-  if (Draw(0, 2, "sleeps") == 0) {
-    domain.load = {.kind = ScenarioLoad::Kind::kMix,
-                   .run = microseconds(Draw(50, 5000, "run, us")),
-                   .sleep = microseconds(Draw(50, 5000, "sleep, us"))};
+  switch (Draw(0, 5, "sleeps, or fights for a lock")) {
+    case 0:
+    case 1:
+      domain.load = {.kind = ScenarioLoad::Kind::kMix,
+                     .run = microseconds(Draw(50, 5000, "run, us")),
+                     .sleep = microseconds(Draw(50, 5000, "sleep, us"))};
+      break;
+    case 2:
+      domain.load = {.kind = ScenarioLoad::Kind::kLock,
+                     .run = microseconds(Draw(5, 200, "compute, us")),
+                     .hold = microseconds(Draw(5, 50, "hold, us")),
+                     .directed_yield = true};
+      break;
+    default:
+      break;
   }
   return domain;
 }

@@ -34,6 +34,11 @@ TEST(ScenarioTest, EachErrorIsToldWithItsPlace) {
            Case{"version: 1\ndomains: [{name: a, load: {run: 2ms}}]", "add \"sleep: 5ms\""},
            Case{"version: 1\ndomains: [{name: a, load: idle}]", "load is spin"},
            Case{"version: 1\ndomains: [{name: a, load: {every: 1ms, service: 0}}]", "service"},
+           Case{"version: 1\ndomains: [{name: a, load: {relay: 1ms, directed_yield: true}}]",
+                "s.yaml:2:40: there is no key \"directed_yield\" here"},
+           Case{"version: 1\ndomains:\n"
+                "  - {name: a, load: {compute: 1ms, hold: 1ms, directed_yield: maybe}}",
+                "s.yaml:3:63: directed_yield"},
            Case{"version: 1\ndomains: [{name: a, budget: 5ms, period: 2ms}]",
                 "budget is more than period"},
            Case{"version: 1\npolicy: securevm\ndomains: [{name: a}]", "s.yaml:2:9:"},
