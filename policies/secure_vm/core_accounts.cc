@@ -144,6 +144,7 @@ void CoreScheduler::SettleAwake() {
   const auto admit = [&](Pen& pen) {
     if (!pen.woke) return;
     pen.woke = false;
+    pen.rested = true;
     MeasureShare(pen);
     pen.vtime = std::max(pen.vtime, least_vtime_ - Turn(pen.share));
   };

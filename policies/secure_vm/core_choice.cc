@@ -48,13 +48,27 @@ Pen* CoreScheduler::Choose(Time now) {
     const bool served = settled && serving_ != nullptr && holder->Due() != serving_;
     return settled && !served ? holder : due;
   }
-  if (holder == nullptr) return fair != nullptr ? fair : holder_;
-  if (fair == nullptr || settled) return holder;
+  if (fair == nullptr) return holder != nullptr ? holder : holder_;
+  if (holder == nullptr) return NextTurn(nullptr, *fair, now);
+  if (settled) return holder;
   // Promised time is over at its end, whatever is left of a turn.
-  const bool over = serving_ != nullptr || now >= turn_since_ + tenures_.longest;
-  if (over && fair->vtime <= holder->vtime + Slack(holder->share)) return fair;
-  if (over) turn_since_ = now;
-  return fair->vtime + Turn(fair->share) <= holder->vtime ? fair : holder;
+  if (serving_ != nullptr || now >= TurnEnd()) {
+    if (Pen* const next = NextTurn(holder, *fair, now); next != holder) return next;
+    turn_since_ = now;
+  }
+  return MayInterrupt(*fair, *holder) ? fair : holder;
+}
+
+// Whose turn is next, the holder's again perhaps.
+Pen* CoreScheduler::NextTurn(Pen* holder, Pen& fair, Time now) const {
+  if (co_running_ != nullptr) return NextInStep(holder, now);
+  return holder == nullptr || fair.vtime <= holder->vtime + Slack(holder->share) ? &fair : holder;
+}
+
+// It does not have to wait for the end of the turn. In step, who has not slept has to.
+bool CoreScheduler::MayInterrupt(const Pen& pen, const Pen& holder) const {
+  if (co_running_ != nullptr && !pen.rested) return false;
+  return pen.vtime + Turn(pen.share) <= holder.vtime;
 }
 
 // Of the pen's servers that are due, the one that goes on being served.
@@ -88,6 +102,42 @@ Pen* CoreScheduler::ChooseByShare() const {
     if (best == nullptr || pen->vtime < best->vtime) best = pen;
   }
   return best;
+}
+
+// ---- in step with other cores ----
+
+// All cores' turns end at multiples of the tenure: this one at the one that is nearest to a tenure
+// after its beginning.
+Time CoreScheduler::TurnEnd() const {
+  if (co_running_ == nullptr) return turn_since_ + tenures_.longest;
+  return PeriodStart(turn_since_ + tenures_.longest * 3 / 2, tenures_.longest);
+}
+
+// Each core goes through its domains in the same order, those on many cores first, and where it is
+// follows from the time: so cores that have as many domains come to the same one at the same time.
+// Only who is more than a turn ahead of another has to wait for that.
+Pen* CoreScheduler::NextInStep(Pen* holder, Time now) const {
+  const auto for_each = [&](auto f) {
+    if (holder != nullptr) f(*holder);
+    for (Pen* pen = ring_.front(); pen != nullptr; pen = ring_.Next(*pen)) f(*pen);
+  };
+  const auto rank = [&](const Pen& pen) {
+    return std::tuple(-co_running_->Count(pen.domain), pen.domain);
+  };
+  int64_t nr = 0;
+  Pen* next = nullptr;
+  for_each([&](Pen& pen) {
+    ++nr;
+    if (next == nullptr || pen.vtime < next->vtime) next = &pen;
+  });
+  const int64_t least = next->vtime;
+  const int64_t turn = (now + tenures_.longest / 2).time_since_epoch() / tenures_.longest % nr;
+  for_each([&](Pen& pen) {
+    int64_t before = 0;
+    for_each([&](const Pen& other) { before += rank(other) < rank(pen); });
+    if (before == turn && pen.vtime <= least + Turn(pen.share)) next = &pen;
+  });
+  return next;
 }
 
 // ---- which vCPUs ----
@@ -276,7 +326,7 @@ Time CoreScheduler::NextDeadline() const {
   }
   if (ring_.empty()) return at;
   consider(held_since_ + tenures_.shortest);
-  consider(turn_since_ + tenures_.longest);
+  consider(TurnEnd());
   return at;
 }
 

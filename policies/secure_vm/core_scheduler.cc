@@ -14,7 +14,7 @@ void CoreScheduler::TaskNew(Task& task, Time now) {
   vcpu.seen = task.runtime;
   vcpu.pen = &PenOf(task.domain);
   vcpu.siblings = core_.SiblingsIn(task.affinity);
-  ++vcpu.pen->nr_vcpus;
+  if (vcpu.pen->nr_vcpus++ == 0 && co_running_ != nullptr) co_running_->Add(task.domain);
   RenewCap(vcpu, now);
   JoinServer(vcpu, now);
   task.offer = OfferOf(vcpu);
@@ -99,7 +99,8 @@ void CoreScheduler::TaskDeparted(Task& task, Time now) {
   Vcpu& vcpu = vcpus_[task];
   TaskBlocked(task, now);
   LeaveServer(vcpu, now);
-  if (vcpu.pen != nullptr) --vcpu.pen->nr_vcpus;
+  const bool last = vcpu.pen != nullptr && --vcpu.pen->nr_vcpus == 0;
+  if (last && co_running_ != nullptr) co_running_->Remove(vcpu.pen->domain);
   vcpu = Vcpu();
 }
 
@@ -218,11 +219,14 @@ void CoreScheduler::Enqueue(Vcpu& vcpu, bool front, Time now) {
   if (!vcpu.throttled && vcpu.pen != holder_) ring_.PushBack(*vcpu.pen);
 }
 
-// It has not slept, so what it lacks it is owed.
+// It has not slept, so what it lacks it is owed. What its domain lacks is a turn at most where
+// nobody gets further ahead; in step with other cores it is owed more.
 void CoreScheduler::Requeue(Vcpu& vcpu, bool front, Time now) {
-  const bool woke = vcpu.woke;
+  if (vcpu.pen == nullptr) return;
+  const bool woke = vcpu.woke, pen_woke = vcpu.pen->woke;
   Enqueue(vcpu, front, now);
   vcpu.woke = woke;
+  if (co_running_ != nullptr) vcpu.pen->woke = pen_woke;
 }
 
 void CoreScheduler::Dequeue(Vcpu& vcpu) {
@@ -284,6 +288,7 @@ void CoreScheduler::SetHolder(Pen* pen, Time now) {
   if (former != pen) lent_ = 0;
   if (former != nullptr && former != pen && !former->waiting.empty()) ring_.PushBack(*former);
   if (pen == nullptr) return;
+  pen->rested = false;
   ring_.Erase(*pen);
   held_since_ = now;
   turn_since_ = now;

@@ -15,6 +15,11 @@
 // if it had no more than a turn more than they. If the class had it take the place of the one that
 // spins, it has the rest of that turn; a guest from another core has it at this domain's expense.
 //
+// With co-running, a domain that lives on several cores has its turns on them at the same time, so
+// that who holds a lock runs while others want it: turns end at the same moments everywhere, and
+// whose turn it is follows from the time, as long as nobody gets ahead by more than a turn. No core
+// asks another.
+//
 // A vCPU whose time nobody has to watch is offered to cores that have nothing to do, this one
 // first: what it had elsewhere counts as had, and until it is back it is not here.
 //
@@ -34,6 +39,7 @@
 #include "agent/runtime/list.h"
 #include "agent/runtime/policy.h"
 #include "agent/runtime/topology.h"
+#include "policies/secure_vm/domain_cores.h"
 #include "policies/secure_vm/pen.h"
 #include "policies/secure_vm/seating.h"
 
@@ -47,8 +53,10 @@ struct Tenures {
 
 class CoreScheduler final : public CorePolicy {
  public:
-  CoreScheduler(const Core& core, const Tenures& tenures, Offer sharing, PerTask<Vcpu>& vcpus)
-      : core_(core), tenures_(tenures), sharing_(sharing), vcpus_(vcpus) {}
+  // `co_running`: the counts of all cores that turns are to be in step with; nullptr: with none.
+  CoreScheduler(const Core& core, const Tenures& tenures, Offer sharing, DomainCores* co_running,
+                PerTask<Vcpu>& vcpus)
+      : core_(core), tenures_(tenures), sharing_(sharing), co_running_(co_running), vcpus_(vcpus) {}
 
   void TaskNew(Task& task, Time now) override;
   void TaskWakeup(Task& task, Time now) override;
@@ -103,6 +111,10 @@ class CoreScheduler final : public CorePolicy {
   Pen* Choose(Time now);
   Pen* ChooseByDeadline() const;
   Pen* ChooseByShare() const;
+  Pen* NextTurn(Pen* holder, Pen& fair, Time now) const;
+  bool MayInterrupt(const Pen& pen, const Pen& holder) const;
+  Pen* NextInStep(Pen* holder, Time now) const;
+  Time TurnEnd() const;
   GangServer* NextServed(const Pen& pen) const;
   bool HasWork(const Pen& pen) const;
   void Propose(Pen& pen, Time now, CoreTransaction& txn);
@@ -124,6 +136,7 @@ class CoreScheduler final : public CorePolicy {
   const Core core_;
   const Tenures tenures_;
   const Offer sharing_;
+  DomainCores* const co_running_;
   PerTask<Vcpu>& vcpus_;
   std::vector<std::unique_ptr<Pen>> pens_;
   List<Pen, &Pen::ring> ring_;  // with waiting vCPUs, but without the core

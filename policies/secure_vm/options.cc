@@ -47,6 +47,11 @@ absl::Span<const OptionSpec> OptionTable() {
            "none, the core that it lives on, those of its NUMA node, or those of the whole machine "
            "(other nodes only while no CPU of its own idles). vCPUs that were promised time, or "
            "have a cap, are started by agents alone."},
+      {.name = "co_running",
+       .type = OptionType::kBool,
+       .default_value = "false",
+       .help = "Whether domains on several cores have their turns there at the same time, so that "
+               "a vCPU that holds a lock runs while others wait for it."},
   };
   return kTable;
 }
@@ -66,7 +71,8 @@ Options ReadOptions(const OptionValues& values) {
           .min_tenure = values.GetDuration("min_tenure"),
           .hand_over = values.GetDuration("hand_over"),
           .reserve_percent = static_cast<int>(values.GetInt("reserve")),
-          .sharing = OfferNamed(values.GetChoice("sharing"))};
+          .sharing = OfferNamed(values.GetChoice("sharing")),
+          .co_running = values.GetBool("co_running")};
 }
 
 }  // namespace corral::secure_vm

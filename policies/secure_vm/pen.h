@@ -27,7 +27,8 @@ struct Pen {
   int64_t vtime = 0;
   int64_t least_vtime = 0;  // of its runnable vCPUs; only rises
   int64_t share = 100;
-  bool woke = false;  // and vtime does not say yet what it may catch up with
+  bool woke = false;    // and vtime does not say yet what it may catch up with
+  bool rested = false;  // it slept, and has not had the core since
   ListHook<Pen> ring;
 
   bool runnable() const { return nr_running > 0 || !waiting.empty(); }

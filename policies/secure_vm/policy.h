@@ -33,6 +33,8 @@ struct Options {
   int reserve_percent = 5;
   // Who may take vCPUs without being told.
   Offer sharing = Offer::kMachine;
+  // Domains have their turns on several cores at the same time.
+  bool co_running = false;
 };
 
 class SecureVmPolicy final : public PerCorePolicy {
@@ -43,13 +45,15 @@ class SecureVmPolicy final : public PerCorePolicy {
                  .longest = options.tenure,
                  .hand_over = options.hand_over},
         sharing_(options.sharing),
+        co_running_(options.co_running),
         placement_(topology, {.min_tenure = tenures_.shortest,
                               .hand_over = options.hand_over,
                               .reserve_percent = options.reserve_percent}),
         vcpus_(nr_slots) {}
 
   std::unique_ptr<CorePolicy> MakeCore(int core) override {
-    return std::make_unique<CoreScheduler>(topology_.core(core), tenures_, sharing_, vcpus_);
+    return std::make_unique<CoreScheduler>(topology_.core(core), tenures_, sharing_,
+                                           co_running_ ? &domain_cores_ : nullptr, vcpus_);
   }
   int PlaceTask(const PlacementRequest& task) override { return placement_.Choose(task); }
   CorePromise Judge(const PlacementRequest& task, int core) override {
@@ -68,6 +72,8 @@ class SecureVmPolicy final : public PerCorePolicy {
   const Topology topology_;
   const Tenures tenures_;
   const Offer sharing_;
+  const bool co_running_;
+  DomainCores domain_cores_;
   Placement placement_;
   PerTask<Vcpu> vcpus_;
 };

@@ -268,5 +268,36 @@ TEST(SecureVm, FavoursFromAnotherCoreKeepNobodyOut) {
   EXPECT_LE(world.LongestTaskWait(here[2]), 3 * kTenure);
 }
 
+// ---- co-running ----
+
+// A domain on two cores, each of which it shares with another that came at a time of its own: in
+// step, the two cores are the domain's at the same time, but for the first few turns.
+TEST(SecureVm, CoRunningHasADomainsTurnsOnAllCoresAtTheSameTime) {
+  for (const bool co_running : {false, true}) {
+    World world({.machine = "numa:1 core:2 pu:2", .co_running = co_running});
+    std::vector<Gtid> vm;
+    for (int i = 0; i < 4; ++i) vm.push_back(world.kernel().Attach(2, true));
+    world.RunUntil(milliseconds(1));
+    world.kernel().Attach(3, true);
+    world.RunUntil(milliseconds(15));
+    world.kernel().Attach(4, true);
+    world.RunUntil(milliseconds(100));
+    int apart = 0;
+    for (int ms = 0; ms < 1000; ++ms) {
+      world.RunFor(milliseconds(1));
+      const auto running =
+          std::count_if(vm.begin(), vm.end(), [&](Gtid v) { return world.kernel().IsRunning(v); });
+      apart += running != 0 && running != 4;
+    }
+    EXPECT_EQ(world.breaches(), 0);
+    if (co_running) {
+      EXPECT_EQ(apart, 0);
+    } else {
+      EXPECT_GT(apart, 400) << "half of each tenure on one core only, or the other";
+    }
+    for (const Gtid v : vm) EXPECT_NEAR(world.RunTime(v) / milliseconds(1), 550, 20);
+  }
+}
+
 }  // namespace
 }  // namespace corral::testing

@@ -31,7 +31,9 @@ void World::StartAgent() {
   state_ = EnclaveState::Create(*kernel_, topology_).value();
   policy_ = std::make_unique<secure_vm::SecureVmPolicy>(
       state_->topology(), kernel_->info().nr_slots,
-      secure_vm::Options{.tenure = options_.tenure, .sharing = options_.sharing});
+      secure_vm::Options{.tenure = options_.tenure,
+                         .sharing = options_.sharing,
+                         .co_running = options_.co_running});
   agents_ = std::make_unique<PerCoreAgents>(*state_, *policy_);
   for (int i = 0; i < agents_->nr_loops(); ++i) agents_->loop(i).Enter().IgnoreError();
   deadlines_.assign(topology_.nr_cores(), Duration(0));

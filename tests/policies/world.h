@@ -28,6 +28,7 @@ class World {
     Duration tenure = std::chrono::milliseconds(10);
     Duration hand_over{0};  // from a commit until it is carried out
     Offer sharing = Offer::kMachine;
+    bool co_running = false;
   };
 
   explicit World(const Options& options);

@@ -22,10 +22,17 @@ constexpr Duration kStep = milliseconds(10);  // divides every period below
 
 int Draw(int low, int high, const char* what) { return *rc::gen::inRange(low, high + 1).as(what); }
 
+OptionValues RandomOptions(const PolicyInfo& policy) {
+  OptionValues options = OptionValues::Defaults(policy.options);
+  const bool co_running = *rc::gen::arbitrary<bool>().as("co-running");
+  EXPECT_TRUE(options.Set("co_running", co_running ? "true" : "false").ok());
+  return options;
+}
+
 Scenario RandomMachine() {
   Scenario scenario;
   scenario.policy = *FindPolicy("secure_vm");
-  scenario.options = OptionValues::Defaults(scenario.policy->options);
+  scenario.options = RandomOptions(*scenario.policy);
   scenario.topology = "numa:" + std::to_string(Draw(1, 2, "nodes")) +
                       " core:" + std::to_string(Draw(1, 3, "cores of a node")) +
                       " pu:" + std::to_string(*rc::gen::element(1, 2, 4).as("siblings"));
@@ -347,7 +354,7 @@ RC_GTEST_PROP(Promises, CapsAreHard, ()) {
 RC_GTEST_PROP(Promises, WeightsShareACore, ()) {
   Scenario scenario;
   scenario.policy = *FindPolicy("secure_vm");
-  scenario.options = OptionValues::Defaults(scenario.policy->options);
+  scenario.options = RandomOptions(*scenario.policy);
   const int siblings = *rc::gen::element(1, 2, 4).as("siblings");
   scenario.topology = "numa:1 core:1 pu:" + std::to_string(siblings);
   const int domains = Draw(2, 5, "domains");
