@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "config/nearest.h"
 #include "config/node_reader.h"
+#include "config/value.h"
 #include "config/yaml_text.h"
 
 namespace corral {
@@ -57,6 +58,14 @@ class ScenarioReader : private NodeReader {
       return low;
     }
     return value;
+  }
+
+  bool ReadBool(const YAML::Node& node, absl::string_view key) {
+    const std::optional<std::string> text = Text(node, key, "true");
+    if (!text) return false;
+    const absl::Status status = CheckValue({.name = key, .type = KeyType::kBool}, key, *text, IsQuoted(node));
+    if (!status.ok()) Error(node, std::string(status.message()));
+    return *text == "true";
   }
 
   Duration ReadDuration(const YAML::Node& node, absl::string_view key, absl::string_view example,
