@@ -24,6 +24,7 @@
 #include "agent/main/sealed_options.h"
 #include "agent/runtime/agent_threads.h"
 #include "agent/runtime/enclave_state.h"
+#include "agent/runtime/per_core_agents.h"
 #include "kernel/bpf/bpf_agent_kernel.h"
 #include "policies/registry.h"
 

@@ -16,22 +16,8 @@
 
 namespace corral {
 
-PerCoreAgents::PerCoreAgents(EnclaveState& state, PerCorePolicy& policy) : lead_(state, policy) {
-  for (int core = 0; core < state.topology().nr_cores(); ++core) {
-    policies_.push_back(policy.MakeCore(core));
-    Lead* const lead = core == state.lead() ? &lead_ : nullptr;
-    loops_.push_back(std::make_unique<PerCoreLoop>(state, core, *policies_.back(), lead));
-  }
-}
-
-LoopCounters PerCoreAgents::Totals() const {
-  LoopCounters totals;
-  for (const std::unique_ptr<PerCoreLoop>& loop : loops_) totals += loop->counters();
-  return totals;
-}
-
 absl::StatusOr<std::unique_ptr<AgentThreads>> AgentThreads::Create(EnclaveState& state,
-                                                                   PerCoreAgents& agents,
+                                                                   Agents& agents,
                                                                    const Options& options) {
   const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (fd < 0) {
@@ -41,8 +27,7 @@ absl::StatusOr<std::unique_ptr<AgentThreads>> AgentThreads::Create(EnclaveState&
   return std::unique_ptr<AgentThreads>(new AgentThreads(state, agents, options, fd));
 }
 
-AgentThreads::AgentThreads(EnclaveState& state, PerCoreAgents& agents, const Options& options,
-                           int done_fd)
+AgentThreads::AgentThreads(EnclaveState& state, Agents& agents, const Options& options, int done_fd)
     : state_(state), agents_(agents), options_(options), done_fd_(done_fd) {}
 
 AgentThreads::~AgentThreads() {
@@ -56,8 +41,8 @@ void AgentThreads::Start() {
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  results_.assign(agents_.nr_loops(), absl::OkStatus());
-  for (int core = 0; core < agents_.nr_loops(); ++core) {
+  results_.assign(agents_.nr_cores(), absl::OkStatus());
+  for (int core = 0; core < agents_.nr_cores(); ++core) {
     threads_.emplace_back([this, core] { Main(core); });
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
@@ -65,7 +50,7 @@ void AgentThreads::Start() {
 
 absl::Status AgentThreads::Stop() {
   stop_.store(true, std::memory_order_release);
-  for (size_t i = 0; i < threads_.size(); ++i) state_.queue(static_cast<int>(i)).Wake();
+  for (size_t i = 0; i < threads_.size(); ++i) agents_.Wake(static_cast<int>(i));
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
   for (const absl::Status& result : results_) {
@@ -92,13 +77,12 @@ std::vector<std::string> AgentThreads::warnings() const {
 }
 
 void AgentThreads::Main(int core) {
-  PerCoreLoop& loop = agents_.loop(core);
   Prepare(core);
-  absl::Status status = EnterWithPatience(loop);
+  absl::Status status = EnterWithPatience(core);
   if (status.ok() && !stop_.load(std::memory_order_acquire)) {
-    status = loop.Run(stop_);
+    status = agents_.Run(core, stop_);
     // Leaving a class that is gone, or a core that was taken from us, fails and does not matter.
-    loop.Leave().IgnoreError();
+    agents_.Leave(core).IgnoreError();
   }
   results_[core] = std::move(status);
   if (stop_.load(std::memory_order_acquire)) return;
@@ -123,12 +107,12 @@ void AgentThreads::Prepare(int core) {
 
 // In an upgrade in place the former agent of the core leaves when it is told to; until then the
 // core is occupied.
-absl::Status AgentThreads::EnterWithPatience(PerCoreLoop& loop) {
+absl::Status AgentThreads::EnterWithPatience(int core) {
   for (;;) {
-    const absl::Status status = loop.Enter();
-    const Core& place = state_.topology().core(loop.core());
-    const ghost_core_state& core = state_.kernel().cores()[place.id.value()];
-    const bool occupied = !status.ok() && __atomic_load_n(&core.agent_tid, __ATOMIC_RELAXED) != 0;
+    const absl::Status status = agents_.Enter(core);
+    const Core& place = state_.topology().core(core);
+    const ghost_core_state& state = state_.kernel().cores()[place.id.value()];
+    const bool occupied = !status.ok() && __atomic_load_n(&state.agent_tid, __ATOMIC_RELAXED) != 0;
     if (!occupied || stop_.load(std::memory_order_acquire)) {
       return occupied ? absl::OkStatus() : status;
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent process's threads: one per core of the enclave, each driving its PerCoreLoop.
+// The agent process's threads: one per core of the enclave, each running that core's agent.
 //
 // A thread is pinned to its core's CPUs, or to the housekeeping CPUs, and asks for SCHED_FIFO so
 // that what it schedules cannot hold it up. Usage: Create, Start, wait on done_fd() or a signal,
@@ -14,30 +14,11 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "agent/runtime/agents.h"
 #include "agent/runtime/enclave_state.h"
-#include "agent/runtime/lead.h"
-#include "agent/runtime/per_core_loop.h"
-#include "agent/runtime/policy.h"
 #include "kernel/cpu_set.h"
 
 namespace corral {
-
-// The policy of an enclave and the loops that serve it. Tests step the loops themselves.
-class PerCoreAgents {
- public:
-  // `state` and `policy` must outlive the result.
-  PerCoreAgents(EnclaveState& state, PerCorePolicy& policy);
-
-  int nr_loops() const { return static_cast<int>(loops_.size()); }
-  PerCoreLoop& loop(int core) { return *loops_[core]; }
-  CorePolicy& core_policy(int core) { return *policies_[core]; }
-  LoopCounters Totals() const;
-
- private:
-  Lead lead_;
-  std::vector<std::unique_ptr<CorePolicy>> policies_;
-  std::vector<std::unique_ptr<PerCoreLoop>> loops_;
-};
 
 class AgentThreads {
  public:
@@ -47,8 +28,7 @@ class AgentThreads {
   };
 
   // `state` and `agents` must outlive the result. ResourceExhausted: no event descriptor to be had.
-  static absl::StatusOr<std::unique_ptr<AgentThreads>> Create(EnclaveState& state,
-                                                              PerCoreAgents& agents,
+  static absl::StatusOr<std::unique_ptr<AgentThreads>> Create(EnclaveState& state, Agents& agents,
                                                               const Options& options);
   ~AgentThreads();  // stops
 
@@ -64,13 +44,13 @@ class AgentThreads {
   std::vector<std::string> warnings() const;
 
  private:
-  AgentThreads(EnclaveState& state, PerCoreAgents& agents, const Options& options, int done_fd);
+  AgentThreads(EnclaveState& state, Agents& agents, const Options& options, int done_fd);
   void Main(int core);
   void Prepare(int core);
-  absl::Status EnterWithPatience(PerCoreLoop& loop);
+  absl::Status EnterWithPatience(int core);
 
   EnclaveState& state_;
-  PerCoreAgents& agents_;
+  Agents& agents_;
   const Options options_;
   const int done_fd_;
   std::atomic<bool> stop_{false};

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-// The turn of the loop, and what comes in. Who owns which task: task_custody.cc. What becomes of
-// commits: commit_results.cc.
 #include "agent/runtime/per_core_loop.h"
 
 #include <algorithm>
@@ -12,15 +10,10 @@ namespace corral {
 using namespace loop_timing;
 
 PerCoreLoop::PerCoreLoop(EnclaveState& state, int core, CorePolicy& policy, Lead* lead)
-    : state_(state),
-      kernel_(state.kernel()),
-      core_(core),
+    : AgentLoop(state, core, {core}, policy),
       place_(state.topology().core(core)),
-      policy_(policy),
+      core_policy_(policy),
       lead_(lead),
-      tracker_(kernel_, policy, counters_),
-      occupants_(place_),
-      backoff_(kFirstBackoff),
       online_(place_.SiblingsIn(place_.siblings)) {}
 
 absl::Status PerCoreLoop::Enter() { return kernel_.EnterAgent(place_.id); }
@@ -30,223 +23,214 @@ absl::Status PerCoreLoop::Leave() { return kernel_.LeaveAgent(place_.id); }
 absl::Status PerCoreLoop::Run(const std::atomic<bool>& stop) {
   while (!stop.load(std::memory_order_acquire) && status_.ok()) {
     const Time deadline = Step(kernel_.Now());
-    if (status_.ok()) state_.queue(core_).Wait(deadline);
+    if (status_.ok()) state_.queue(self_).Wait(deadline);
   }
   return status_;
 }
 
-Time PerCoreLoop::Step(Time now) {
-  ++counters_.steps;
-  if (!started_) {
-    started_ = true;
-    self_check_at_ = now + kSelfCheck;
-    seen_overflows_ = state_.queue(core_).overflows();
-    // A first start and a takeover are the same: whatever is there is found here.
-    if (lead_ != nullptr) lead_->Discover();
-  }
-  retry_at_ = Time::max();
-  LookAtCpus(now);
-  Receive(now);
-  Housekeeping(now);
-  Decide(now);
-  return Deadline(now);
-}
-
-void PerCoreLoop::Receive(Time now) {
-  MessageQueue& queue = state_.queue(core_);
-  counters_.messages += queue.Drain([&](const ghost_msg& m) { OnMessage(m, now); });
-  // After the drain: a queue that overflows later is full again, and wakes us.
-  const uint64_t overflows = queue.overflows();
-  if (overflows != seen_overflows_) {
-    counters_.overflows += overflows - seen_overflows_;
-    seen_overflows_ = overflows;
-    rescan_ = true;
-  }
-  // Looking at a slot may post another one to us. What is left after some rounds is for the next
-  // turn.
-  SlotMailbox& mailbox = state_.mailbox(core_);
-  for (int round = 0; round < kRounds && !mailbox.empty(); ++round) {
-    mailbox.TakeAll([&](uint32_t slot) { LookAt(slot, now); });
-  }
-  if (!rescan_) return;
-  rescan_ = false;
-  Rescan(now);
-}
-
-void PerCoreLoop::OnMessage(const ghost_msg& message, Time now) {
-  if (message.gtid == 0) return OnCpuMessage(message, now);
-  const uint32_t slot = GHOST_GTID_SLOT(message.gtid);
-  if (slot >= state_.tasks().size()) {
-    ++counters_.malformed_messages;
-    return;
-  }
-  const int owner = state_.tasks().owner(slot);
-  if (owner != core_) return PassOn(message, slot, owner);
-  Task& task = state_.tasks()[slot];
-  if (task.state == TaskState::kNone || task.gtid != Gtid(message.gtid)) {
-    // Not adopted yet, or another incarnation: the status word knows.
-    if (message.type == GHOST_MSG_TASK_NEW && lead_ != nullptr) {
-      lead_->Consider(slot, Gtid(message.gtid));
-    } else {
-      state_.Post(core_, core_, slot);
-    }
-    return;
-  }
-  OnTaskMessage(task, message, now);
-}
-
-void PerCoreLoop::OnCpuMessage(const ghost_msg& message, Time now) {
-  const CpuId cpu(message.cpu);
-  switch (message.type) {
-    case GHOST_MSG_CORE_RESCUED:
-      rescan_ = true;  // the class moved tasks of ours without asking
-      return;
-    case GHOST_MSG_CPU_TIMER_EXPIRED:
-      return policy_.CpuTimerExpired(cpu, message.arg, now);
-    case GHOST_MSG_CPU_TICK:
-      return policy_.CpuTick(cpu, now);
-    case GHOST_MSG_CPU_NOT_IDLE:
-      return policy_.CpuNotIdle(cpu, now);
-    case GHOST_MSG_CPU_AVAILABLE:
-      return policy_.CpuAvailable(cpu, now);
-    case GHOST_MSG_CPU_BUSY:
-      return policy_.CpuBusy(cpu, now);
-    case GHOST_MSG_CORE_YIELDED_TO:
-      return Favour(Gtid(message.arg), now);
-    default:
-      ++counters_.malformed_messages;
-  }
-}
-
-void PerCoreLoop::OnTaskMessage(Task& task, const ghost_msg& message, Time now) {
-  switch (tracker_.Apply(task, message, now)) {
-    case TaskTracker::Outcome::kTaken:
-      if (const int sibling = place_.SiblingOf(task.cpu); sibling >= 0)
-        occupants_.Put(sibling, &task);
-      [[fallthrough]];
-    case TaskTracker::Outcome::kOk:
-      // Nothing hides a task from the policy but parking, and a parked task that blocked is
-      // blocked.
-      if (task.state != TaskState::kParked) parked_.Erase(task);
-      TellLead(task);
-      TellOffer(task);
-      Bar(task, now);
-      if (message.type == GHOST_MSG_TASK_YIELD && message.arg != 0)
-        OnDirectedYield(task, message, now);
-      return GiveIfWanted(task, now);
-    case TaskTracker::Outcome::kGone:
-      return Release(task.slot);
-    case TaskTracker::Outcome::kLatchFailure:
-      ++counters_.latch_failures;
-      NoteRefusal(task, Obstacle::kCpus, now);
-      Bar(task, now);
-      return GiveIfWanted(task, now);
-    case TaskTracker::Outcome::kLook:
-      Reconcile(task, now);
-      return;
-  }
-}
-
-void PerCoreLoop::OnDirectedYield(Task& task, const ghost_msg& message, Time now) {
-  const Gtid favoured(message.arg);
-  const uint32_t slot = GHOST_GTID_SLOT(favoured.value());
-  const bool replaced = (message.flags & GHOST_MSG_F_OFFERED) != 0;
-  if (slot < state_.tasks().size() && state_.tasks().owner(slot) == core_) {
-    Favour(favoured, now);
-  } else if (replaced && task.state == TaskState::kQueued) {
-    task.cpu = CpuId(message.cpu);
-    policy_.TaskReplaced(task, now);
-  }
-}
-
-// What is not ours, or does not wait any more, needs no favour.
-void PerCoreLoop::Favour(Gtid gtid, Time now) {
-  const uint32_t slot = GHOST_GTID_SLOT(gtid.value());
-  if (slot >= state_.tasks().size() || state_.tasks().owner(slot) != core_) return;
-  Task& task = state_.tasks()[slot];
-  if (task.gtid == gtid && task.state == TaskState::kQueued) policy_.TaskFavoured(task, now);
-}
-
-// The message came to the queue that the task had before, or the task is new.
-void PerCoreLoop::PassOn(const ghost_msg& message, uint32_t slot, int owner) {
-  ++counters_.forwarded_messages;
-  const bool is_new = message.type == GHOST_MSG_TASK_NEW;
-  if (lead_ != nullptr && (is_new || owner == TaskTable::kNobody)) {
-    --counters_.forwarded_messages;
-    return lead_->Consider(slot, is_new ? Gtid(message.gtid) : Gtid(0));
-  }
-  state_.Post(core_, owner == TaskTable::kNobody ? state_.lead() : owner, slot);
-}
-
-void PerCoreLoop::LookAt(uint32_t slot, Time now) {
-  if (lead_ != nullptr) lead_->Consider(slot);
-  if (state_.tasks().owner(slot) != core_) return;
-  Task& task = state_.tasks()[slot];
-  if (task.state == TaskState::kNone) {
-    Adopt(slot, now);
-    if (state_.tasks().owner(slot) != core_ || task.state == TaskState::kNone) return;
-  } else if (!Reconcile(task, now)) {
-    return;
-  }
-  GiveIfWanted(task, now);
-}
-
-void PerCoreLoop::Housekeeping(Time now) {
-  Unpark(now);
-  if (lead_ != nullptr) {
-    lead_->JudgeAgain();
-    lead_->Spread(now);
-  }
-  if (now >= settle_at_) Settle(now);
-  if (now >= adopt_again_at_) AdoptAgain(now);
-  if (now >= self_check_at_) {
-    self_check_at_ = now + kSelfCheck;
-    SelfCheck(now);
-  }
-}
+// ---- the decision ----
 
 void PerCoreLoop::Decide(Time now) {
   for (int round = 0; round < kRounds && status_.ok(); ++round) {
     LookAtCpus(now);
     if (online_ == 0) return;
-    txn_.Reset(place_.id, place_.nr_cpus, online_);
-    for (int i = 0; i < place_.nr_cpus; ++i) {
-      if (Task* const task = occupants_.at(i); task != nullptr) tracker_.ReadRuntime(*task, now);
-    }
-    policy_.Schedule(now, txn_);
-    const uint32_t deserted = occupants_.Deserted();
-    for (int i = 0; i < place_.nr_cpus; ++i) {
-      const bool kept = txn_.sibling(i).target == CoreTransaction::Target::kKeep;
-      const Task* const task = occupants_.at(i);
-      const bool leaves = task != nullptr && WantedElsewhere(*task) != TaskTable::kNobody;
-      if (kept && txn_.usable(i) && (leaves || ((deserted >> i) & 1))) txn_.Idle(i);
-    }
+    Propose(now);
     if (txn_.empty()) return;
-    const Reaction reaction = CommitOnce(now);
-    if (reaction == Reaction::kDone) {
-      backoff_ = kFirstBackoff;
-      return;
-    }
+    const Reaction reaction = Commit(now);
+    if (reaction == Reaction::kDone) return;
     if (reaction == Reaction::kBackOff) break;
     Receive(now);
   }
-  retry_at_ = std::min(retry_at_, now + backoff_);
-  backoff_ = std::min(backoff_ * 2, kLastBackoff);
+  BackOff(now);
 }
 
-Time PerCoreLoop::Deadline(Time now) const {
-  Time at = policy_.NextDeadline();
-  // What was due and could not be done is tried again after the back-off, not at once.
-  if (at <= now) at = retry_at_ == Time::max() ? now + kLastBackoff : retry_at_;
-  at = std::min({at, retry_at_, adopt_again_at_, settle_at_, self_check_at_});
-  if (lead_ != nullptr) at = std::min(at, lead_->next_spread());
-  for (const Task* t = parked_.front(); t != nullptr; t = parked_.Next(*t)) {
-    at = std::min(at, t->parked_until);
+void PerCoreLoop::Propose(Time now) {
+  txn_.Reset(place_.id, place_.nr_cpus, online_);
+  for (int i = 0; i < place_.nr_cpus; ++i) {
+    if (Task* const task = occupants_.at(place_.cpu[i]); task != nullptr)
+      tracker_.ReadRuntime(*task, now);
   }
+  core_policy_.Schedule(now, txn_);
+  occupants_.FindDeserted();
+  for (int i = 0; i < place_.nr_cpus; ++i) {
+    const bool kept = txn_.sibling(i).target == CoreTransaction::Target::kKeep;
+    const Task* const task = occupants_.at(place_.cpu[i]);
+    const bool leaves = task != nullptr && WantedElsewhere(*task) != TaskTable::kNobody;
+    if (kept && txn_.usable(i) && (leaves || occupants_.Deserted(place_.cpu[i]))) txn_.Idle(i);
+  }
+}
+
+AgentLoop::Reaction PerCoreLoop::Commit(Time now) {
+  batch_.Clear();
+  batch_.Add(txn_);
+  const absl::Status status = kernel_.Commit(batch_.call());
+  if (!status.ok()) return OnCallFailure(status);
+  txn_.ReadResults(batch_.result(0));
+  const Reaction reaction = OnResult(txn_, self_, now);
+  if (txn_.complete()) core_policy_.Committed(txn_, now);
+  return reaction;
+}
+
+AgentLoop::Reaction PerCoreLoop::Reenter(int) {
+  const absl::Status status = Enter();
+  switch (status.code()) {
+    case absl::StatusCode::kOk:
+      ++counters_.reentered;
+      return Reaction::kRetry;
+    case absl::StatusCode::kPermissionDenied:
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kAlreadyExists:
+      status_ = status;
+      return Reaction::kBackOff;
+    default:
+      return Reaction::kBackOff;
+  }
+}
+
+// ---- tasks that come and go ----
+
+void PerCoreLoop::Discover() {
+  if (lead_ != nullptr) lead_->Discover();
+}
+
+// The message came to the queue that the task had before, or the task is new.
+void PerCoreLoop::OnStranger(const ghost_msg& message, uint32_t slot, int owner, Time) {
+  const bool is_new = message.type == GHOST_MSG_TASK_NEW;
+  if (owner == self_) {
+    if (is_new && lead_ != nullptr) return lead_->Consider(slot, Gtid(message.gtid));
+    return state_.Post(self_, self_, slot);
+  }
+  if (lead_ != nullptr && (is_new || owner == TaskTable::kNobody))
+    return lead_->Consider(slot, is_new ? Gtid(message.gtid) : Gtid(0));
+  ++counters_.forwarded_messages;
+  state_.Post(self_, owner == TaskTable::kNobody ? state_.lead() : owner, slot);
+}
+
+void PerCoreLoop::Consider(uint32_t slot) {
+  if (lead_ != nullptr) lead_->Consider(slot);
+}
+
+void PerCoreLoop::CheckStrangers() {
+  if (lead_ != nullptr) lead_->SelfCheck(counters_);
+}
+
+void PerCoreLoop::HouseKeep(Time now) {
+  if (lead_ == nullptr) return;
+  lead_->JudgeAgain();
+  lead_->Spread(now);
+}
+
+Time PerCoreLoop::OwnDeadline(Time now) const {
+  Time at = lead_ == nullptr ? Time::max() : lead_->next_spread();
   // Nobody tells that a CPU is back.
   const bool whole = online_ == place_.SiblingsIn(place_.siblings);
   if (!whole && !owned_.empty()) at = std::min(at, now + kOffline);
-  return state_.mailbox(core_).empty() ? at : now;
+  return at;
+}
+
+bool PerCoreLoop::GoesWithCpu(Task& task, CpuId cpu, bool visits, Time now) {
+  const int runs_on = state_.topology().CoreOf(cpu);
+  if (runs_on < 0 || runs_on == self_ || visits) return false;
+  Give(task, runs_on, now);
+  return true;
+}
+
+// In search of a CPU that takes it, it came to the one that it is on.
+void PerCoreLoop::Adopted(Task& task, Time now) {
+  if (task.moves > 0 && place_.SiblingOf(task.cpu) >= 0 && !task.affinity.Contains(task.cpu))
+    tracker_.Tie(task, task.cpu, now);
+}
+
+// The lead judges what is asked for, and where the task may be. It reads the status word and the
+// affinity, but only we notice that they changed: by a message, or by looking there first, after
+// which the message is stale.
+void PerCoreLoop::Updated(Task& task) {
+  const bool unanswered = task.budget > Duration(0) && task.place == CoreId(GHOST_NO_CORE);
+  const bool told = task.told_budget == task.budget && task.told_period == task.period;
+  if (told && task.told_affinity && !unanswered) return;
+  task.told_budget = task.budget;
+  task.told_period = task.period;
+  task.told_affinity = true;
+  if (lead_ != nullptr) return lead_->Consider(task.slot);
+  state_.Post(self_, state_.lead(), task.slot);
+}
+
+// Hands the task to the loop of another core, which associates it and learns the rest from its
+// status word.
+void PerCoreLoop::Give(Task& task, int core, Time now) {
+  const uint32_t slot = task.slot;
+  ++counters_.given;
+  if (task.state != TaskState::kNone) {
+    core_policy_.TaskDeparted(task, now);
+    tracker_.Publish(task, now);
+  }
+  const int moves = task.moves + 1;
+  Vacate(task);
+  task.moves = moves;
+  state_.tasks().SetOwner(slot, core);
+  // What this fulfils or gives up; anything else that the lead wants by now is for the new owner.
+  state_.tasks().ClearWanted(slot, core);
+  state_.tasks().ClearWanted(slot, self_);
+  state_.Post(self_, core, slot);
+  if (core != state_.lead()) state_.Post(self_, state_.lead(), slot);
+}
+
+// The other core that the lead wants a task of ours on, or kNobody.
+int PerCoreLoop::WantedElsewhere(const Task& task) const {
+  const int core = state_.tasks().wanted(task.slot);
+  return core == self_ || task.tied ? TaskTable::kNobody : core;
+}
+
+// A task that is on a CPU goes when it has left that; Decide() sees to it.
+void PerCoreLoop::GiveIfWanted(Task& task, Time now) {
+  const int core = WantedElsewhere(task);
+  if (task.state != TaskState::kOnCpu && core != TaskTable::kNobody) Give(task, core, now);
+}
+
+// ---- CPUs that refuse a task, are not there, or may not be used ----
+
+int PerCoreLoop::Refusals() const { return std::max(kRefusals, place_.nr_cpus); }
+
+bool PerCoreLoop::TryWhereItIs(Task& task, Time now) {
+  const CpuId cpu(tracker_.Read(task.slot).cpu);
+  const int core = state_.topology().CoreOf(cpu);
+  if (core < 0 || task.affinity.Contains(cpu)) return false;
+  if (core == self_) {
+    tracker_.Tie(task, cpu, now);
+    return false;
+  }
+  Give(task, core, now);
+  return true;
+}
+
+bool PerCoreLoop::TryElsewhere(Task& task, Time now) {
+  const int other = NextCoreFor(task);
+  if (other == TaskTable::kNobody) return false;
+  Give(task, other, now);
+  return true;
+}
+
+int PerCoreLoop::NextCoreFor(const Task& task) const {
+  const Topology& topology = state_.topology();
+  for (int i = 1; i < topology.nr_cores(); ++i) {
+    const int core = (self_ + i) % topology.nr_cores();
+    const uint32_t siblings = topology.core(core).SiblingsIn(task.affinity);
+    if ((siblings & state_.OnlineSiblings(core)) != 0) return core;
+  }
+  return TaskTable::kNobody;
+}
+
+// When a sibling goes or comes, the lead looks for itself whom that concerns.
+void PerCoreLoop::LookAtCpus(Time now) {
+  const uint32_t online = state_.OnlineSiblings(self_);
+  if (online == online_) return;
+  online_ = online;
+  for (Task* task = owned_.front(); task != nullptr; task = owned_.Next(*task)) Bar(*task, now);
+  if (!owned_.empty()) state_.Post(self_, state_.lead(), owned_.front()->slot);
+}
+
+bool PerCoreLoop::Barred(const Task& task) const {
+  return (place_.SiblingsIn(task.affinity) & online_) == 0;
 }
 
 }  // namespace corral

@@ -9,7 +9,7 @@
 // Thread rules: a CorePolicy is called by the loop of its core only. The calls to PerCorePolicy
 // come from the loop of the enclave's first core, the lead, while other cores run: they share
 // nothing with the CorePolicies. No callback may block, take a lock or make a system call; of a
-// CorePolicy's, only TaskNew, TaskAffinityChanged and TaskAttributesChanged may allocate.
+// LoopPolicy's, only TaskNew, TaskAffinityChanged and TaskAttributesChanged may allocate.
 #ifndef CORRAL_AGENT_RUNTIME_POLICY_H_
 #define CORRAL_AGENT_RUNTIME_POLICY_H_
 
@@ -60,7 +60,16 @@ class TaskEvents {
   virtual void CpuBusy(CpuId, Time) {}
 };
 
-class CorePolicy : public TaskEvents {
+// What any loop asks of the policy that it drives.
+class LoopPolicy : public TaskEvents {
+ public:
+  // When Schedule has to be called even if nothing happens; Time::max() for never.
+  virtual Time NextDeadline() const = 0;
+  // Whether the policy holds `task` ready to run. For the runtime's self-check.
+  virtual bool IsQueued(const Task& task) const = 0;
+};
+
+class CorePolicy : public LoopPolicy {
  public:
   // Proposes what the core shall run from now on; leaves `txn` as it is (all KEEP) if nothing
   // should change. Changes nothing else: whether the class agreed is told by Committed, or by
@@ -68,10 +77,6 @@ class CorePolicy : public TaskEvents {
   virtual void Schedule(Time now, CoreTransaction& txn) = 0;
   // The class latched `txn`; its tasks are on CPU (task.state is kOnCpu).
   virtual void Committed(const CoreTransaction& txn, Time now) = 0;
-  // When Schedule has to be called even if nothing happens; Time::max() for never.
-  virtual Time NextDeadline() const = 0;
-  // Whether the policy holds `task` ready to run. For the runtime's self-check.
-  virtual bool IsQueued(const Task& task) const = 0;
 };
 
 // What is known of a task that is to be placed.

@@ -65,7 +65,7 @@ struct Task {
   // While the task is queued, its policy says there why; the rest is the runtime's.
   WaitAccount waits;
 
-  // The rest belongs to task_tracker.cc and per_core_loop.cc.
+  // The rest belongs to task_tracker.cc and the loops.
   bool from_status_word =
       false;                 // `barrier` was read there: the message of that event may still come
   uint64_t event_ns = 0;     // time of the last message

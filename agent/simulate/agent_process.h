@@ -13,9 +13,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "agent/runtime/agent_threads.h"
 #include "agent/runtime/enclave_state.h"
 #include "agent/runtime/options.h"
+#include "agent/runtime/per_core_agents.h"
 #include "agent/runtime/topology.h"
 #include "kernel/sim/sim_kernel.h"
 #include "policies/registry.h"

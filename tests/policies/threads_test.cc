@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "agent/runtime/agent_threads.h"
+#include "agent/runtime/per_core_agents.h"
 #include "policies/secure_vm/policy.h"
 #include "tests/policies/fake_kernel.h"
 
