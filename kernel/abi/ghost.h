@@ -207,6 +207,8 @@ struct ghost_cpu_state {
 	__u32 looking;		/* 1: it idles, or is about to, and was counted for that in its node's board */
 	__u32 lent;		/* 1: a task of another core took the place of one that yielded to it; the agent was told quietly */
 	__u64 ticks;		/* that the kernel's timer took from tasks of the class; none while the CPU is tickless */
+	__u32 kept_waiting;	/* threads of other classes, or of no enclave, that the agent which is there keeps waiting, as of its last commit */
+	__u32 reserved;
 };
 
 #define GHOST_CPU_NOT_TAKEN 0

@@ -85,10 +85,12 @@ static __always_inline void switch_taken(struct ghost_cpu_state *cs, struct task
 
 	if (taken == former)
 		return;
-	if (former == GHOST_CPU_BY_AGENT)
+	if (former == GHOST_CPU_BY_AGENT) {
 		WRITE_ONCE(cs->agent_ns, cs->agent_ns + now - cs->taken_since_ns);
-	else if (former == GHOST_CPU_BY_HOST)
+		WRITE_ONCE(cs->kept_waiting, 0);
+	} else if (former == GHOST_CPU_BY_HOST) {
 		WRITE_ONCE(cs->host_ns, cs->host_ns + now - cs->taken_since_ns);
+	}
 	WRITE_ONCE(cs->taken_since_ns, now);
 	WRITE_ONCE(cs->taken, taken);
 }

@@ -380,6 +380,47 @@ static __noinline u32 commit_one(u64 from, u32 enclave)
 	return state;
 }
 
+/* Threads of other scheduling classes on the caller's CPU, the caller apart. A kernel without group scheduling does not tell. */
+static __always_inline u32 others_runnable(void)
+{
+	struct task_struct *p = bpf_get_current_task_btf();
+	struct rq *rq;
+	u32 all, not = 1;
+
+	if (!bpf_core_field_exists(p->se.cfs_rq))
+		return 0;
+	rq = BPF_CORE_READ(p, se.cfs_rq, rq);
+	if (!rq)
+		return 0;
+	all = BPF_CORE_READ(rq, nr_running);
+	not += BPF_CORE_READ(rq, scx.nr_running);
+	/* Fair threads may stay queued in their sleep. */
+	if (bpf_core_field_exists(rq->cfs.h_nr_runnable))
+		not += BPF_CORE_READ(rq, cfs.h_nr_queued) - BPF_CORE_READ(rq, cfs.h_nr_runnable);
+	return all > not ? all - not : 0;
+}
+
+/*
+ * An agent that spins is of a class above most others, and would never hear of those that it keeps waiting: they do not get as far as a
+ * context switch. So each commit looks, also one of no transactions. Threads of no enclave count: they may be able to run there only.
+ */
+static __noinline int note_kept_waiting(void)
+{
+	u32 cpu = bpf_get_smp_processor_id(), others = others_runnable();
+	struct ghost_cpu_config *cfg = cpu_config_of(cpu);
+	struct ghost_cpu_state *cs = cpu_state_of(cpu);
+	s32 strangers;
+
+	if (!cs || !cfg || !cfg->present)
+		return 0;
+	strangers = scx_bpf_dsq_nr_queued(UNATTACHED_DSQ(cfg->core));
+	if (strangers > 0)
+		others += strangers;
+	if (READ_ONCE(cs->kept_waiting) != others)
+		WRITE_ONCE(cs->kept_waiting, others);
+	return 0;
+}
+
 /* The verifier wants each store into the arguments at a constant offset. */
 static __always_inline void commit_answer(struct ghost_commit *ctx, const u8 *states)
 {
@@ -421,6 +462,7 @@ int ghost_commit_prog(struct ghost_commit *ctx)
 			completed++;
 	}
 	commit_answer(ctx, states);
+	note_kept_waiting();
 	ctx->completed = completed;
 	ctx->result = 0;
 	return 0;

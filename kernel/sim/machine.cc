@@ -140,6 +140,13 @@ void Machine::Disturb(Cpu& c, Duration in) {
   });
 }
 
+void Machine::ShowRunQueue(SimThread& thread) {
+  Cpu& c = cpu_of(thread);
+  c.run_queue.nr_running = static_cast<u32>(c.host.size());
+  c.run_queue.cfs.rq = &c.run_queue;
+  thread.se.cfs_rq = &c.run_queue.cfs;
+}
+
 bool Machine::IsExt(const SimThread& thread) { return thread.policy == kSchedExtPolicy; }
 
 const SimThread* Machine::Running(CpuId cpu) const {

@@ -107,6 +107,7 @@ class Machine {
   // Calls one of the class's programs as the thread `caller`, on its CPU.
   template <typename Program, typename Args>
   void CallClass(SimThread& caller, Program program, Args* args) {
+    ShowRunQueue(caller);
     const ClassContext context(*this, caller.cpu(), &caller);
     program(args);
   }
@@ -139,6 +140,7 @@ class Machine {
     std::vector<std::function<void()>> stopper_work;
     Dsq local;
     std::deque<SimThread*> host;  // runnable threads of the classes above, curr included
+    rq run_queue = {};            // what the class sees of it
     Time charged_at{};
     uint64_t arming = 0;  // tells a step's end whether it is still the present one
     uint64_t kick_flags = 0;
@@ -162,6 +164,7 @@ class Machine {
   absl::Status LoadClass();
   Cpu& cpu_of(const SimThread& thread) { return cpus_[thread.cpu_]; }
   static bool IsExt(const SimThread& thread);
+  void ShowRunQueue(SimThread& thread);
   bool Idle(const Cpu& c) const { return c.curr == c.idle.get(); }
   // On behalf of the CPU whose event this is, and of the thread that runs there.
   ClassContext InClass();

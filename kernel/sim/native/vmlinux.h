@@ -40,6 +40,22 @@ struct sched_ext_entity {
 	struct scx_dispatch_q *dsq;
 };
 
+struct rq;
+
+struct cfs_rq {
+	u32 h_nr_queued, h_nr_runnable;
+	struct rq *rq;
+};
+
+/* Of one CPU. Tasks of the class are in neither number: only what the one is more than the other is of interest. */
+struct rq {
+	u32 nr_running;
+	struct {
+		u32 nr_running;
+	} scx;
+	struct cfs_rq cfs;
+};
+
 struct task_struct {
 	s32 pid;
 	s32 tgid;
@@ -50,6 +66,9 @@ struct task_struct {
 	struct cpumask cpus_mask;
 	const struct cpumask *cpus_ptr;
 	struct sched_ext_entity scx;
+	struct {
+		struct cfs_rq *cfs_rq;
+	} se;
 	void *storage; /* of the one task-storage map, 0 until it is made */
 };
 
