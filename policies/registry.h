@@ -26,12 +26,15 @@ struct PolicyContext {
   const OptionValues& options;
 };
 
-// Centralized policies will add a factory of their own; exactly one of them is set.
+// Exactly one of the factories is set.
 struct PolicyInfo {
   absl::string_view name;
   absl::string_view summary;  // one line
   absl::Span<const OptionSpec> options;
-  absl::StatusOr<std::unique_ptr<PerCorePolicy>> (*make_per_core)(const PolicyContext& context);
+  absl::StatusOr<std::unique_ptr<PerCorePolicy>> (*make_per_core)(const PolicyContext& context) =
+      nullptr;
+  absl::StatusOr<std::unique_ptr<CentralPolicy>> (*make_central)(const PolicyContext& context) =
+      nullptr;
 };
 
 absl::Span<const PolicyInfo> Policies();

@@ -23,6 +23,7 @@
 #include "agent/main/exit_codes.h"
 #include "agent/main/sealed_options.h"
 #include "agent/runtime/agent_threads.h"
+#include "agent/runtime/central_agents.h"
 #include "agent/runtime/enclave_state.h"
 #include "agent/runtime/per_core_agents.h"
 #include "kernel/bpf/bpf_agent_kernel.h"
@@ -51,10 +52,17 @@ int Fail(const CommandLine& line, const absl::Status& status, int code) {
 struct Agent {
   std::unique_ptr<AgentKernel> kernel;
   std::unique_ptr<EnclaveState> state;
-  std::unique_ptr<PerCorePolicy> policy;
-  std::unique_ptr<PerCoreAgents> agents;
+  std::unique_ptr<PerCorePolicy> per_core;  // or
+  std::unique_ptr<CentralPolicy> central;
+  std::unique_ptr<Agents> agents;
   std::unique_ptr<AgentThreads> threads;
 };
+
+template <typename Policy>
+absl::Status Keep(absl::StatusOr<std::unique_ptr<Policy>> made, std::unique_ptr<Policy>& kept) {
+  if (made.ok()) kept = *std::move(made);
+  return made.status();
+}
 
 absl::Status MakePolicy(const CommandLine& line, Agent& agent) {
   const absl::StatusOr<const PolicyInfo*> info = FindPolicy(line.policy);
@@ -73,19 +81,21 @@ absl::Status MakePolicy(const CommandLine& line, Agent& agent) {
   absl::StatusOr<std::unique_ptr<EnclaveState>> state = EnclaveState::Create(*agent.kernel, *host);
   if (!state.ok()) return state.status();
   agent.state = *std::move(state);
-  absl::StatusOr<std::unique_ptr<PerCorePolicy>> policy =
-      (*info)->make_per_core({.topology = agent.state->topology(),
-                              .nr_slots = agent.kernel->info().nr_slots,
-                              .options = *options});
-  if (!policy.ok()) return policy.status();
-  agent.policy = *std::move(policy);
-  return absl::OkStatus();
+  const PolicyContext context = {.topology = agent.state->topology(),
+                                 .nr_slots = agent.kernel->info().nr_slots,
+                                 .options = *options};
+  if ((*info)->make_central != nullptr) return Keep((*info)->make_central(context), agent.central);
+  return Keep((*info)->make_per_core(context), agent.per_core);
 }
 
 absl::Status MakeThreads(const CommandLine& line, Agent& agent) {
   const absl::StatusOr<CpuSet> housekeeping = CpuSet::Parse(line.housekeeping);
   if (!housekeeping.ok()) return housekeeping.status();
-  agent.agents = std::make_unique<PerCoreAgents>(*agent.state, *agent.policy);
+  if (agent.central != nullptr) {
+    agent.agents = std::make_unique<CentralAgents>(*agent.state, *agent.central, *housekeeping);
+  } else {
+    agent.agents = std::make_unique<PerCoreAgents>(*agent.state, *agent.per_core);
+  }
   absl::StatusOr<std::unique_ptr<AgentThreads>> threads =
       AgentThreads::Create(*agent.state, *agent.agents, {.housekeeping = *housekeeping});
   if (!threads.ok()) return threads.status();

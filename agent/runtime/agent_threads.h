@@ -2,7 +2,8 @@
 // The agent process's threads: one per core of the enclave, each running that core's agent.
 //
 // A thread is pinned to its core's CPUs, or to the housekeeping CPUs, and asks for SCHED_FIFO so
-// that what it schedules cannot hold it up. Usage: Create, Start, wait on done_fd() or a signal,
+// that what it schedules cannot hold it up. (One that spins goes elsewhere when others want its
+// CPU: central_agents.cc.) Usage: Create, Start, wait on done_fd() or a signal,
 // Stop, then read the counters. Threads: all calls from one thread.
 #ifndef CORRAL_AGENT_RUNTIME_AGENT_THREADS_H_
 #define CORRAL_AGENT_RUNTIME_AGENT_THREADS_H_

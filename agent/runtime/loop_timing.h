@@ -30,6 +30,17 @@ inline constexpr Duration kOffline = std::chrono::milliseconds(100);
 inline constexpr Duration kSpread = std::chrono::milliseconds(50);
 // For so long nobody is moved to a core that a task has left by itself: its CPUs may be offline.
 inline constexpr Duration kShunned = std::chrono::seconds(60);
+// An agent that spins looks whom it keeps waiting; its commits look as well.
+inline constexpr Duration kLookAround = std::chrono::microseconds(100);
+// It moves on at most so often.
+inline constexpr Duration kLeastStay = std::chrono::milliseconds(1);
+// It stays where others want the CPU, while they want every other one as well. No divisor of the
+// class's own periods (ghost_guard.bpf.h): what the class does then would miss that CPU each time.
+inline constexpr Duration kSharedStay = std::chrono::milliseconds(7);
+// Of a SCHED_FIFO thread on one CPU; kernels may throttle it after 950 ms.
+inline constexpr Duration kLongestStay = std::chrono::milliseconds(800);
+// What waits on the CPU that it spins on is sent away again.
+inline constexpr Duration kClearPlace = std::chrono::microseconds(50);
 // Until a former agent of the core has left.
 inline constexpr Duration kEnterRetry = std::chrono::milliseconds(10);
 

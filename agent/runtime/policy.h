@@ -4,7 +4,7 @@
 // A per-core policy is two objects. PerCorePolicy stands for the enclave: it places tasks and makes
 // the second, a CorePolicy for each core, which decides what that core runs. A loop of the runtime
 // drives them, and tells them the same story whether it came by message, from a status word, or at
-// a takeover. (A centralized policy will implement TaskEvents for all cores at once.)
+// a takeover. A CentralPolicy is one object, and decides for all CPUs of the enclave at once.
 //
 // Thread rules: a CorePolicy is called by the loop of its core only. The calls to PerCorePolicy
 // come from the loop of the enclave's first core, the lead, while other cores run: they share
@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "agent/runtime/enclave_transaction.h"
 #include "agent/runtime/task.h"
 #include "agent/runtime/transaction.h"
 #include "kernel/cpu_set.h"
@@ -77,6 +78,18 @@ class CorePolicy : public LoopPolicy {
   virtual void Schedule(Time now, CoreTransaction& txn) = 0;
   // The class latched `txn`; its tasks are on CPU (task.state is kOnCpu).
   virtual void Committed(const CoreTransaction& txn, Time now) = 0;
+};
+
+// A centralized policy: one object decides for all CPUs of its enclave, called by one loop.
+class CentralPolicy : public LoopPolicy {
+ public:
+  // Proposes what the enclave's CPUs shall run from now on; what it leaves as it is stays. A CPU
+  // that is not usable is no place for a task now: others have it, or the agent itself. Changes
+  // nothing else: what came of it is told as for a CorePolicy, by core. Task::runtime is as of the
+  // task's last message.
+  virtual void Schedule(Time now, EnclaveTransaction& txn) = 0;
+  // The class latched what was proposed for the core, a position in the enclave's topology.
+  virtual void Committed(int core, const CoreTransaction& txn, Time now) = 0;
 };
 
 // What is known of a task that is to be placed.

@@ -2,6 +2,9 @@
 // The agent process of an enclave on a simulated machine: the real loops and the real policy, a
 // thread for each core, which pay for what they do (kernel/sim/costs.h).
 //
+// A centralized agent spins there without events: it is called again when there is a message or a
+// deadline, so that a message costs it what reading it costs and nothing else.
+//
 // Belongs to the Machine's thread. Must live as long as the machine runs, also after it was killed:
 // events of its threads may be under way.
 #ifndef CORRAL_AGENT_SIMULATE_AGENT_PROCESS_H_
@@ -13,6 +16,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "agent/runtime/central_loop.h"
 #include "agent/runtime/enclave_state.h"
 #include "agent/runtime/options.h"
 #include "agent/runtime/per_core_agents.h"
@@ -49,25 +53,34 @@ class AgentProcess {
   // Every core has its agent.
   bool serving() const;
   bool ended() const;
-  LoopCounters counters() const { return agents_->Totals(); }
+  LoopCounters counters() const {
+    return central_ != nullptr ? central_->counters() : agents_->Totals();
+  }
   sim::SimAgentKernel& kernel() { return *kernel_; }
-  PerCoreAgents& agents() { return *agents_; }
+  const CentralLoop& central() const { return *central_; }  // of a centralized policy
   Duration cpu_time() const;
 
  private:
-  class Loop;
+  class Thread;
+  class CoreThread;
+  class SpinningThread;
+  class AttendingThread;
 
   AgentProcess(sim::Machine& machine, Spec spec) : machine_(machine), spec_(std::move(spec)) {}
   absl::Status Make(ControlKernel& control, const Topology& host);
+  absl::Status MakeAgents();
+  std::unique_ptr<Thread> MakeThread(int core);
 
   sim::Machine& machine_;
   const Spec spec_;
   std::unique_ptr<sim::SimAgentKernel> kernel_;
   std::unique_ptr<EnclaveState> state_;
-  std::unique_ptr<PerCorePolicy> policy_;
+  std::unique_ptr<PerCorePolicy> per_core_policy_;
   std::unique_ptr<PerCoreAgents> agents_;
-  std::vector<sim::SimThread*> threads_;
-  std::vector<Loop*> loops_;  // the threads' programs
+  std::unique_ptr<CentralPolicy> central_policy_;
+  std::unique_ptr<CentralLoop> central_;
+  std::vector<sim::SimThread*> threads_;  // by core
+  std::vector<Thread*> programs_;         // of these
   Time paused_until_{};
   bool killed_ = false;
   bool leaving_ = false;

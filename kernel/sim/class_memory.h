@@ -24,7 +24,10 @@ class Ring {
   explicit Ring(uint32_t room) : slots_(room) {}
   // Where the next message goes; nullptr when there is no room.
   ghost_msg* Reserve();
-  void Submit() { ++count_; }
+  void Submit() {
+    ++count_;
+    if (on_submit) on_submit();
+  }
   void WakeReader() {
     if (on_message) on_message();
   }
@@ -32,6 +35,8 @@ class Ring {
   uint32_t length() const { return count_; }
   // Called when the reader is to wake up. Set by whoever serves the queue.
   std::function<void()> on_message;
+  // Called at each message, also where the reader need not wake up: one that spins sees it.
+  std::function<void()> on_submit;
 
  private:
   std::vector<ghost_msg> slots_;

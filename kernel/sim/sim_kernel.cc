@@ -93,6 +93,7 @@ absl::Status SimAgentKernel::CallClass(AgentCall call, void* args, size_t) {
       machine_.CallClass(*caller_, ghost_task_account_prog, static_cast<ghost_task_account*>(args));
       break;
     case AgentCall::kOffer:
+      ++calls_.offers;
       machine_.CallClass(*caller_, ghost_task_offer_prog, static_cast<ghost_task_offer*>(args));
       break;
   }

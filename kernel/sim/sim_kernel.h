@@ -29,6 +29,7 @@ class SimAgentKernel final : public AgentView {
   struct Calls {
     uint64_t commits = 0;       // calls
     uint64_t transactions = 0;  // cores in them
+    uint64_t offers = 0;        // of tasks to idle CPUs
   };
   const Calls& calls() const { return calls_; }
   // For faults: may change what is to be committed.

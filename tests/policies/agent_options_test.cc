@@ -63,6 +63,7 @@ TEST(Registry, DefaultsOfEveryPolicyAreValid) {
       EXPECT_TRUE(values.Set(option.name, option.default_value).ok()) << option.name;
       EXPECT_FALSE(option.help.empty()) << option.name;
     }
+    EXPECT_NE(policy.make_per_core != nullptr, policy.make_central != nullptr) << policy.name;
   }
 }
 
