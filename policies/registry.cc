@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "policies/fifo/centralized.h"
 #include "policies/fifo/policy.h"
 #include "policies/secure_vm/options.h"
 #include "policies/secure_vm/policy.h"
@@ -22,6 +23,11 @@ absl::StatusOr<std::unique_ptr<PerCorePolicy>> MakeFifo(const PolicyContext& con
                                             fifo::ReadOptions(context.options));
 }
 
+absl::StatusOr<std::unique_ptr<CentralPolicy>> MakeCentralizedFifo(const PolicyContext& context) {
+  return std::make_unique<fifo::CentralizedFifo>(context.topology, context.nr_slots,
+                                                 fifo::ReadCentralizedOptions(context.options));
+}
+
 }  // namespace
 
 absl::Span<const PolicyInfo> Policies() {
@@ -34,6 +40,10 @@ absl::Span<const PolicyInfo> Policies() {
        .summary = "first in, first out on each core, with a slice",
        .options = fifo::OptionTable(),
        .make_per_core = MakeFifo},
+      {.name = "fifo_centralized",
+       .summary = "first in, first out for all CPUs, with a slice; one CPU is its agent's",
+       .options = fifo::CentralizedOptionTable(),
+       .make_central = MakeCentralizedFifo},
   };
   return kPolicies;
 }

@@ -46,6 +46,20 @@ class List {
     ++size_;
   }
 
+  // Does nothing if `e` is in a list by this hook already. `next` must be in this one, or nullptr:
+  // then it is PushBack.
+  void InsertBefore(T* next, T& e) {
+    if (next == nullptr) return PushBack(e);
+    if (next == head_) return PushFront(e);
+    ListHook<T>& hook = e.*kHook;
+    if (hook.linked) return;
+    T* const prev = (next->*kHook).prev;
+    hook = {prev, next, true};
+    (prev->*kHook).next = &e;
+    (next->*kHook).prev = &e;
+    ++size_;
+  }
+
   // Does nothing if `e` is in no list. It must not be in another one.
   void Erase(T& e) {
     ListHook<T>& hook = e.*kHook;

@@ -53,8 +53,8 @@ FakeKernel::FakeKernel(const Topology& topology, const Options& options)
                     .sibling = static_cast<uint32_t>(i),
                     .present = 1,
                     .node = static_cast<uint32_t>(core.node)};
-      current_[cpu] = Gtid(0);
-      latch_[cpu] = 0;
+      SetCurrent(cpu, Gtid(0));
+      SetLatch(cpu, 0);
     }
     cores_.push_back(state);
     queues_[state.queue];
@@ -65,11 +65,13 @@ FakeKernel::FakeKernel(const Topology& topology, const Options& options)
 
 absl::Status FakeKernel::EnterAgent(CoreId core) {
   agents_.insert(core.value());
+  cores_[core.value()].agent_tid = 1;
   return absl::OkStatus();
 }
 
 absl::Status FakeKernel::LeaveAgent(CoreId core) {
   agents_.erase(core.value());
+  cores_[core.value()].agent_tid = 0;
   for (int i = 0; i < static_cast<int>(cores_[core.value()].nr_cpus); ++i) {
     Replace(cores_[core.value()].cpus[i], 0);
   }
@@ -126,7 +128,8 @@ uint32_t FakeKernel::Validate(ghost_core_txn& txn) {
 }
 
 void FakeKernel::Replace(int cpu, uint64_t latch) {
-  const uint64_t old = std::exchange(latch_[cpu], latch);
+  const uint64_t old = latch_[cpu];
+  SetLatch(cpu, latch);
   if (old == 0 || old == GHOST_TARGET_IDLE) return;
   if (Exists(Gtid(old)) && task(Gtid(old)).state == State::kLatched) {
     Move(Gtid(old), State::kHeld, GHOST_MSG_TASK_PREEMPT, GHOST_MSG_F_WAS_LATCHED);
@@ -242,18 +245,29 @@ void FakeKernel::Post(Gtid gtid, uint32_t message, uint32_t flags, uint64_t arg)
                             .arg = arg});
 }
 
+void FakeKernel::SetCurrent(int cpu, Gtid gtid) {
+  current_[cpu] = gtid;
+  const uint32_t claim = gtid.value() == 0 ? 0 : GHOST_GTID_SLOT(gtid.value()) + 1;
+  __atomic_store_n(&cpu_states_[cpu].claim, claim, __ATOMIC_RELAXED);
+}
+
+void FakeKernel::SetLatch(int cpu, uint64_t latch) {
+  latch_[cpu] = latch;
+  __atomic_store_n(&cpu_states_[cpu].latch, latch, __ATOMIC_RELAXED);
+}
+
 void FakeKernel::LeaveCpu(Gtid gtid) {
   FakeTask& t = task(gtid);
   if (t.state == State::kRunq) {
-    current_[t.cpu] = Gtid(0);
+    SetCurrent(t.cpu, Gtid(0));
     ghost_status_word& w = words_[GHOST_GTID_SLOT(gtid.value())];
     const auto now = static_cast<uint64_t>(now_.time_since_epoch().count());
     w.runtime_ns += now - w.switch_time_ns;
     w.switch_time_ns = now;
     w.on_since_ns = 0;
   }
-  for (auto& [cpu, latch] : latch_) {
-    if (latch == gtid.value()) latch = 0;
+  for (const auto& [cpu, latch] : latch_) {
+    if (latch == gtid.value()) SetLatch(cpu, 0);
   }
 }
 
@@ -394,7 +408,7 @@ void FakeKernel::RunOn(Gtid gtid, int cpu) {
   tied_.erase(gtid.value());
   t.state = State::kRunq;
   t.cpu = cpu;
-  current_[cpu] = gtid;
+  SetCurrent(cpu, gtid);
   ghost_status_word& w = words_[GHOST_GTID_SLOT(gtid.value())];
   w.cpu = cpu;
   w.switch_time_ns = static_cast<uint64_t>(now_.time_since_epoch().count());
@@ -425,13 +439,13 @@ void FakeKernel::CarryOut(CoreId id) {
   for (uint32_t i = 0; i < core.nr_cpus; ++i) {
     const int cpu = core.cpus[i];
     if (latch_[cpu] != 0) HostTakes(CpuId(cpu));
-    if (latch_[cpu] == GHOST_TARGET_IDLE) latch_[cpu] = 0;
+    if (latch_[cpu] == GHOST_TARGET_IDLE) SetLatch(cpu, 0);
   }
   for (uint32_t i = 0; i < core.nr_cpus; ++i) {
     const int cpu = core.cpus[i];
     const Gtid gtid(latch_[cpu]);
     if (gtid.value() == 0 || !GateOpen(core, cpu, word(gtid).domain)) continue;
-    latch_[cpu] = 0;
+    SetLatch(cpu, 0);
     if (!MayUse(gtid, cpu) || refused_.count(gtid.value()) != 0) {
       Move(gtid, State::kHeld, GHOST_MSG_TASK_LATCH_FAILURE);
     } else {

@@ -129,6 +129,9 @@ class FakeKernel final : public AgentKernel {
   void Publish(Gtid gtid);
   void Move(Gtid gtid, State state, uint32_t message, uint32_t flags = 0);
   void Post(Gtid gtid, uint32_t message, uint32_t flags, uint64_t arg = 0);
+  // Both in the CPU's state as well.
+  void SetCurrent(int cpu, Gtid gtid);
+  void SetLatch(int cpu, uint64_t latch);
   void LeaveCpu(Gtid gtid);
   uint32_t TargetState(uint64_t target, uint64_t barrier) const;
   uint32_t Validate(ghost_core_txn& txn);

@@ -10,7 +10,9 @@
 #include <thread>
 
 #include "agent/runtime/agent_threads.h"
+#include "agent/runtime/central_agents.h"
 #include "agent/runtime/per_core_agents.h"
+#include "policies/fifo/centralized.h"
 #include "policies/secure_vm/policy.h"
 #include "tests/policies/fake_kernel.h"
 
@@ -210,16 +212,16 @@ void RunChaos(LockedKernel& kernel, Duration span) {
   }
 }
 
-TEST(AgentThreads, LoseNobodyUnderChaos) {
-  const Topology topology = Topology::FromHwlocSynthetic("numa:2 core:2 pu:2").value();
-  LockedKernel kernel(topology, {.slots = 64, .queue_room = 20});
+constexpr char kMachine[] = "numa:2 core:2 pu:2";
+
+void AttachSome(LockedKernel& kernel) {
   kernel.Do([](FakeKernel& k) {
     for (uint32_t i = 0; i < 24; ++i) k.Attach(2 + i % 6, true);
   });
-  std::unique_ptr<EnclaveState> state = EnclaveState::Create(kernel, topology).value();
-  secure_vm::SecureVmPolicy policy(state->topology(), 64, {.tenure = milliseconds(1)});
-  PerCoreAgents agents(*state, policy);
-  std::unique_ptr<AgentThreads> threads = AgentThreads::Create(*state, agents, {}).value();
+}
+
+void ExpectToLoseNobodyUnderChaos(LockedKernel& kernel, EnclaveState& state, Agents& agents) {
+  std::unique_ptr<AgentThreads> threads = AgentThreads::Create(state, agents, {}).value();
   threads->Start();
   RunChaos(kernel, milliseconds(1500));
   // From now on everybody wants to run, and has to.
@@ -245,6 +247,27 @@ TEST(AgentThreads, LoseNobodyUnderChaos) {
   const LoopCounters totals = agents.Totals();
   EXPECT_EQ(totals.repairs, 0u) << totals.Format();
   EXPECT_GT(totals.commits, 0u);
+}
+
+TEST(AgentThreads, LoseNobodyUnderChaos) {
+  const Topology topology = Topology::FromHwlocSynthetic(kMachine).value();
+  LockedKernel kernel(topology, {.slots = 64, .queue_room = 20});
+  AttachSome(kernel);
+  std::unique_ptr<EnclaveState> state = EnclaveState::Create(kernel, topology).value();
+  secure_vm::SecureVmPolicy policy(state->topology(), 64, {.tenure = milliseconds(1)});
+  PerCoreAgents agents(*state, policy);
+  ExpectToLoseNobodyUnderChaos(kernel, *state, agents);
+}
+
+TEST(AgentThreads, OfACentralizedAgentLoseNobodyUnderChaos) {
+  const Topology topology = Topology::FromHwlocSynthetic(kMachine).value();
+  LockedKernel kernel(topology, {.slots = 64, .queue_room = 20});
+  AttachSome(kernel);
+  std::unique_ptr<EnclaveState> state = EnclaveState::Create(kernel, topology).value();
+  fifo::CentralizedFifo policy(state->topology(), 64, {.slice = milliseconds(1)});
+  // The CPU that this test runs on is where it may spin.
+  CentralAgents agents(*state, policy, CpuSet{0, 1});
+  ExpectToLoseNobodyUnderChaos(kernel, *state, agents);
 }
 
 // A loop that nobody wakes sleeps until its self-check, a second later. The machine may be busy
