@@ -69,11 +69,13 @@ struct EnclaveConfig {
   Admission admission = Admission::kOpen;
   Isolate isolate = Isolate::kVcpus;
   WithoutAgent without_agent = WithoutAgent::kSchedule;
-  bool strict = false;  // its threads leave a core while a user task of the host runs on it
-  std::string cgroup;   // it holds the threads of this cgroup, a path below the cgroup file system
+  bool strict = false;    // its threads leave a core while a user task of the host runs on it
+  bool tickless = false;  // no timer ticks shall interrupt them
+  std::string cgroup;  // it holds the threads of this cgroup, a path below the cgroup file system
   // For messages that need the machine.
   FilePosition position;  // where it begins
   FilePosition cpus_position;
+  FilePosition tickless_position;
 };
 
 // VMs whose libvirt name one of the globs matches belong to one trust domain.
@@ -106,6 +108,12 @@ struct PolicyOptions {
   absl::Span<const OptionSpec> options;
 };
 
+// What a configuration has to fit.
+struct HostCpus {
+  std::vector<CpuSet> cores;  // each a set of SMT siblings that are online
+  CpuSet nohz_full;           // where the kernel does without ticks
+};
+
 struct ConfigText {
   std::string file;
   std::string text;
@@ -123,19 +131,18 @@ absl::StatusOr<Config> ParseConfig(const std::string& text, const std::string& f
 absl::StatusOr<Config> LoadConfig(const std::string& file,
                                   absl::Span<const PolicyOptions> policies);
 
-// The same with each error by itself, those of ResolveCpus included unless there are no cores.
+// The same with each error by itself, those of ResolveCpus included unless `host` has no cores.
 struct ConfigCheck {
   std::vector<ConfigError> errors;
   Config config;  // counts only if there is no error
 };
 ConfigCheck CheckConfigTexts(absl::Span<const ConfigText> texts,
-                             absl::Span<const PolicyOptions> policies,
-                             const std::vector<CpuSet>& cores);
+                             absl::Span<const PolicyOptions> policies, const HostCpus& host);
 
-// Gives every enclave its CPUs on a machine with these cores (each a set of SMT siblings that are
-// online). InvalidArgument: one line per core that an enclave splits, enclave with CPUs that are
-// not there or with none, and for housekeeping CPUs that are not there.
-absl::Status ResolveCpus(Config& config, const std::vector<CpuSet>& cores);
+// Gives every enclave its CPUs. InvalidArgument: one line per core that an enclave splits, enclave
+// with CPUs that are not there or with none or that shall be tickless and cannot, and for
+// housekeeping CPUs that are not there.
+absl::Status ResolveCpus(Config& config, const HostCpus& host);
 
 }  // namespace corral
 

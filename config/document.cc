@@ -51,9 +51,11 @@ EnclaveConfig ToEnclave(const Setting& enclave, absl::Span<const PolicyOptions> 
                        .isolate = ChoiceOf<Isolate>(enclave, "isolate"),
                        .without_agent = ChoiceOf<WithoutAgent>(enclave, "without_agent"),
                        .strict = enclave.Is("strict", "true"),
+                       .tickless = enclave.Is("tickless", "true"),
                        .cgroup = CgroupPath(enclave.TextOf("cgroup")),
                        .position = enclave.position,
-                       .cpus_position = enclave.Find("cpus")->position};
+                       .cpus_position = enclave.Find("cpus")->position,
+                       .tickless_position = enclave.Find("tickless")->position};
   if (!enclave.Is("cpus", "auto")) config.cpus = CpusOf(enclave.TextOf("cpus"));
   return config;
 }

@@ -162,6 +162,15 @@ constexpr KeySpec kEnclaveKeys[] = {
              "Corral's agents do not count. It protects VMs and host from each other on a core, "
              "and costs as much time as the host's tasks take on the enclave's CPUs: keep them on "
              "others. A thread that has waited for 2 seconds is let in nevertheless."},
+    {.name = "tickless",
+     .type = KeyType::kBool,
+     .default_value = "false",
+     .example = "true",
+     .help = "With `true`, no timer ticks shall interrupt the enclave's threads. Its CPUs must all "
+             "be in `nohz_full=` of the kernel's command line, or the configuration is refused; "
+             "and each should have one thread to run at a time. corrald tells how many ticks a "
+             "second there are, and says so when they come after all; corralctl(1) `cores --ticks` "
+             "counts them on each CPU and tells where they come from."},
     {.name = "without_agent",
      .type = KeyType::kChoice,
      .default_value = "schedule",

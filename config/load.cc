@@ -31,13 +31,12 @@ absl::StatusOr<Config> ParseConfig(absl::Span<const ConfigText> texts,
 }
 
 ConfigCheck CheckConfigTexts(absl::Span<const ConfigText> texts,
-                             absl::Span<const PolicyOptions> policies,
-                             const std::vector<CpuSet>& cores) {
+                             absl::Span<const PolicyOptions> policies, const HostCpus& host) {
   FileErrors errors(NamesOf(texts));
   const Document document = ReadDocument(texts, policies, errors);
   if (!errors.empty()) return {.errors = errors.Sorted()};
   ConfigCheck check{.config = ToConfig(document, policies)};
-  if (!cores.empty()) ResolveCpus(check.config, cores, errors);
+  if (!host.cores.empty()) ResolveCpus(check.config, host, errors);
   check.errors = errors.Sorted();
   return check;
 }

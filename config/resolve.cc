@@ -19,8 +19,8 @@ std::string Split(const std::string& name, const CpuSet& in, const CpuSet& out) 
                       out.Format(), " or take ", in.Format(), " out");
 }
 
-void CheckEnclave(const EnclaveConfig& enclave, const std::vector<CpuSet>& cores,
-                  const CpuSet& online, FileErrors& errors) {
+void CheckEnclave(const EnclaveConfig& enclave, const HostCpus& host, const CpuSet& online,
+                  FileErrors& errors) {
   // Of a default that is where the enclave begins.
   const FilePosition& where =
       enclave.cpus_position.file < 0 ? enclave.position : enclave.cpus_position;
@@ -35,24 +35,31 @@ void CheckEnclave(const EnclaveConfig& enclave, const std::vector<CpuSet>& cores
                absl::StrCat("enclave ", enclave.name, ": ", Are(missing), " not online; online ",
                             online.size() == 1 ? "is " : "are ", online.Format()));
   }
-  for (const CpuSet& core : cores) {
+  for (const CpuSet& core : host.cores) {
     if (!core.Intersects(*enclave.cpus) || enclave.cpus->Contains(core)) continue;
     errors.Add(where, Split(enclave.name, core & *enclave.cpus, core - *enclave.cpus));
+  }
+  const CpuSet ticking = (*enclave.cpus & online) - host.nohz_full;
+  if (enclave.tickless && !ticking.empty()) {
+    errors.Add(enclave.tickless_position,
+               absl::StrCat("enclave ", enclave.name, ": ", Are(ticking),
+                            " not nohz_full, so the timer ticks there; boot with nohz_full=",
+                            enclave.cpus->Format(), " or leave tickless out"));
   }
 }
 
 }  // namespace
 
-void ResolveCpus(Config& config, const std::vector<CpuSet>& cores, FileErrors& errors) {
+void ResolveCpus(Config& config, const HostCpus& host, FileErrors& errors) {
   CpuSet online;
-  for (const CpuSet& core : cores) online = online | core;
+  for (const CpuSet& core : host.cores) online = online | core;
   CpuSet left = online;
   for (const EnclaveConfig& enclave : config.enclaves) {
     if (enclave.cpus) left = left - *enclave.cpus;
   }
   for (EnclaveConfig& enclave : config.enclaves) {
     if (!enclave.cpus) enclave.cpus = left;
-    CheckEnclave(enclave, cores, online, errors);
+    CheckEnclave(enclave, host, online, errors);
   }
   const absl::StatusOr<CpuSet> housekeeping = CpuSet::Parse(config.housekeeping);
   if (housekeeping.ok() && !online.Contains(*housekeeping)) {
@@ -61,9 +68,9 @@ void ResolveCpus(Config& config, const std::vector<CpuSet>& cores, FileErrors& e
   }
 }
 
-absl::Status ResolveCpus(Config& config, const std::vector<CpuSet>& cores) {
+absl::Status ResolveCpus(Config& config, const HostCpus& host) {
   FileErrors errors(config.files);
-  ResolveCpus(config, cores, errors);
+  ResolveCpus(config, host, errors);
   return errors.ToStatus();
 }
 

@@ -11,7 +11,7 @@
 
 namespace corral {
 
-void ResolveCpus(Config& config, const std::vector<CpuSet>& cores, FileErrors& errors);
+void ResolveCpus(Config& config, const HostCpus& host, FileErrors& errors);
 
 }  // namespace corral
 

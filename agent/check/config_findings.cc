@@ -20,9 +20,8 @@ void CheckConfig(const HostTree& tree, const std::string& file, Findings& findin
   absl::StatusOr<Config> config = ReadConfig(tree, file);
   absl::Status status = config.status();
   if (status.ok()) {
-    const absl::StatusOr<std::vector<CpuSet>> cores = ReadCores(tree);
-    // cpu.online tells of that.
-    if (cores.ok()) status = ResolveCpus(*config, *cores);
+    const HostCpus host = ReadHostCpus(tree);
+    if (!host.cores.empty()) status = ResolveCpus(*config, host);
   }
   if (!status.ok()) {
     Add(findings, Level::kFail, kConfigFinding, status.message(),

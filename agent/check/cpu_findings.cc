@@ -153,6 +153,11 @@ absl::StatusOr<std::vector<CpuSet>> ReadCores(const HostTree& tree) {
   return cores;
 }
 
+HostCpus ReadHostCpus(const HostTree& tree) {
+  return {.cores = ReadCores(tree).value_or(std::vector<CpuSet>()),
+          .nohz_full = tree.Cpus(CpuFile("nohz_full")).value_or(CpuSet())};
+}
+
 void CheckCpus(const HostTree& tree, Findings& findings) {
   CheckSmt(tree, findings);
   CheckOnline(tree, findings);

@@ -19,6 +19,10 @@ namespace corral {
 // HostTree::Cpus says.
 absl::StatusOr<std::vector<CpuSet>> ReadCores(const HostTree& tree);
 
+// What a configuration has to fit. No cores: cpu.online tells why. What cpu.nohz_full cannot read
+// is nobody's.
+HostCpus ReadHostCpus(const HostTree& tree);
+
 // cpu.smt, cpu.online, cpu.isolated, cpu.nohz_full.
 void CheckCpus(const HostTree& tree, Findings& findings);
 

@@ -43,10 +43,9 @@ Checked CheckFiles(const Options& options) {
     return checked;
   }
   for (const ConfigText& text : *texts) checked.files.push_back(text.file);
-  std::vector<CpuSet> cores;
   // What keeps the CPUs from being told is `corralctl check`'s business.
-  if (!options.any_host) cores = ReadCores(HostTree()).value_or(cores);
-  checked.result = CheckConfigTexts(*texts, AllPolicies(), cores);
+  checked.result = CheckConfigTexts(*texts, AllPolicies(),
+                                    options.any_host ? HostCpus() : ReadHostCpus(HostTree()));
   return checked;
 }
 

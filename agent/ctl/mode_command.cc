@@ -32,7 +32,7 @@ Findings CheckHost(const std::string& config) {
 int Run(const Options& options, Mode wanted) {
   const ModeSwitch with = {.config = options.config,
                            .runtime_dir = options.runtime_dir,
-                           .cores = ReadCores(HostTree()).value_or(std::vector<CpuSet>()),
+                           .host = ReadHostCpus(HostTree()),
                            .check_host = [&] { return CheckHost(options.config); }};
   const ModeReport report = SwitchMode(with, wanted);
   const std::vector<std::string> next =

@@ -52,8 +52,7 @@ void GiveUp(ModeReport& report, const FileChange& change, absl::Status why) {
 
 }  // namespace
 
-absl::StatusOr<ModePlan> PlanMode(const std::string& config, Mode wanted,
-                                  const std::vector<CpuSet>& cores) {
+absl::StatusOr<ModePlan> PlanMode(const std::string& config, Mode wanted, const HostCpus& host) {
   absl::StatusOr<std::vector<ConfigText>> texts = ReadConfigTexts(config);
   if (!texts.ok()) return texts.status();
   ModePlan plan;
@@ -67,7 +66,7 @@ absl::StatusOr<ModePlan> PlanMode(const std::string& config, Mode wanted,
   if (found) plan.change.before = ours->text;
   ours->text = plan.change.after;
 
-  const ConfigCheck check = CheckConfigTexts(*texts, AllPolicies(), cores);
+  const ConfigCheck check = CheckConfigTexts(*texts, AllPolicies(), host);
   if (!check.errors.empty()) {
     return absl::InvalidArgumentError(absl::StrJoin(
         check.errors, "\n",
@@ -112,7 +111,7 @@ absl::Status ReloadInto(const std::string& runtime_dir, Mode wanted, Duration pa
 
 ModeReport SwitchMode(const ModeSwitch& with, Mode wanted) {
   ModeReport report;
-  const absl::StatusOr<ModePlan> plan = PlanMode(with.config, wanted, with.cores);
+  const absl::StatusOr<ModePlan> plan = PlanMode(with.config, wanted, with.host);
   report.status = plan.status();
   if (!plan.ok()) return report;
   report.before = plan->before;

@@ -36,10 +36,9 @@ struct ModePlan {
 };
 
 // What has to be written for this mode to be in force. InvalidArgument, one line per error: the
-// configuration would not be right, on a machine with these cores. FailedPrecondition: a drop-in
+// configuration would not be right on this host. FailedPrecondition: a drop-in
 // that is read later says another mode. NotFound: a file cannot be read.
-absl::StatusOr<ModePlan> PlanMode(const std::string& config, Mode wanted,
-                                  const std::vector<CpuSet>& cores);
+absl::StatusOr<ModePlan> PlanMode(const std::string& config, Mode wanted, const HostCpus& host);
 
 // Atomic: whoever reads finds the former text or the new one, also after a crash. PermissionDenied,
 // or Internal with the reason.
@@ -58,7 +57,7 @@ absl::Status ReloadInto(const std::string& runtime_dir, Mode wanted, Duration pa
 struct ModeSwitch {
   std::string config;
   std::string runtime_dir;
-  std::vector<CpuSet> cores;
+  HostCpus host;
   std::function<Findings()> check_host;  // asked before anything that enforces
   Duration patience = std::chrono::seconds(60);
 };

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -50,6 +51,14 @@ std::string DefaultAgent() {
       std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
   const std::filesystem::path built = self.parent_path() / "main" / "corral-agent";
   return std::filesystem::exists(built, error) ? built.string() : (self / "corral-agent").string();
+}
+
+// None as well if the kernel has no such thing.
+CpuSet NohzFullCpus() {
+  std::ifstream file("/sys/devices/system/cpu/nohz_full");
+  std::string list;
+  std::getline(file, list);
+  return CpuSet::Parse(list).value_or(CpuSet());
 }
 
 // One daemon per machine: two would start two agents.
@@ -100,9 +109,9 @@ absl::StatusOr<Config> Daemon::ReadConfig() const {
   if (!config.ok()) return config;
   const absl::StatusOr<Topology> topology = Topology::FromHost();
   if (!topology.ok()) return topology.status();
-  std::vector<CpuSet> cores;
-  for (const Core& core : topology->cores()) cores.push_back(core.siblings);
-  if (const absl::Status status = ResolveCpus(*config, cores); !status.ok()) return status;
+  HostCpus host{.nohz_full = NohzFullCpus()};
+  for (const Core& core : topology->cores()) host.cores.push_back(core.siblings);
+  if (const absl::Status status = ResolveCpus(*config, host); !status.ok()) return status;
   return config;
 }
 
@@ -176,6 +185,7 @@ absl::Status Daemon::Enforce() {
       sink_ = *std::move(keeper);
       watch_ = std::make_unique<VcpuWatch>(*kernel_);
     }
+    WatchTicks(enclave, config);
     enclaves_.push_back(std::move(enclave));
   }
   if (const absl::Status status = Listen(kEnforcerSocketName); !status.ok()) return status;
@@ -208,6 +218,12 @@ absl::Status Daemon::Protect(EnclaveId enclave, const EnclaveConfig& config) {
                                     .strict = config.strict});
 }
 
+void Daemon::WatchTicks(Enclave& enclave, const EnclaveConfig& config) const {
+  if (config.tickless == (enclave.ticks != nullptr)) return;
+  enclave.ticks =
+      config.tickless ? std::make_unique<TickWatch>(*kernel_, config.name, *config.cpus) : nullptr;
+}
+
 void Daemon::AwaitAgents() {
   for (const Time end = kernel_->Now() + kAgentsPatience; kernel_->Now() < end;
        poll(nullptr, 0, Milliseconds(kPoll))) {
@@ -223,6 +239,9 @@ void Daemon::Supervise() {
   for (Enclave& enclave : enclaves_) {
     if (const std::string event = enclave.supervisor->Poll(kernel_->Now()); !event.empty())
       log_(event);
+    if (enclave.ticks != nullptr) {
+      if (const std::string news = enclave.ticks->Look(kernel_->Now()); !news.empty()) log_(news);
+    }
     if (enclave.config.without_agent == WithoutAgent::kRelease) ReleaseIfAbandoned(enclave);
     if (enclave.released) continue;
     if (const std::string problems = enclave.threads->Scan(); !problems.empty()) log_(problems);
@@ -358,6 +377,7 @@ absl::Status Daemon::Reload() {
   for (size_t i = 0; i < enclaves_.size(); ++i) {
     if (const absl::Status status = Protect(enclaves_[i].id, config_.enclaves[i]); !status.ok())
       return status;
+    WatchTicks(enclaves_[i], config_.enclaves[i]);
     if (const absl::Status status = SwitchPolicy(enclaves_[i], config_.enclaves[i]); !status.ok())
       return status;
   }

@@ -20,6 +20,7 @@
 #include "agent/daemon/control_socket.h"
 #include "agent/daemon/logger.h"
 #include "agent/daemon/paused_vms.h"
+#include "agent/daemon/tick_watch.h"
 #include "agent/daemon/vcpu_watch.h"
 #include "config/config.h"
 #include "kernel/bpf/bpf_control_kernel.h"
@@ -60,8 +61,9 @@ class Daemon {
     EnclaveId id;
     std::unique_ptr<AgentSupervisor> supervisor;
     std::unique_ptr<CgroupKeeper> threads;
-    Time served{};          // when it last had an agent
-    bool released = false;  // its threads were given back, because no agent came
+    std::unique_ptr<TickWatch> ticks;  // if it shall be tickless
+    Time served{};                     // when it last had an agent
+    bool released = false;             // its threads were given back, because no agent came
   };
 
   absl::StatusOr<Config> ReadConfig() const;
@@ -72,6 +74,7 @@ class Daemon {
   absl::StatusOr<std::unique_ptr<VmSink>> MakeVmKeeper(EnclaveId enclave,
                                                        const EnclaveConfig& config);
   absl::Status Protect(EnclaveId enclave, const EnclaveConfig& config);
+  void WatchTicks(Enclave& enclave, const EnclaveConfig& config) const;
   void AwaitAgents();
   void Supervise();
   void ReleaseIfAbandoned(Enclave& enclave);

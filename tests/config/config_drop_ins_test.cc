@@ -121,7 +121,7 @@ TEST(DropIns, WhatContradictsIsToldWhereItIsSaid) {
 
 TEST(DropIns, CpusAreLookedForWhereTheyAreSaid) {
   Config config = Merged("enclaves: [{name: batch, cpus: 8}]").value();
-  EXPECT_EQ(ResolveCpus(config, {{0, 1}, {2, 3}, {4, 5}, {6, 7}, {8, 9}}).message(),
+  EXPECT_EQ(ResolveCpus(config, {.cores = {{0, 1}, {2, 3}, {4, 5}, {6, 7}, {8, 9}}}).message(),
             "d:2:32: enclave batch has CPU 8 but not its SMT sibling 9; add 9 or take 8 out");
 }
 

@@ -13,7 +13,9 @@ absl::StatusOr<Config> Resolve(const std::string& enclaves,
                                const std::vector<CpuSet>& cores = kCores) {
   absl::StatusOr<Config> config = ParseConfig("version: 1\n" + enclaves, "f", kTestPolicies);
   if (!config.ok()) return config;
-  if (const absl::Status status = ResolveCpus(*config, cores); !status.ok()) return status;
+  if (const absl::Status status = ResolveCpus(*config, {.cores = cores, .nohz_full = {2, 3, 4}});
+      !status.ok())
+    return status;
   return config;
 }
 
@@ -51,6 +53,17 @@ TEST(ResolveCpus, CpusThatAreNotThere) {
             "f:2:30: enclave vms: CPUs 8-9 are not online; online are 0-7");
   EXPECT_EQ(Error("housekeeping: 8\nenclaves: [{name: vms}]"),
             "f:2:15: housekeeping: CPU 8 is not online");
+}
+
+TEST(ResolveCpus, OnlyNohzFullCpusAreTickless) {
+  EXPECT_TRUE(Resolve("enclaves: [{name: vms, cpus: 2-3, tickless: true}]").ok());
+  EXPECT_TRUE(Resolve("enclaves: [{name: vms, tickless: false}]").ok());
+  EXPECT_EQ(Error("enclaves: [{name: vms, cpus: 2-5, tickless: true}]"),
+            "f:2:45: enclave vms: CPU 5 is not nohz_full, so the timer ticks there; boot with "
+            "nohz_full=2-5 or leave tickless out");
+  EXPECT_EQ(Error("enclaves: [{name: vms, cpus: 0-1, tickless: true}]"),
+            "f:2:45: enclave vms: CPUs 0-1 are not nohz_full, so the timer ticks there; boot with "
+            "nohz_full=0-1 or leave tickless out");
 }
 
 TEST(ResolveCpus, AnEnclaveWithoutCpus) {

@@ -52,6 +52,7 @@ enclaves:                                # corral.yaml:5
     admission: open                      # default
     isolate: full                        # corral.d/50-a.yaml:5
     strict: false                        # default
+    tickless: false                      # default
     without_agent: schedule              # default
     options:
       tenure: 20ms                       # corral.yaml:8
@@ -64,6 +65,7 @@ enclaves:                                # corral.yaml:5
     admission: open                      # default
     isolate: vcpus                       # default
     strict: false                        # default
+    tickless: false                      # default
     without_agent: schedule              # default
     options: {}                          # default
 )");

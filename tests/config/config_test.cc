@@ -126,7 +126,7 @@ TEST(ResolveCpus, AutoIsWhatTheOthersLeave) {
   absl::StatusOr<Config> config =
       Parse("version: 1\nenclaves: [{name: a}, {name: b, cpus: 2-3}]\n");
   ASSERT_TRUE(config.ok()) << config.status();
-  ASSERT_TRUE(ResolveCpus(*config, {{0, 1}, {2, 3}, {4, 5}}).ok());
+  ASSERT_TRUE(ResolveCpus(*config, {.cores = {{0, 1}, {2, 3}, {4, 5}}}).ok());
   EXPECT_EQ(config->enclaves[0].cpus->Format(), "0-1,4-5");
 }
 
@@ -134,7 +134,7 @@ TEST(ResolveCpus, ACoreIsNotSplit) {
   absl::StatusOr<Config> config = Parse("version: 1\nenclaves: [{name: vms, cpus: 0-4}]\n");
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(
-      ResolveCpus(*config, {{0, 1}, {2, 3}, {4, 5}}).message(),
+      ResolveCpus(*config, {.cores = {{0, 1}, {2, 3}, {4, 5}}}).message(),
       "corral.yaml:2:30: enclave vms has CPU 4 but not its SMT sibling 5; add 5 or take 4 out");
 }
 
@@ -142,7 +142,7 @@ TEST(ResolveCpus, NamesWhatIsNotThere) {
   absl::StatusOr<Config> config =
       Parse("version: 1\nenclaves: [{name: a, cpus: 0-9}, {name: b}]\n");
   ASSERT_TRUE(config.ok()) << config.status();
-  const absl::Status status = ResolveCpus(*config, {{0, 1}});
+  const absl::Status status = ResolveCpus(*config, {.cores = {{0, 1}}});
   EXPECT_NE(status.message().find("CPUs 2-9 are not online"), std::string::npos) << status;
   EXPECT_NE(status.message().find("enclave b has no CPU left"), std::string::npos) << status;
 }

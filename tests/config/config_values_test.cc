@@ -20,7 +20,7 @@ TEST(ShippedConfig, WorksUneditedAndTouchesNothing) {
   EXPECT_EQ(config->enclaves[0].vms, Vms::kLibvirt);
   // Written out, the defaults must be the policy's.
   EXPECT_EQ(config->enclaves[0].options, OptionValues::Defaults(policies[0].options));
-  ASSERT_TRUE(ResolveCpus(*config, {{0, 4}, {1, 5}, {2, 6}, {3, 7}}).ok());
+  ASSERT_TRUE(ResolveCpus(*config, {.cores = {{0, 4}, {1, 5}, {2, 6}, {3, 7}}}).ok());
   EXPECT_EQ(config->enclaves[0].cpus->Format(), "0-7");
 }
 
@@ -42,6 +42,7 @@ enclaves:
     admission: strict
     isolate: emulator
     strict: true
+    tickless: true
     options: {tenure: 20ms, strict: true, slots: 2, place: far}
   - {name: batch_2-x, policy: fifo, without_agent: release}
 )",
@@ -64,6 +65,8 @@ enclaves:
   EXPECT_EQ(vms.admission, Admission::kStrict);
   EXPECT_EQ(vms.isolate, Isolate::kEmulator);
   EXPECT_TRUE(vms.strict);
+  EXPECT_TRUE(vms.tickless);
+  EXPECT_EQ(vms.tickless_position.line, 18);
   EXPECT_EQ(vms.options.GetDuration("tenure"), std::chrono::milliseconds(20));
   EXPECT_TRUE(vms.options.GetBool("strict"));
   EXPECT_EQ(vms.options.GetInt("slots"), 2);
@@ -75,6 +78,7 @@ enclaves:
   EXPECT_EQ(batch.admission, Admission::kOpen);
   EXPECT_EQ(batch.isolate, Isolate::kVcpus);
   EXPECT_FALSE(batch.strict);
+  EXPECT_FALSE(batch.tickless);
   EXPECT_EQ(batch.without_agent, WithoutAgent::kRelease);
 }
 

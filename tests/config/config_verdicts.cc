@@ -14,7 +14,7 @@ int main() {
   for (const nlohmann::json& text : texts) {
     const std::vector<corral::ConfigText> file = {{"f", text.get<std::string>()}};
     const corral::ConfigCheck check =
-        corral::CheckConfigTexts(file, corral::ctl::AllPolicies(), /*cores=*/{});
+        corral::CheckConfigTexts(file, corral::ctl::AllPolicies(), /*host=*/{});
     nlohmann::json errors = nlohmann::json::array();
     for (const corral::ConfigError& error : check.errors) errors.push_back(error.what);
     verdicts.push_back(errors);
