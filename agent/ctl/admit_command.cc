@@ -14,7 +14,7 @@
 #include "agent/ctl/admission.h"
 #include "agent/ctl/corral_yaml.h"
 #include "agent/daemon/control_socket.h"
-#include "agent/daemon/protection.h"
+#include "agent/views/protection.h"
 #include "kernel/bpf/bpf_control_kernel.h"
 #include "kernel/text_field.h"
 

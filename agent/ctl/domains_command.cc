@@ -9,7 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
 #include "agent/ctl/corral_yaml.h"
-#include "agent/daemon/trust.h"
+#include "agent/views/trust.h"
 #include "kernel/bpf/bpf_control_kernel.h"
 
 namespace corral::ctl {

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "agent/ctl/command.h"
-#include "agent/ctl/vm_view.h"
+#include "agent/views/vm_view.h"
 
 namespace corral::ctl {
 

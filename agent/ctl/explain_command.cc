@@ -8,7 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/ctl/explain_output.h"
-#include "agent/ctl/wait_view.h"
+#include "agent/views/wait_view.h"
 #include "kernel/bpf/bpf_control_kernel.h"
 #include "vmm-integration/libvirt_records.h"
 

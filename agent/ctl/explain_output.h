@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
-#include "agent/ctl/wait_view.h"
+#include "agent/views/wait_view.h"
 
 namespace corral::ctl {
 

@@ -9,7 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "agent/ctl/class_view.h"
+#include "agent/views/class_view.h"
 #include "kernel/bpf/bpf_control_kernel.h"
 
 namespace corral::ctl {

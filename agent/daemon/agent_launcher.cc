@@ -14,7 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "agent/daemon/running_agent.h"
+#include "agent/views/running_agent.h"
 #include "kernel/bpf/bpf_agent_kernel.h"
 
 extern char** environ;

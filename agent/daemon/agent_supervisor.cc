@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "agent/daemon/running_agent.h"
+#include "agent/views/running_agent.h"
 #include "vmm-integration/qemu_process.h"
 
 namespace corral {

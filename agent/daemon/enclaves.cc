@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
-#include "agent/daemon/protection.h"
+#include "agent/views/protection.h"
 #include "kernel/text_field.h"
 
 namespace corral {

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "agent/daemon/protection.h"
+#include "agent/views/protection.h"
 
 namespace corral {
 

@@ -8,7 +8,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "agent/daemon/vm_attributes.h"
+#include "agent/views/vm_attributes.h"
 #include "kernel/bpf/threads_by_policy.h"
 
 namespace corral {

@@ -8,7 +8,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "agent/daemon/trust.h"
+#include "agent/views/trust.h"
 #include "kernel/bpf/class_files.h"
 #include "vmm-integration/libvirt_connection.h"
 #include "vmm-integration/libvirt_source.h"

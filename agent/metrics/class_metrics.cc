@@ -6,47 +6,47 @@
 #include <map>
 
 #include "absl/strings/str_cat.h"
-#include "agent/ctl/wait_view.h"
+#include "agent/views/wait_view.h"
 
 namespace corral::metrics {
 namespace {
 
-std::string NameOfEnclave(const ctl::ClassView& view, uint32_t id) {
-  for (const ctl::EnclaveView& enclave : view.enclaves) {
+std::string NameOfEnclave(const ClassView& view, uint32_t id) {
+  for (const EnclaveView& enclave : view.enclaves) {
     if (enclave.id == id) return enclave.name;
   }
   return "";
 }
 
-Labels LabelsOf(const ctl::ClassView& view, const ctl::DomainView& domain) {
+Labels LabelsOf(const ClassView& view, const DomainView& domain) {
   // Two domains may have one name.
   return {{"domain", domain.name},
           {"uuid", domain.uuid},
           {"enclave", NameOfEnclave(view, domain.enclave)}};
 }
 
-void AddEnclaves(const ctl::ClassView& view, Families& families) {
+void AddEnclaves(const ClassView& view, Families& families) {
   Family cores = Family::Gauge(families, "corral_enclave_cores", "Physical cores of the enclave.");
-  for (const ctl::EnclaveView& e : view.enclaves) cores.Add({{"enclave", e.name}}, e.cores);
+  for (const EnclaveView& e : view.enclaves) cores.Add({{"enclave", e.name}}, e.cores);
   Family agents = Family::Gauge(families, "corral_enclave_cores_with_agent",
                                 "Cores that an agent decides for; the class serves the others.");
-  for (const ctl::EnclaveView& e : view.enclaves) agents.Add({{"enclave", e.name}}, e.agents);
+  for (const EnclaveView& e : view.enclaves) agents.Add({{"enclave", e.name}}, e.agents);
   Family stalled = Family::Gauge(families, "corral_enclave_cores_stalled",
                                  "Cores whose agent is there and decides nothing.");
-  for (const ctl::EnclaveView& e : view.enclaves) stalled.Add({{"enclave", e.name}}, e.stalled);
+  for (const EnclaveView& e : view.enclaves) stalled.Add({{"enclave", e.name}}, e.stalled);
 }
 
-void AddDomains(const ctl::ClassView& view, Families& families) {
+void AddDomains(const ClassView& view, Families& families) {
   Family vcpus = Family::Gauge(families, "corral_domain_vcpus", "vCPUs in the trust domain.");
-  for (const ctl::DomainView& d : view.domains) vcpus.Add(LabelsOf(view, d), d.vcpus);
+  for (const DomainView& d : view.domains) vcpus.Add(LabelsOf(view, d), d.vcpus);
   Family running = Family::Gauge(families, "corral_domain_vcpus_running", "Of them, on a CPU now.");
-  for (const ctl::DomainView& d : view.domains) running.Add(LabelsOf(view, d), d.running);
+  for (const DomainView& d : view.domains) running.Add(LabelsOf(view, d), d.running);
   Family waiting =
       Family::Gauge(families, "corral_domain_vcpus_waiting", "Of them, runnable without a CPU.");
-  for (const ctl::DomainView& d : view.domains) waiting.Add(LabelsOf(view, d), d.waiting);
+  for (const DomainView& d : view.domains) waiting.Add(LabelsOf(view, d), d.waiting);
   Family time = Family::Counter(families, "corral_domain_cpu_seconds_total",
                                 "CPU time of the vCPUs that the trust domain has now.");
-  for (const ctl::DomainView& d : view.domains) time.Add(LabelsOf(view, d), Seconds(d.runtime));
+  for (const DomainView& d : view.domains) time.Add(LabelsOf(view, d), Seconds(d.runtime));
 }
 
 struct CoreCounter {
@@ -68,10 +68,10 @@ constexpr CoreCounter kCoreCounters[] = {
      [](const ghost_core_state& c) -> uint64_t { return c.breaches; }},
 };
 
-void AddCores(const ctl::ClassView& view, Families& families) {
+void AddCores(const ClassView& view, Families& families) {
   Family switches = Family::Counter(families, "corral_core_switches_total",
                                     "Switches to a task of the class, by who chose it.");
-  for (const ctl::CoreView& core : view.cores) {
+  for (const CoreView& core : view.cores) {
     const std::string id = absl::StrCat(core.id);
     switches.Add({{"core", id}, {"by", "agent"}}, core.counters.switches_agent);
     switches.Add({{"core", id}, {"by", "class"}}, core.counters.switches_class);
@@ -79,7 +79,7 @@ void AddCores(const ctl::ClassView& view, Families& families) {
   }
   for (const CoreCounter& counter : kCoreCounters) {
     Family family = Family::Counter(families, counter.name, counter.help);
-    for (const ctl::CoreView& core : view.cores)
+    for (const CoreView& core : view.cores)
       family.Add({{"core", absl::StrCat(core.id)}},
                  static_cast<double>(counter.read(core.counters)));
   }
@@ -87,13 +87,13 @@ void AddCores(const ctl::ClassView& view, Families& families) {
 
 }  // namespace
 
-void AddClass(const ctl::ClassView& view, Families& families) {
+void AddClass(const ClassView& view, Families& families) {
   AddEnclaves(view, families);
   AddDomains(view, families);
   AddCores(view, families);
 }
 
-void AddWaits(const ctl::ClassView& view, const ControlKernel& kernel, Families& families) {
+void AddWaits(const ClassView& view, const ControlKernel& kernel, Families& families) {
   std::map<uint32_t, std::array<Duration, GHOST_NR_WAITS>> waited;  // by domain
   for (uint32_t slot = 0; slot < kernel.status_words().size(); ++slot) {
     const ghost_status_word& word = kernel.status_words()[slot];
@@ -106,28 +106,28 @@ void AddWaits(const ctl::ClassView& view, const ControlKernel& kernel, Families&
   Family family = Family::Counter(families, "corral_domain_wait_seconds_total",
                                   "What the vCPUs that the trust domain has now waited for; the "
                                   "reasons are those of corralctl explain.");
-  for (const ctl::DomainView& domain : view.domains) {
+  for (const DomainView& domain : view.domains) {
     for (int why = 0; why < GHOST_NR_WAITS; ++why) {
       Labels labels = LabelsOf(view, domain);
-      labels.push_back({"reason", ctl::NameOf(static_cast<ghost_wait>(why))});
+      labels.push_back({"reason", NameOf(static_cast<ghost_wait>(why))});
       family.Add(std::move(labels), Seconds(waited[domain.id][why]));
     }
   }
 }
 
-void AddVms(const ctl::VmsView& view, Families& families) {
+void AddVms(const VmsView& view, Families& families) {
   const auto add = [&](const char* name, const char* help, auto counts) {
     Family family = Family::Gauge(families, name, help);
-    for (const ctl::VmView& vm : view.vms) {
+    for (const VmView& vm : view.vms) {
       family.Add({{"vm", vm.name}, {"pid", absl::StrCat(vm.pid)}},
                  static_cast<double>(std::count_if(vm.vcpus.begin(), vm.vcpus.end(), counts)));
     }
   };
-  add("corral_vm_vcpus", "vCPUs of the VM.", [](const ctl::VcpuView&) { return true; });
+  add("corral_vm_vcpus", "vCPUs of the VM.", [](const VcpuView&) { return true; });
   add("corral_vm_vcpus_unprotected", "Of them, not isolated from other VMs.",
-      [](const ctl::VcpuView& vcpu) { return !vcpu.unprotected.empty(); });
+      [](const VcpuView& vcpu) { return !vcpu.unprotected.empty(); });
   add("corral_vm_vcpus_refused", "Of them, those that reserved time and were not promised it.",
-      [](const ctl::VcpuView& vcpu) { return !vcpu.refused.empty(); });
+      [](const VcpuView& vcpu) { return !vcpu.refused.empty(); });
   Family conflicts =
       Family::Gauge(families, "corral_pin_conflicts", "Pins that make VMs take turns on a core.");
   conflicts.Add({}, static_cast<double>(view.conflicts.size()));
@@ -139,10 +139,10 @@ Families ClassFamilies(const ControlKernel* kernel, const TrustRules& rules) {
                                    "1 while the class is loaded and schedules, else 0.");
   in_charge.Add({}, kernel == nullptr ? 0 : 1);
   if (kernel == nullptr) return families;
-  const ctl::ClassView view = ctl::ViewClass(*kernel);
+  const ClassView view = ViewClass(*kernel);
   AddClass(view, families);
   AddWaits(view, *kernel, families);
-  AddVms(ctl::ViewVms(*kernel, rules), families);
+  AddVms(ViewVms(*kernel, rules), families);
   return families;
 }
 

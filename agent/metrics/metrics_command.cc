@@ -10,9 +10,9 @@
 
 #include "agent/ctl/atomic_file.h"
 #include "agent/ctl/corral_yaml.h"
-#include "agent/daemon/trust.h"
 #include "agent/metrics/audit_metrics.h"
 #include "agent/metrics/class_metrics.h"
+#include "agent/views/trust.h"
 #include "kernel/audit/auditor.h"
 #include "kernel/bpf/bpf_control_kernel.h"
 

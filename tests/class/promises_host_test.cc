@@ -11,7 +11,7 @@
 #include <string>
 #include <thread>
 
-#include "agent/ctl/wait_view.h"
+#include "agent/views/wait_view.h"
 #include "tests/class/agent_host_fixture.h"
 
 namespace corral {
@@ -134,19 +134,19 @@ TEST_F(PromisesHostTest, WhatTheyWaitForIsTold) {
   AttachAll(vms);
   std::this_thread::sleep_for(seconds(2));
   ASSERT_TRUE(auditor_->Reset().ok());
-  ctl::WaitWatch watch(*kernel_);
+  WaitWatch watch(*kernel_);
   for (const Time end = kernel_->Now() + seconds(6); kernel_->Now() < end;) {
     watch.Look();
     std::this_thread::sleep_for(milliseconds(10));
   }
-  const std::vector<ctl::VcpuWaits> told = watch.Result();
+  const std::vector<VcpuWaits> told = watch.Result();
   ASSERT_EQ(told.size(), vms.size());
-  ctl::Waits sum{};
-  for (const ctl::VcpuWaits& v : told) {
+  Waits sum{};
+  for (const VcpuWaits& v : told) {
     printf("ran %.1f %%, unexplained %.1f %%, waited", v.Percent(v.ran),
            v.Percent(v.time - v.ran - v.all_waited()));
     for (int i = 0; i < GHOST_NR_WAITS; ++i) {
-      printf(" %s %.1f %%", ctl::NameOf(static_cast<ghost_wait>(i)), v.Percent(v.waited[i]));
+      printf(" %s %.1f %%", NameOf(static_cast<ghost_wait>(i)), v.Percent(v.waited[i]));
       sum[i] += v.waited[i];
     }
     printf("\n");

@@ -6,7 +6,7 @@
 #include "agent/ctl/audit_json.h"
 #include "agent/ctl/mode_command.h"
 #include "agent/ctl/release_command.h"
-#include "agent/ctl/vm_view.h"
+#include "agent/views/vm_view.h"
 #include "tests/ctl/samples.h"
 
 namespace corral::ctl {

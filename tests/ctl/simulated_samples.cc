@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <chrono>
 
-#include "agent/ctl/class_view.h"
 #include "agent/ctl/explain_output.h"
+#include "agent/views/class_view.h"
 #include "tests/ctl/samples.h"
 #include "tests/sim/bare_vms.h"
 

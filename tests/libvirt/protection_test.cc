@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What corrald tells and corralctl shows of vCPUs that are in the class but not as they should be,
 // with the class's own source on a simulated machine.
-#include "agent/daemon/protection.h"
+#include "agent/views/protection.h"
 
 #include <gtest/gtest.h>
 

@@ -61,10 +61,10 @@ class ClassMetrics : public testing::Test {
 TEST_F(ClassMetrics, SayWhatTheViewsSay) {
   const std::string text = Text(ClassFamilies(&vms_.control(), TrustRules()));
   EXPECT_EQ(ValueOf(text, "corral_class_in_charge"), 1) << text;
-  const ctl::ClassView view = ctl::ViewClass(vms_.control());
+  const ClassView view = ViewClass(vms_.control());
   ASSERT_EQ(view.domains.size(), 2u);
   for (size_t i = 0; i < view.domains.size(); ++i) {
-    const ctl::DomainView& domain = view.domains[i];
+    const DomainView& domain = view.domains[i];
     const std::string labels = absl::StrCat("domain=\"", domain.name, "\",uuid=\"", domain.uuid,
                                             "\",enclave=\"", view.enclaves[0].name, "\"");
     EXPECT_EQ(ValueOf(text, absl::StrCat("corral_domain_vcpus{", labels, "}")), 1);
@@ -78,7 +78,7 @@ TEST_F(ClassMetrics, SayWhatTheViewsSay) {
                 Seconds(waited), 1e-6)
         << text;
   }
-  const ctl::CoreView& core = view.cores[0];
+  const CoreView& core = view.cores[0];
   EXPECT_EQ(ValueOf(text, "corral_core_commits_total{core=\"0\"}"), core.counters.commits);
   EXPECT_EQ(ValueOf(text, "corral_core_breaches_total{core=\"0\"}"), 0);
   EXPECT_EQ(ValueOf(text, "corral_core_switches_total{core=\"0\",by=\"agent\"}"),
@@ -92,7 +92,7 @@ TEST_F(ClassMetrics, SayWhatTheViewsSay) {
 
 TEST_F(ClassMetrics, CountWhatIsNotProtected) {
   Families families;
-  ctl::VmsView view;
+  VmsView view;
   view.vms = {{.name = "we\"b\n", .pid = 9, .vcpus = {{.vcpu = 0}, {.vcpu = 1}}},
               {.name = "db", .pid = 10, .vcpus = {{.vcpu = 0}}}};
   view.vms[0].vcpus[1].unprotected = "it is real-time";

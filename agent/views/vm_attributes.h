@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a VM's settings mean for one of its threads in the class, and how that is told to the
 // operator. Pure functions; any thread.
-#ifndef CORRAL_AGENT_DAEMON_VM_ATTRIBUTES_H_
-#define CORRAL_AGENT_DAEMON_VM_ATTRIBUTES_H_
+#ifndef CORRAL_AGENT_VIEWS_VM_ATTRIBUTES_H_
+#define CORRAL_AGENT_VIEWS_VM_ATTRIBUTES_H_
 
 #include <string>
 
@@ -31,4 +31,4 @@ std::string DescribeChange(const TaskAttributes& before, const TaskAttributes& a
 
 }  // namespace corral
 
-#endif  // CORRAL_AGENT_DAEMON_VM_ATTRIBUTES_H_
+#endif  // CORRAL_AGENT_VIEWS_VM_ATTRIBUTES_H_

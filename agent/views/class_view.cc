@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/ctl/class_view.h"
+#include "agent/views/class_view.h"
 
 #include <cstring>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "agent/daemon/running_agent.h"
+#include "agent/views/running_agent.h"
 #include "kernel/abi/core_word.h"
 #include "kernel/text_field.h"
 
-namespace corral::ctl {
+namespace corral {
 namespace {
 
 // As libvirt writes UUIDs.
@@ -149,4 +149,4 @@ nlohmann::json ToJson(const ClassView& view) {
   return json;
 }
 
-}  // namespace corral::ctl
+}  // namespace corral

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/daemon/protection.h"
+#include "agent/views/protection.h"
 
 #include <map>
 #include <set>

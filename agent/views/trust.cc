@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/daemon/trust.h"
+#include "agent/views/trust.h"
 
 namespace corral {
 

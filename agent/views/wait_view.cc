@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/ctl/wait_view.h"
+#include "agent/views/wait_view.h"
 
 #include <algorithm>
 #include <cstring>
@@ -7,7 +7,7 @@
 
 #include "kernel/text_field.h"
 
-namespace corral::ctl {
+namespace corral {
 namespace {
 
 Duration Ns(uint64_t ns) { return Duration(static_cast<int64_t>(ns)); }
@@ -126,4 +126,4 @@ nlohmann::json ToJson(const VcpuWaits& w) {
   return vcpu;
 }
 
-}  // namespace corral::ctl
+}  // namespace corral

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/ctl/vm_view.h"
+#include "agent/views/vm_view.h"
 
 #include <sched.h>
 
@@ -7,14 +7,14 @@
 #include <map>
 
 #include "absl/strings/str_cat.h"
-#include "agent/daemon/protection.h"
-#include "agent/daemon/vm_attributes.h"
+#include "agent/views/protection.h"
+#include "agent/views/vm_attributes.h"
 #include "kernel/text_field.h"
 #include "vmm-integration/libvirt_cgroups.h"
 #include "vmm-integration/libvirt_records.h"
 #include "vmm-integration/qemu_process.h"
 
-namespace corral::ctl {
+namespace corral {
 namespace {
 
 using nlohmann::json;
@@ -191,4 +191,4 @@ json ToJson(const VmsView& view) {
   return {{"vms", vms}, {"conflicts", view.conflicts}};
 }
 
-}  // namespace corral::ctl
+}  // namespace corral

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The class's state as plain values, read from its mapped memory in one pass. What status, cores
 // and tasks display.
-#ifndef CORRAL_AGENT_CTL_CLASS_VIEW_H_
-#define CORRAL_AGENT_CTL_CLASS_VIEW_H_
+#ifndef CORRAL_AGENT_VIEWS_CLASS_VIEW_H_
+#define CORRAL_AGENT_VIEWS_CLASS_VIEW_H_
 
 #include <string>
 #include <vector>
@@ -11,7 +11,7 @@
 
 #include "kernel/ghost_kernel.h"
 
-namespace corral::ctl {
+namespace corral {
 
 struct SiblingView {
   int cpu = 0;
@@ -65,6 +65,6 @@ ClassView ViewClass(const ControlKernel& kernel);
 // {"enclaves":[...],"domains":[...],"cores":[...]}; times in ns.
 nlohmann::json ToJson(const ClassView& view);
 
-}  // namespace corral::ctl
+}  // namespace corral
 
-#endif  // CORRAL_AGENT_CTL_CLASS_VIEW_H_
+#endif  // CORRAL_AGENT_VIEWS_CLASS_VIEW_H_

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/daemon/vm_attributes.h"
+#include "agent/views/vm_attributes.h"
 
 #include <algorithm>
 #include <vector>

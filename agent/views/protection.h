@@ -4,8 +4,8 @@
 //
 // Pure functions of the class's memory; any thread. A vCPU that is not in the class at all is the
 // business of whoever tried to attach it.
-#ifndef CORRAL_AGENT_DAEMON_PROTECTION_H_
-#define CORRAL_AGENT_DAEMON_PROTECTION_H_
+#ifndef CORRAL_AGENT_VIEWS_PROTECTION_H_
+#define CORRAL_AGENT_VIEWS_PROTECTION_H_
 
 #include <string>
 #include <vector>
@@ -42,4 +42,4 @@ std::string Describe(const ControlKernel& kernel, const PinConflict& conflict);
 
 }  // namespace corral
 
-#endif  // CORRAL_AGENT_DAEMON_PROTECTION_H_
+#endif  // CORRAL_AGENT_VIEWS_PROTECTION_H_

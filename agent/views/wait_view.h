@@ -5,8 +5,8 @@
 // Agents tell about every second what each vCPU waited for, so one look in between would mix
 // stretches of different lengths. A WaitWatch is looked at often, and takes of each vCPU the
 // stretch between two such tellings. Needs nobody but the class's memory. Units: ns.
-#ifndef CORRAL_AGENT_CTL_WAIT_VIEW_H_
-#define CORRAL_AGENT_CTL_WAIT_VIEW_H_
+#ifndef CORRAL_AGENT_VIEWS_WAIT_VIEW_H_
+#define CORRAL_AGENT_VIEWS_WAIT_VIEW_H_
 
 #include <array>
 #include <map>
@@ -17,7 +17,7 @@
 
 #include "kernel/ghost_kernel.h"
 
-namespace corral::ctl {
+namespace corral {
 
 using Waits = std::array<Duration, GHOST_NR_WAITS>;  // by ghost_wait
 
@@ -73,6 +73,6 @@ class WaitWatch {
 
 nlohmann::json ToJson(const VcpuWaits& waits);
 
-}  // namespace corral::ctl
+}  // namespace corral
 
-#endif  // CORRAL_AGENT_CTL_WAIT_VIEW_H_
+#endif  // CORRAL_AGENT_VIEWS_WAIT_VIEW_H_

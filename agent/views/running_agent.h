@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an agent that runs was started with, read from its process: true whoever started it, and
 // with corrald gone as well. The counterpart of agent_launcher.h.
-#ifndef CORRAL_AGENT_DAEMON_RUNNING_AGENT_H_
-#define CORRAL_AGENT_DAEMON_RUNNING_AGENT_H_
+#ifndef CORRAL_AGENT_VIEWS_RUNNING_AGENT_H_
+#define CORRAL_AGENT_VIEWS_RUNNING_AGENT_H_
 
 #include <sys/types.h>
 
@@ -25,4 +25,4 @@ absl::StatusOr<RunningAgent> IdentifyAgent(pid_t tid);
 
 }  // namespace corral
 
-#endif  // CORRAL_AGENT_DAEMON_RUNNING_AGENT_H_
+#endif  // CORRAL_AGENT_VIEWS_RUNNING_AGENT_H_

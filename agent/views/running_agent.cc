@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/daemon/running_agent.h"
+#include "agent/views/running_agent.h"
 
 #include <filesystem>
 #include <fstream>

@@ -5,8 +5,8 @@
 // Asks nobody: reads libvirt's records, corral.yaml's rules and the class's memory, so it works
 // with corrald and libvirt away. A VM that libvirt does not know (plain QEMU) is known by its
 // threads in the class.
-#ifndef CORRAL_AGENT_CTL_VM_VIEW_H_
-#define CORRAL_AGENT_CTL_VM_VIEW_H_
+#ifndef CORRAL_AGENT_VIEWS_VM_VIEW_H_
+#define CORRAL_AGENT_VIEWS_VM_VIEW_H_
 
 #include <optional>
 #include <string>
@@ -17,7 +17,7 @@
 #include "kernel/ghost_kernel.h"
 #include "vmm-integration/vm_settings.h"
 
-namespace corral::ctl {
+namespace corral {
 
 struct VcpuView {
   int vcpu = 0;
@@ -56,6 +56,6 @@ VmsView ViewVms(const ControlKernel& kernel, const TrustRules& rules, const std:
 // {"vms":[...],"conflicts":[...]}; times in ns.
 nlohmann::json ToJson(const VmsView& view);
 
-}  // namespace corral::ctl
+}  // namespace corral
 
-#endif  // CORRAL_AGENT_CTL_VM_VIEW_H_
+#endif  // CORRAL_AGENT_VIEWS_VM_VIEW_H_
