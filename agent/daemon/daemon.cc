@@ -147,11 +147,13 @@ absl::Status Daemon::Observe() {
 }
 
 absl::Status Daemon::Listen(const std::string& name) {
+  const auto handle = [this](const nlohmann::json& request) { return Handle(request); };
   absl::StatusOr<ControlServer> server =
-      ControlServer::Listen(absl::StrCat(options_.runtime_dir, "/", name),
-                            [this](const nlohmann::json& request) { return Handle(request); });
+      ControlServer::Listen(absl::StrCat(options_.runtime_dir, "/", name), handle);
   if (!server.ok()) return server.status();
   server_ = std::make_unique<ControlServer>(*std::move(server));
+  bus_ =
+      std::make_unique<BusLink>(handle, [this] { return LookForBus(config_.mode, kernel_.get()); });
   return absl::OkStatus();
 }
 
@@ -305,9 +307,13 @@ Daemon::End Daemon::Run(int signal_fd) {
       }
     }
     pollfd fds[] = {{.fd = signal_fd, .events = POLLIN},
-                    {.fd = server_ != nullptr ? server_->fd() : -1, .events = POLLIN}};
-    const int ready = poll(fds, 2, Milliseconds(kPoll));
+                    {.fd = server_ != nullptr ? server_->fd() : -1, .events = POLLIN},
+                    bus_ != nullptr ? bus_->events() : pollfd{.fd = -1}};
+    const int ready = poll(fds, std::size(fds), Milliseconds(kPoll));
     Supervise();
+    if (bus_ != nullptr) {
+      if (const std::string event = bus_->Poll(MonotonicNow()); !event.empty()) log_(event);
+    }
     if (next_mode_) {
       if (source_ != nullptr) source_->Stop();
       return End::kBeginAnew;

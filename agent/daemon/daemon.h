@@ -15,6 +15,7 @@
 
 #include "absl/status/statusor.h"
 #include "agent/daemon/agent_supervisor.h"
+#include "agent/daemon/bus_link.h"
 #include "agent/daemon/bypass_stops.h"
 #include "agent/daemon/cgroup_keeper.h"
 #include "agent/daemon/control_socket.h"
@@ -96,6 +97,7 @@ class Daemon {
   std::string agent_program_;
   Fd lock_;
   std::unique_ptr<ControlServer> server_;
+  std::unique_ptr<BusLink> bus_;
   std::unique_ptr<BpfControlKernel> kernel_;
   std::vector<Enclave> enclaves_;
   BypassStops bypass_stops_;

@@ -8,35 +8,37 @@
 
 namespace corral {
 
+void VcpuWatch::Compare(absl::string_view kind, std::vector<VcpuTrouble> now,
+                        std::map<Gtid, VcpuTrouble>& former, std::vector<std::string>& news) const {
+  std::map<Gtid, VcpuTrouble> current;
+  for (VcpuTrouble& trouble : now) {
+    // Told once, not again whenever the numbers change.
+    if (former.erase(trouble.gtid) == 0)
+      news.push_back(absl::StrCat(kind, ": ", trouble.name, ": ", trouble.why));
+    current.emplace(trouble.gtid, std::move(trouble));
+  }
+  for (const auto& [gtid, over] : former) {
+    if (Exists(gtid)) news.push_back(absl::StrCat(over.name, " is no longer ", kind));
+  }
+  former = std::move(current);
+}
+
+bool VcpuWatch::Exists(Gtid gtid) const {
+  for (const ghost_status_word& word : kernel_.status_words()) {
+    if (word.gtid == gtid.value()) return true;
+  }
+  return false;
+}
+
 std::vector<std::string> VcpuWatch::Look() {
   std::vector<std::string> news;
-  std::map<uint64_t, std::string> unprotected, refused;
-  for (uint32_t slot = 0; slot < kernel_.status_words().size(); ++slot) {
-    const uint64_t gtid = kernel_.status_words()[slot].gtid;
-    if (gtid == 0 || kernel_.status_words()[slot].vcpu == GHOST_NO_VCPU) continue;
-    const auto tell = [&](absl::string_view kind, const std::string& why,
-                          std::map<uint64_t, std::string>& former,
-                          std::map<uint64_t, std::string>& now) {
-      const auto before = former.find(gtid);
-      if (why.empty() && before != former.end())
-        news.push_back(absl::StrCat(NameOfTask(kernel_, slot), " is no longer ", kind));
-      if (why.empty()) return;
-      // Told once, not again whenever the numbers change.
-      if (before == former.end())
-        news.push_back(absl::StrCat(kind, ": ", NameOfTask(kernel_, slot), ": ", why));
-      now[gtid] = why;
-    };
-    tell("UNPROTECTED", WhyUnprotected(kernel_, slot), unprotected_, unprotected);
-    tell("refused", WhyNotPromised(kernel_, slot), refused_, refused);
-  }
-  std::set<std::string> conflicts;
-  for (const PinConflict& conflict : FindPinConflicts(kernel_))
-    conflicts.insert(Describe(kernel_, conflict));
+  Troubles troubles = FindTroubles(kernel_);
+  Compare("UNPROTECTED", std::move(troubles.unprotected), unprotected_, news);
+  Compare("refused", std::move(troubles.refused), refused_, news);
+  std::set<std::string> conflicts(troubles.conflicts.begin(), troubles.conflicts.end());
   for (const std::string& conflict : conflicts) {
     if (!conflicts_.contains(conflict)) news.push_back(absl::StrCat("conflict: ", conflict));
   }
-  unprotected_ = std::move(unprotected);
-  refused_ = std::move(refused);
   conflicts_ = std::move(conflicts);
   return news;
 }

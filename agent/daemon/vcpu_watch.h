@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
+#include "agent/views/protection.h"
 #include "kernel/ghost_kernel.h"
 
 namespace corral {
@@ -24,9 +26,13 @@ class VcpuWatch {
   std::vector<std::string> Look();
 
  private:
+  void Compare(absl::string_view kind, std::vector<VcpuTrouble> now,
+               std::map<Gtid, VcpuTrouble>& former, std::vector<std::string>& news) const;
+  bool Exists(Gtid gtid) const;
+
   const ControlKernel& kernel_;
-  std::map<uint64_t, std::string> unprotected_;  // why, by gtid
-  std::map<uint64_t, std::string> refused_;
+  std::map<Gtid, VcpuTrouble> unprotected_;
+  std::map<Gtid, VcpuTrouble> refused_;
   std::set<std::string> conflicts_;
 };
 

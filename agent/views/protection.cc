@@ -3,6 +3,7 @@
 
 #include <map>
 #include <set>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -114,6 +115,22 @@ std::string Describe(const ControlKernel& kernel, const PinConflict& conflict) {
                       " are pinned there alone: they take turns, so each trust domain has at most ",
                       100 / conflict.domains,
                       "% of it while all compute; pin them to different cores, or not at all");
+}
+
+Troubles FindTroubles(const ControlKernel& kernel) {
+  Troubles found;
+  for (uint32_t slot = 0; slot < kernel.status_words().size(); ++slot) {
+    const ghost_status_word& word = kernel.status_words()[slot];
+    if (word.gtid == 0 || word.vcpu == GHOST_NO_VCPU) continue;
+    const auto add = [&](std::string why, std::vector<VcpuTrouble>& to) {
+      if (!why.empty()) to.push_back({Gtid(word.gtid), NameOfTask(kernel, slot), std::move(why)});
+    };
+    add(WhyUnprotected(kernel, slot), found.unprotected);
+    add(WhyNotPromised(kernel, slot), found.refused);
+  }
+  for (const PinConflict& conflict : FindPinConflicts(kernel))
+    found.conflicts.push_back(Describe(kernel, conflict));
+  return found;
 }
 
 }  // namespace corral

@@ -40,6 +40,19 @@ std::vector<PinConflict> FindPinConflicts(const ControlKernel& kernel);
 // One line: who, where, what it costs, what to do.
 std::string Describe(const ControlKernel& kernel, const PinConflict& conflict);
 
+// All of it at one look.
+struct VcpuTrouble {
+  Gtid gtid{0};
+  std::string name;
+  std::string why;
+};
+struct Troubles {
+  std::vector<VcpuTrouble> unprotected;
+  std::vector<VcpuTrouble> refused;  // budgets that were asked for
+  std::vector<std::string> conflicts;
+};
+Troubles FindTroubles(const ControlKernel& kernel);
+
 }  // namespace corral
 
 #endif  // CORRAL_AGENT_VIEWS_PROTECTION_H_
