@@ -42,7 +42,11 @@ bool AgentSupervisor::Serving() const {
   return true;
 }
 
-std::string AgentSupervisor::Poll(Time now) {
+News AgentSupervisor::Tell(Event event, std::string text) const {
+  return {event, std::move(text), {{"ENCLAVE", spec_.enclave}}};
+}
+
+News AgentSupervisor::Poll(Time now) {
   std::string ended;
   if (child_ != 0) {
     int status = 0;
@@ -51,19 +55,22 @@ std::string AgentSupervisor::Poll(Time now) {
                          "; the class schedules alone; ");
     child_ = 0;
   }
+  const Event event = ended.empty() ? Event::kAgentStarted : Event::kAgentLost;
   // One that an earlier daemon started.
-  if (ServingThread() != 0) return ended;
+  if (ServingThread() != 0) return Tell(event, ended);
   if (now - window_begin_ > kWindow) {
     window_begin_ = now;
     starts_in_window_ = 0;
   }
   if (starts_in_window_ >= kBurst) {
-    return ended.empty()
-               ? ""
-               : absl::StrCat(ended, "it died ", kBurst,
-                              " times in a row, the next start waits; see its messages above");
+    if (ended.empty()) return "";
+    return Tell(event,
+                absl::StrCat(ended, "it died ", kBurst,
+                             " times in a row, the next start waits; see its messages above"));
   }
-  return absl::StrCat(ended, Launch(now));
+  const absl::StatusOr<std::string> launched = Launch(now);
+  return launched.ok() ? Tell(event, absl::StrCat(ended, *launched))
+                       : Tell(Event::kAgentLost, absl::StrCat(ended, launched.status().message()));
 }
 
 bool AgentSupervisor::ServedBy(pid_t process) const {
@@ -123,21 +130,23 @@ absl::Status AgentSupervisor::SwitchTo(const AgentSpec& spec) {
     kill(*successor, SIGKILL);
     waitpid(*successor, nullptr, 0);
     starts_in_window_ = 0;  // the old agent did nothing wrong
-    const std::string back = Launch(kernel_.Now());
-    return absl::AbortedError(absl::StrCat("the new agent (", spec.policy,
-                                           ") failed: ", taken.message(), "; rolled back: ", back));
+    const absl::StatusOr<std::string> back = Launch(kernel_.Now());
+    return absl::AbortedError(
+        absl::StrCat("the new agent (", spec.policy, ") failed: ", taken.message(),
+                     "; rolled back: ", back.ok() ? *back : back.status().message()));
   }
   child_ = *successor;
   spec_ = spec;
   return absl::OkStatus();
 }
 
-std::string AgentSupervisor::Launch(Time now) {
+absl::StatusOr<std::string> AgentSupervisor::Launch(Time now) {
   if (starts_in_window_++ == 0) window_begin_ = now;
   const absl::StatusOr<pid_t> pid = LaunchAgent(kernel_, spec_);
   if (!pid.ok())
-    return absl::StrCat("cannot start an agent for enclave ", spec_.enclave, ": ",
-                        pid.status().message());
+    return absl::Status(pid.status().code(),
+                        absl::StrCat("cannot start an agent for enclave ", spec_.enclave, ": ",
+                                     pid.status().message()));
   child_ = *pid;
   return absl::StrCat("started agent ", child_, " (", spec_.policy, ") for enclave ",
                       spec_.enclave);

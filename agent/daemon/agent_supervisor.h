@@ -11,6 +11,7 @@
 #include <string>
 
 #include "agent/daemon/agent_launcher.h"
+#include "agent/events/news.h"
 #include "kernel/ghost_kernel.h"
 
 namespace corral {
@@ -20,9 +21,9 @@ class AgentSupervisor {
   // `kernel` must outlive the supervisor.
   AgentSupervisor(ControlKernel& kernel, AgentSpec spec);
 
-  // Starts or restarts the agent if that is due. Returns what happened, as a line for the log; ""
-  // for nothing.
-  std::string Poll(Time now);
+  // Starts or restarts the agent if that is due. Returns what happened, as a line for the log;
+  // without text if nothing did.
+  News Poll(Time now);
 
   // All cores of the enclave have an agent.
   bool Serving() const;
@@ -45,7 +46,8 @@ class AgentSupervisor {
   static constexpr Duration kProbation = std::chrono::milliseconds(500);
   static constexpr Duration kTakeover = std::chrono::seconds(10);
 
-  std::string Launch(Time now);
+  absl::StatusOr<std::string> Launch(Time now);
+  News Tell(Event event, std::string text) const;
   // A thread that serves a core of the enclave; 0: none.
   pid_t ServingThread() const;
   bool ServedBy(pid_t process) const;

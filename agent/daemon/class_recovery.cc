@@ -20,16 +20,18 @@ constexpr Duration kBetweenAttempts = std::chrono::milliseconds(500);
 bool ClassRecovery::Run(PausedVms& paused) {
   const Time begin = kernel_.Now();
   if (config_.class_loss != ClassLoss::kRelease) paused = PausedVms::Pause(kernel_);
-  log_(absl::StrCat("CLASS LOST: the kernel put it out of charge (",
-                    TextOf(kernel_.info().exit_reason), ": ", TextOf(kernel_.info().exit_message),
-                    "); ",
-                    config_.class_loss == ClassLoss::kRelease
-                        ? "class_loss: release, so VMs go on and may share cores"
-                        : absl::StrCat("stopped ", paused.size(), " processes until it is back")));
+  log_({Event::kClassLost,
+        absl::StrCat(
+            "CLASS LOST: the kernel put it out of charge (", TextOf(kernel_.info().exit_reason),
+            ": ", TextOf(kernel_.info().exit_message), "); ",
+            config_.class_loss == ClassLoss::kRelease
+                ? "class_loss: release, so VMs go on and may share cores"
+                : absl::StrCat("stopped ", paused.size(), " processes until it is back"))});
   const bool back = Reload();
   if (back) {
-    log_(absl::StrCat("the class is loaded again, after ",
-                      (kernel_.Now() - begin) / std::chrono::milliseconds(1), " ms"));
+    log_({Event::kClassBack,
+          absl::StrCat("the class is loaded again, after ",
+                       (kernel_.Now() - begin) / std::chrono::milliseconds(1), " ms")});
   } else {
     WithoutClass(paused);
   }
@@ -54,20 +56,23 @@ void ClassRecovery::WithoutClass(PausedVms& paused) {
   constexpr char kRemedy[] = "; remove the cause, then: systemctl restart corral-class corrald";
   switch (config_.class_loss) {
     case ClassLoss::kRelease:
-      log_(absl::StrCat("the class cannot be loaded; VMs may share cores from now on", kRemedy));
+      log_({Event::kClassGone,
+            absl::StrCat("the class cannot be loaded; VMs may share cores from now on", kRemedy)});
       return;
     case ClassLoss::kPause:
-      log_(absl::StrCat("the class cannot be loaded; class_loss: pause, so ", paused.size(),
-                        " processes stay stopped (SIGSTOP)", kRemedy));
+      log_({Event::kClassGone,
+            absl::StrCat("the class cannot be loaded; class_loss: pause, so ", paused.size(),
+                         " processes stay stopped (SIGSTOP)", kRemedy)});
       return;
     case ClassLoss::kRecover:
       if (!TakeSiblingsOffline()) {
-        log_(absl::StrCat("neither the class nor fewer siblings: ", paused.size(),
-                          " processes stay stopped (SIGSTOP)", kRemedy));
+        log_({Event::kClassGone,
+              absl::StrCat("neither the class nor fewer siblings: ", paused.size(),
+                           " processes stay stopped (SIGSTOP)", kRemedy)});
         return;
       }
-      log_(absl::StrCat("VMs go on, ", paused.ResumeAll().size(), " processes", kRemedy,
-                        ", after the CPUs were set online again"));
+      log_({Event::kClassGone, absl::StrCat("VMs go on, ", paused.ResumeAll().size(), " processes",
+                                            kRemedy, ", after the CPUs were set online again")});
   }
 }
 
@@ -83,8 +88,9 @@ bool ClassRecovery::TakeSiblingsOffline() {
       if (file) offline.Insert(CpuId(core.cpus[i]));
     }
   }
-  log_(absl::StrCat("the class cannot be loaded; taken offline, so that no core has a second SMT ",
-                    "sibling: CPUs ", offline.empty() ? "none" : offline.Format()));
+  log_({Event::kSiblingsOffline,
+        absl::StrCat("the class cannot be loaded; taken offline, so that no core has a second SMT ",
+                     "sibling: CPUs ", offline.empty() ? "none" : offline.Format())});
   return all;
 }
 

@@ -177,7 +177,9 @@ absl::Status Daemon::Enforce() {
     enclave.supervisor = std::make_unique<AgentSupervisor>(
         *kernel_, AgentFor(*kernel_, config_, config, *id, agent_program_));
     if (const absl::Status matched = enclave.supervisor->MatchSpec(); !matched.ok()) {
-      log_(absl::StrCat("enclave ", config.name, ": ", matched.message()));
+      log_({Event::kPolicyRefused,
+            absl::StrCat("enclave ", config.name, ": ", matched.message()),
+            {{"ENCLAVE", config.name}}});
       enclave.config.policy = enclave.supervisor->spec().policy;
     }
     enclave.threads = std::make_unique<CgroupKeeper>(*kernel_, *id, config.name, config.cgroup);
@@ -212,7 +214,7 @@ absl::StatusOr<std::unique_ptr<VmSink>> Daemon::MakeVmKeeper(EnclaveId enclave,
     UndoConfinement();
   }
   return std::make_unique<VmKeeper>(*kernel_, std::move(place),
-                                    [this](const std::string& text) { log_(text); });
+                                    [this](const News& news) { log_(news); });
 }
 
 absl::Status Daemon::Protect(EnclaveId enclave, const EnclaveConfig& config) {
@@ -234,15 +236,15 @@ void Daemon::AwaitAgents() {
     for (const Enclave& enclave : enclaves_) all = all && enclave.supervisor->Serving();
     if (all) return;
   }
-  log_("not every core has an agent yet; the class schedules those alone");
+  log_({Event::kAgentsMissing, "not every core has an agent yet; the class schedules those alone"});
 }
 
 void Daemon::Supervise() {
   for (Enclave& enclave : enclaves_) {
-    if (const std::string event = enclave.supervisor->Poll(kernel_->Now()); !event.empty())
-      log_(event);
+    log_(enclave.supervisor->Poll(kernel_->Now()));
     if (enclave.ticks != nullptr) {
-      if (const std::string news = enclave.ticks->Look(kernel_->Now()); !news.empty()) log_(news);
+      log_(
+          {Event::kTicks, enclave.ticks->Look(kernel_->Now()), {{"ENCLAVE", enclave.config.name}}});
     }
     if (enclave.config.without_agent == WithoutAgent::kRelease) ReleaseIfAbandoned(enclave);
     if (enclave.released) continue;
@@ -250,7 +252,7 @@ void Daemon::Supervise() {
   }
   if (watch_ == nullptr || kernel_->Now() < look_at_) return;
   look_at_ = kernel_->Now() + kLook;
-  for (const std::string& news : watch_->Look()) log_(news);
+  for (const News& news : watch_->Look()) log_(news);
 }
 
 // What ghOSt does with every enclave: where isolation does not matter, the default scheduler is
@@ -265,8 +267,10 @@ void Daemon::ReleaseIfAbandoned(Enclave& enclave) {
   if (now - enclave.served < kAbandoned) return;
   const size_t threads = enclave.threads->Release();
   if (!enclave.released || threads > 0) {
-    log_(absl::StrCat("enclave ", enclave.config.name, " has no agent; ", threads,
-                      " threads went back to where they came from (without_agent: release)"));
+    log_({Event::kThreadsReleased,
+          absl::StrCat("enclave ", enclave.config.name, " has no agent; ", threads,
+                       " threads went back to where they came from (without_agent: release)"),
+          {{"ENCLAVE", enclave.config.name}}});
   }
   enclave.released = true;
 }
@@ -280,11 +284,13 @@ void Daemon::TakeOver(PausedVms paused) {
 void Daemon::ResumePaused() {
   if (paused_.empty()) return;
   if (const size_t resumed = paused_.ResumeProtected().size(); resumed > 0)
-    log_(absl::StrCat("resumed ", resumed, " processes whose threads are in the class again"));
+    log_({Event::kVmsResumed,
+          absl::StrCat("resumed ", resumed, " processes whose threads are in the class again")});
   if (paused_.empty() || MonotonicNow() < give_up_at_ || config_.class_loss == ClassLoss::kPause)
     return;
-  log_(absl::StrCat("UNPROTECTED: processes ", absl::StrJoin(paused_.ResumeAll(), ", "),
-                    " go on, though not all of their threads could be attached again"));
+  log_({Event::kVmsResumedUnprotected,
+        absl::StrCat("UNPROTECTED: processes ", absl::StrJoin(paused_.ResumeAll(), ", "),
+                     " go on, though not all of their threads could be attached again")});
 }
 
 Daemon::End Daemon::Run(int signal_fd) {
@@ -300,10 +306,10 @@ Daemon::End Daemon::Run(int signal_fd) {
     ResumePaused();
     if (kernel_ != nullptr) {
       if (const size_t resumed = bypass_stops_.Resume(*kernel_); resumed > 0) {
-        log_(
-            absl::StrCat("the kernel ran threads past the class for a while (as it does around a "
-                         "suspend); ",
-                         resumed, " processes were stopped meanwhile and go on now"));
+        log_({Event::kBypassed,
+              absl::StrCat("the kernel ran threads past the class for a while (as it does around a "
+                           "suspend); ",
+                           resumed, " processes were stopped meanwhile and go on now")});
       }
     }
     pollfd fds[] = {{.fd = signal_fd, .events = POLLIN},
@@ -312,7 +318,7 @@ Daemon::End Daemon::Run(int signal_fd) {
     const int ready = poll(fds, std::size(fds), Milliseconds(kPoll));
     Supervise();
     if (bus_ != nullptr) {
-      if (const std::string event = bus_->Poll(MonotonicNow()); !event.empty()) log_(event);
+      log_(bus_->Poll(MonotonicNow()));
     }
     if (next_mode_) {
       if (source_ != nullptr) source_->Stop();
@@ -328,9 +334,10 @@ Daemon::End Daemon::Run(int signal_fd) {
     sd_notify(0, "RELOADING=1");
     const absl::Status reloaded = Reload();
     if (!reloaded.ok()) {
-      log_(absl::StrCat("reload refused, everything goes on as it was:\n", reloaded.message()));
+      log_({Event::kReloadRefused,
+            absl::StrCat("reload refused, everything goes on as it was:\n", reloaded.message())});
     } else if (!next_mode_) {
-      log_("reloaded");
+      log_({Event::kReloaded, "reloaded"});
     }
     // In another mode it is ready when it has begun anew.
     if (!next_mode_) sd_notify(0, "READY=1");
@@ -401,8 +408,10 @@ absl::Status Daemon::SwitchPolicy(Enclave& enclave, const EnclaveConfig& wanted)
                         absl::StrCat("enclave ", wanted.name, ": ", status.message()));
   enclave.config.policy = wanted.policy;
   enclave.config.options = wanted.options;
-  log_(absl::StrCat("enclave ", wanted.name, " has policy ", wanted.policy, " now, after ",
-                    (kernel_->Now() - begin) / std::chrono::milliseconds(1), " ms"));
+  log_({Event::kPolicyChanged,
+        absl::StrCat("enclave ", wanted.name, " has policy ", wanted.policy, " now, after ",
+                     (kernel_->Now() - begin) / std::chrono::milliseconds(1), " ms"),
+        {{"ENCLAVE", wanted.name}, {"POLICY", wanted.policy}}});
   return absl::OkStatus();
 }
 

@@ -7,9 +7,10 @@
 
 namespace corral {
 
-void Logger::operator()(absl::string_view text) {
+void Logger::operator()(const News& news) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  for (const absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
+  for (const absl::string_view line : absl::StrSplit(news.text, '\n', absl::SkipEmpty())) {
+    if (journal_ && SendToJournal("corrald", line, news)) continue;
     fprintf(stderr, "corrald: %.*s\n", static_cast<int>(line.size()), line.data());
   }
 }

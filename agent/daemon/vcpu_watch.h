@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "agent/events/news.h"
 #include "agent/views/protection.h"
 #include "kernel/ghost_kernel.h"
 
@@ -23,11 +24,16 @@ class VcpuWatch {
   explicit VcpuWatch(const ControlKernel& kernel) : kernel_(kernel) {}
 
   // What is new since the last look, a line each.
-  std::vector<std::string> Look();
+  std::vector<News> Look();
 
  private:
-  void Compare(absl::string_view kind, std::vector<VcpuTrouble> now,
-               std::map<Gtid, VcpuTrouble>& former, std::vector<std::string>& news) const;
+  // How one kind of trouble is told.
+  struct Kind {
+    absl::string_view word;
+    Event begins, ends;
+  };
+  void Compare(const Kind& kind, std::vector<VcpuTrouble> now, std::map<Gtid, VcpuTrouble>& former,
+               std::vector<News>& news) const;
   bool Exists(Gtid gtid) const;
 
   const ControlKernel& kernel_;

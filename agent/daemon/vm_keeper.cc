@@ -149,7 +149,9 @@ void VmKeeper::OnVcpu(const Vm& vm, const VcpuThread& thread) {
   if (status.ok() && place_.confinement) status = place_.confinement->Free(thread.tid);
   if (absl::IsNotFound(status)) return;  // it ended before we came; the source will say so
   if (!status.ok()) {
-    log_(absl::StrCat("UNPROTECTED: ", Describe(vm, thread), ": ", status.message()));
+    log_({Event::kUnprotected,
+          absl::StrCat("UNPROTECTED: ", Describe(vm, thread), ": ", status.message()),
+          {{"VM", vm.name}, {"UUID", vm.uuid}, {"VCPU", absl::StrCat(thread.vcpu)}}});
     return;
   }
   const std::string delay =
@@ -189,7 +191,9 @@ void VmKeeper::AttachHelper(KnownVm& known, const HelperThread& helper) {
   if (absl::IsNotFound(status)) return;  // it ended before we came
   const std::string what = absl::StrCat("thread ", helper.tid, " of ", known.vm.name);
   if (!status.ok()) {
-    log_(absl::StrCat("UNPROTECTED: ", what, ", which is no vCPU: ", status.message()));
+    log_({Event::kUnprotected,
+          absl::StrCat("UNPROTECTED: ", what, ", which is no vCPU: ", status.message()),
+          {{"VM", known.vm.name}, {"UUID", known.vm.uuid}}});
   } else if (!born_inside) {
     log_(absl::StrCat("attached ", what, ", which is no vCPU"));
   }

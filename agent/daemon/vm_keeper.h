@@ -14,6 +14,7 @@
 #include <set>
 #include <string>
 
+#include "agent/events/news.h"
 #include "kernel/bpf/confined_threads.h"
 #include "kernel/ghost_kernel.h"
 #include "vmm-integration/vm_source.h"
@@ -22,7 +23,7 @@ namespace corral {
 
 class VmKeeper final : public VmSink {
  public:
-  using Log = std::function<void(const std::string&)>;
+  using Log = std::function<void(const News&)>;
 
   struct Place {
     EnclaveId enclave;

@@ -1,89 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 // A filter: copies stdin to stdout. For the line "@KEYS PATH@" it writes the keys of that map of
 // corral.yaml in mdoc, from their table (PATH is "." for the document, or such as
-// trust_domains.rules), and for "@POLICIES@" the policies and their options from theirs.
+// trust_domains.rules), for "@POLICIES@" the policies and their options from theirs, and for
+// "@EVENTS@" what corrald tells.
 #include <iostream>
 #include <string>
 #include <vector>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "agent/events/event.h"
 #include "config/keys.h"
+#include "packaging/man/mdoc.h"
 #include "policies/registry.h"
 
 namespace corral {
 namespace {
 
-// Text that roff takes as it is.
-std::string Escaped(absl::string_view text) {
-  const std::string safe = absl::StrReplaceAll(text, {{"\\", "\\e"}});
-  return absl::StrCat(safe.empty() || safe[0] == '.' || safe[0] == '\'' ? "\\&" : "", safe);
-}
-
 std::string Capital(absl::string_view text) {
   std::string capital(text);
   if (!capital.empty()) capital[0] = absl::ascii_toupper(capital[0]);
   return capital;
-}
-
-// Split at spaces, but not within `quotation`.
-std::vector<std::string> Words(absl::string_view text) {
-  std::vector<std::string> words(1);
-  bool quoted = false;
-  for (const char c : text) {
-    quoted = quoted != (c == '`');
-    if (c == ' ' && !quoted) {
-      words.emplace_back();
-    } else {
-      words.back() += c;
-    }
-  }
-  return words;
-}
-
-// A word that is a macro in mdoc, with the punctuation around it: "(`isolate`)," or "corrald(8).".
-// "" if it is none.
-std::string MacroOf(absl::string_view word) {
-  const bool opened = absl::ConsumePrefix(&word, "(");
-  std::string macro;
-  absl::string_view rest;
-  const size_t page = word.find('(');
-  if (absl::ConsumePrefix(&word, "`")) {
-    macro = absl::StrCat("Cm ", opened ? "( " : "", Escaped(word.substr(0, word.find('`'))));
-    rest = word.substr(word.find('`') + 1);
-  } else if (page != absl::string_view::npos && page > 0 && page + 2 < word.size() &&
-             absl::ascii_isdigit(word[page + 1])) {
-    macro = absl::StrCat("Xr ", opened ? "( " : "", word.substr(0, page), " ",
-                         word.substr(page + 1, 1));
-    rest = word.substr(page + 3);
-  } else {
-    return "";
-  }
-  for (const char punctuation : rest) absl::StrAppend(&macro, " ", std::string(1, punctuation));
-  return absl::StrCat(".", macro);
-}
-
-// Help as config/keys.h describes it. Each macro has a line, and each sentence begins one.
-std::string Mdoc(absl::string_view help) {
-  std::vector<std::string> lines;
-  bool ended = true;
-  for (const std::string& word : Words(help)) {
-    const std::string macro = MacroOf(word);
-    if (!macro.empty()) {
-      lines.push_back(macro);
-      ended = true;
-      continue;
-    }
-    if (ended) lines.push_back(Escaped(word));
-    if (!ended) absl::StrAppend(&lines.back(), " ", word);
-    ended = absl::EndsWith(word, ".");
-  }
-  return absl::StrCat(absl::StrJoin(lines, "\n"), "\n");
 }
 
 // What stands behind the colon: "observe | enforce", or what the value is called.
@@ -171,6 +111,12 @@ void Print(const PolicyInfo& policy) {
   std::cout << ".El\n";
 }
 
+void Print(const EventSpec& event) {
+  std::cout << ".It Cm " << event.name << "\n"
+            << Mdoc(absl::StrCat(event.subject, ".")) << Mdoc(event.meaning) << ".br\n.Em To do :\n"
+            << Mdoc(event.runbook) << ".br\n.Li MESSAGE_ID=" << event.message_id << "\n";
+}
+
 // False: the line asks for what is not there.
 bool Copy(const std::string& line) {
   absl::string_view path = line;
@@ -178,6 +124,8 @@ bool Copy(const std::string& line) {
     return PrintKeys(path);
   if (line == "@POLICIES@") {
     for (const PolicyInfo& policy : Policies()) Print(policy);
+  } else if (line == "@EVENTS@") {
+    for (const EventSpec& event : Events()) Print(event);
   } else {
     std::cout << line << "\n";
   }

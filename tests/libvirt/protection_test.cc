@@ -45,9 +45,11 @@ class ProtectionTest : public testing::Test {
     machine_->RunFor(milliseconds(1));
   }
   AssertionResult Tells(const std::string& part) {
-    const std::vector<std::string> news = watch_->Look();
-    if (news.size() == 1 && news[0].find(part) != std::string::npos) return AssertionSuccess();
-    return AssertionFailure() << testing::PrintToString(news);
+    const std::vector<News> news = watch_->Look();
+    if (news.size() == 1 && news[0].text.find(part) != std::string::npos) return AssertionSuccess();
+    AssertionResult failure = AssertionFailure();
+    for (const News& one : news) failure << one.text << "\n";
+    return failure;
   }
 
   std::unique_ptr<Machine> machine_;
