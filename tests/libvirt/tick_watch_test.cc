@@ -48,6 +48,7 @@ TEST(TickWatch, TellsTheAnswerOnceAndWhenItChanges) {
   machine->SetAffinity(thread, {2});
   const DomainId domain = control->CreateDomain(enclave, DomainKey{1}, "web").value();
   ASSERT_TRUE(control->AttachTask(thread.tid(), domain, 0, 100).ok());
+  machine->Wake(thread);
   const std::string told = look();
   std::smatch parts;
   ASSERT_TRUE(std::regex_search(
