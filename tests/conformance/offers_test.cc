@@ -115,6 +115,9 @@ TEST_F(Offers, ARevocationThatRacesWithTheTakingIsDecided) {
       world_->Pass(milliseconds(5));
       EXPECT_EQ(Is(task.gtid, GHOST_SW_ONCPU), before) << "round " << i;
     }
+    if (!revoked.ok()) {
+      ASSERT_TRUE(Eventually([&] { return Is(task.gtid, GHOST_SW_ONCPU); })) << "round " << i;
+    }
     const bool on_cpu = Is(task.gtid, GHOST_SW_ONCPU);
     taken += on_cpu;
     if (on_cpu) Await(task.gtid, GHOST_MSG_TASK_ON_CPU);
