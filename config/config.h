@@ -71,7 +71,10 @@ struct EnclaveConfig {
   WithoutAgent without_agent = WithoutAgent::kSchedule;
   bool strict = false;    // its threads leave a core while a user task of the host runs on it
   bool tickless = false;  // no timer ticks shall interrupt them
-  std::string cgroup;  // it holds the threads of this cgroup, a path below the cgroup file system
+  // It holds the threads of these, together; agent/daemon/thread_search.h.
+  std::string cgroup;  // a path below the cgroup file system
+  std::vector<std::string> units;
+  std::vector<std::string> processes;
   // For messages that need the machine.
   FilePosition position;  // where it begins
   FilePosition cpus_position;

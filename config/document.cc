@@ -56,6 +56,9 @@ EnclaveConfig ToEnclave(const Setting& enclave, absl::Span<const PolicyOptions> 
                        .position = enclave.position,
                        .cpus_position = enclave.Find("cpus")->position,
                        .tickless_position = enclave.Find("tickless")->position};
+  if (const Setting* const units = enclave.Find("units")) config.units = TextsOf(*units);
+  if (const Setting* const processes = enclave.Find("processes"))
+    config.processes = TextsOf(*processes);
   if (!enclave.Is("cpus", "auto")) config.cpus = CpusOf(enclave.TextOf("cpus"));
   return config;
 }

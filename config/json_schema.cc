@@ -16,6 +16,7 @@ using Json = nlohmann::ordered_json;
 // Patterns are of ECMA-262, as JSON Schema wants them, and say what value.cc does.
 constexpr char kCpu[] = "0*(?:[0-9]{1,3}|10[01][0-9]|102[0-3])";  // below CpuSet::kMaxCpus
 constexpr char kUri[] = "^(?!://)[\\s\\S]*://";
+constexpr char kUnit[] = "^[^/]+\\.(service|scope|slice)$";
 constexpr char kCgroup[] = "^(?!/?$)(?![\\s\\S]*\\.\\.)";
 constexpr char kGlob[] = "^[^\\[\\]\\\\]*$";
 constexpr char kDuration[] = "^\\+?(?:(?:[0-9]+\\.?[0-9]*|\\.[0-9]+)(?:ns|us|ms|s|m|h))+$";
@@ -148,6 +149,8 @@ class Generator {
         return Text(kUri, {{"type", "string"}});
       case KeyType::kCgroup:
         return Text(kCgroup, AnyScalar());
+      case KeyType::kUnit:
+        return Text(kUnit, {{"type", "string"}});
       case KeyType::kGlob:
         return Text(kGlob, {{"type", AnyScalar()["type"]}, {"minLength", 1}});
       case KeyType::kPolicy:

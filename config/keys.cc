@@ -17,6 +17,8 @@ constexpr size_t kMaxLibvirtUris = 8;
 // Far more than anybody writes: a bound on what aliases of YAML can multiply.
 constexpr size_t kMaxRules = 1024;
 constexpr size_t kMaxVmsOfRule = 1024;
+// Units and processes of an enclave.
+constexpr size_t kMaxSelected = 64;
 
 constexpr absl::string_view kModes[] = {"observe", "enforce"};
 constexpr absl::string_view kClassLosses[] = {"recover", "pause", "release"};
@@ -82,6 +84,14 @@ constexpr KeyRule kEnclaveRules[] = {
      .other = "vms",
      .wants = KeyRule::Wants::kAbsent,
      .message = "an enclave holds VMs or a cgroup, not both; make two enclaves"},
+    {.key = "units",
+     .other = "vms",
+     .wants = KeyRule::Wants::kAbsent,
+     .message = "an enclave holds VMs or units, not both; make two enclaves"},
+    {.key = "processes",
+     .other = "vms",
+     .wants = KeyRule::Wants::kAbsent,
+     .message = "an enclave holds VMs or processes, not both; make two enclaves"},
     {.key = "admission",
      .when = "strict",
      .other = "vms",
@@ -141,8 +151,32 @@ constexpr KeySpec kEnclaveKeys[] = {
      .example = "system.slice/web.service",
      .argument = "path",
      .help = "This enclave holds the threads of a cgroup and of those below it, and their "
-             "children; for example `system.slice/web.service`. An enclave holds VMs or a cgroup, "
-             "not both. One with neither is for corralctl(1) `run`."},
+             "children; for example `system.slice/web.service`. An enclave holds VMs or other "
+             "threads, not both. One that names none is for corralctl(1) `run`."},
+    {.name = "units",
+     .type = KeyType::kUnit,
+     .shape = KeyShape::kOneOrMore,
+     .unique = true,
+     .min_count = 1,
+     .max_count = kMaxSelected,
+     .example = "mariadb.service",
+     .argument = "unit",
+     .help = "This enclave holds the threads of these services, scopes and slices of the system's "
+             "systemd(1), and their children. A unit that starts later is taken in within a "
+             "second."},
+    {.name = "processes",
+     .type = KeyType::kGlob,
+     .shape = KeyShape::kOneOrMore,
+     .unique = true,
+     .min_count = 1,
+     .max_count = kMaxSelected,
+     .example = "redis-server",
+     .argument = "process",
+     .help = "This enclave holds the threads of these processes, and their children. A number is "
+             "the id of a process, and anything else its name as `ps -o comm` has it, of at most "
+             "15 characters, in which * stands for any characters and ? for any single one. A "
+             "process that starts later is taken in within a second. Kernel threads and Corral's "
+             "own are not."},
     {.name = "isolate",
      .type = KeyType::kChoice,
      .default_value = "vcpus",

@@ -23,7 +23,8 @@ enum class KeyType {
   kCpus,     // a cpulist that is not empty, or one of `choices`
   kUri,
   kCgroup,   // a path below the cgroup file system, and not out of it
-  kGlob,     // a VM's name, in which * and ? stand for any characters
+  kUnit,     // the name of a systemd service, scope or slice
+  kGlob,     // a name of what `argument` says, in which * and ? stand for any characters
   kPolicy,   // the name of a policy
   kOptions,  // a map of the options of the enclave's policy
   kMap,      // a map of `keys`

@@ -72,11 +72,21 @@ std::string NotACgroup(const KeySpec& spec, absl::string_view label, const std::
                       spec.example);
 }
 
-std::string NotAGlob(absl::string_view label, const std::string& text) {
+std::string NotAUnit(const KeySpec& spec, absl::string_view label, const std::string& text) {
+  const size_t dot = text.rfind('.');
+  const std::string kind = dot == std::string::npos || dot == 0 ? "" : text.substr(dot);
+  const bool known = kind == ".service" || kind == ".scope" || kind == ".slice";
+  if (known && text.find('/') == std::string::npos) return "";
+  return absl::StrCat(label, " ", Quoted(text),
+                      " is not the name of a service, scope or slice; write for example ",
+                      spec.example);
+}
+
+std::string NotAGlob(const KeySpec& spec, absl::string_view label, const std::string& text) {
   // The shell's other special characters would say something else than their author thinks.
   if (!text.empty() && text.find_first_of("[]\\") == std::string::npos) return "";
-  return absl::StrCat(label, " ", Quoted(text),
-                      " is not a VM's name; it may have * and ? for any characters, but no [, ] "
+  return absl::StrCat(label, " ", Quoted(text), " is not a ", spec.argument,
+                      "'s name; it may have * and ? for any characters, but no [, ] "
                       "or \\");
 }
 
@@ -127,8 +137,11 @@ absl::Status CheckValue(const KeySpec& spec, absl::string_view label, const std:
     case KeyType::kCgroup:
       wrong = NotACgroup(spec, label, text);
       break;
+    case KeyType::kUnit:
+      wrong = NotAUnit(spec, label, text);
+      break;
     case KeyType::kGlob:
-      wrong = NotAGlob(label, text);
+      wrong = NotAGlob(spec, label, text);
       break;
     case KeyType::kPolicy:
     case KeyType::kOptions:

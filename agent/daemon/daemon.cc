@@ -182,7 +182,8 @@ absl::Status Daemon::Enforce() {
             {{"ENCLAVE", config.name}}});
       enclave.config.policy = enclave.supervisor->spec().policy;
     }
-    enclave.threads = std::make_unique<CgroupKeeper>(*kernel_, *id, config.name, config.cgroup);
+    enclave.threads = std::make_unique<ThreadKeeper>(
+        *kernel_, *id, config.name, ThreadSelection{config.cgroup, config.units, config.processes});
     if (config.vms != Vms::kNone) {
       absl::StatusOr<std::unique_ptr<VmSink>> keeper = MakeVmKeeper(*id, config);
       if (!keeper.ok()) return keeper.status();
@@ -371,7 +372,8 @@ absl::Status Daemon::Reload() {
     const EnclaveConfig& now = config_.enclaves[i];
     const EnclaveConfig& wanted = config->enclaves[i];
     same = now.name == wanted.name && now.cpus == wanted.cpus && now.vms == wanted.vms &&
-           now.cgroup == wanted.cgroup && now.isolate == wanted.isolate;
+           now.cgroup == wanted.cgroup && now.units == wanted.units &&
+           now.processes == wanted.processes && now.isolate == wanted.isolate;
   }
   if (!same) {
     return absl::FailedPreconditionError(

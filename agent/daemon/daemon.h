@@ -17,10 +17,10 @@
 #include "agent/daemon/agent_supervisor.h"
 #include "agent/daemon/bus_link.h"
 #include "agent/daemon/bypass_stops.h"
-#include "agent/daemon/cgroup_keeper.h"
 #include "agent/daemon/control_socket.h"
 #include "agent/daemon/logger.h"
 #include "agent/daemon/paused_vms.h"
+#include "agent/daemon/thread_keeper.h"
 #include "agent/daemon/tick_watch.h"
 #include "agent/daemon/vcpu_watch.h"
 #include "config/config.h"
@@ -61,7 +61,7 @@ class Daemon {
     EnclaveConfig config;
     EnclaveId id;
     std::unique_ptr<AgentSupervisor> supervisor;
-    std::unique_ptr<CgroupKeeper> threads;
+    std::unique_ptr<ThreadKeeper> threads;
     std::unique_ptr<TickWatch> ticks;  // if it shall be tickless
     Time served{};                     // when it last had an agent
     bool released = false;             // its threads were given back, because no agent came

@@ -133,6 +133,22 @@ TEST(ConfigErrors, Enclaves) {
             "f:4:21: tenure must be a single value; write for example 10ms");
 }
 
+TEST(ConfigErrors, ThreadsThatAreNoVms) {
+  EXPECT_EQ(EnclaveErrors("  units: [a.service, b.timer]"),
+            "f:4:22: units \"b.timer\" is not the name of a service, scope or slice; write for "
+            "example mariadb.service");
+  for (const std::string unit : {".slice", "a/b.slice", "web"})
+    EXPECT_NE(EnclaveErrors("  units: " + unit), "") << unit;
+  EXPECT_EQ(EnclaveErrors("  units: [a.slice, a.slice]").find("f:4:"), 0u);
+  EXPECT_EQ(EnclaveErrors("  processes: \"redis[0-9]\""),
+            "f:4:14: processes \"redis[0-9]\" is not a process's name; it may have * and ? for any "
+            "characters, but no [, ] or \\");
+  EXPECT_EQ(EnclaveErrors("  vms: qemu\n  units: a.slice\n  processes: a"),
+            "f:5:10: an enclave holds VMs or units, not both; make two enclaves\n"
+            "f:6:14: an enclave holds VMs or processes, not both; make two enclaves");
+  EXPECT_EQ(EnclaveErrors("  cgroup: a\n  units: a.slice\n  processes: [a, 17, \"b-*\"]"), "");
+}
+
 TEST(ConfigErrors, Admission) {
   EXPECT_EQ(EnclaveErrors("  vms: libvirt\n  admission: closed"),
             "f:5:14: admission \"closed\" is not open or strict");

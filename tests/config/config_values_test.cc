@@ -44,7 +44,7 @@ enclaves:
     strict: true
     tickless: true
     options: {tenure: 20ms, strict: true, slots: 2, place: far}
-  - {name: batch_2-x, policy: fifo, without_agent: release}
+  - {name: batch_2-x, policy: fifo, without_agent: release, units: a.service, processes: [b*, 17]}
 )",
                                                     "f", kTestPolicies);
   ASSERT_TRUE(config.ok()) << config.status();
@@ -78,6 +78,8 @@ enclaves:
   EXPECT_EQ(batch.admission, Admission::kOpen);
   EXPECT_EQ(batch.isolate, Isolate::kVcpus);
   EXPECT_FALSE(batch.strict);
+  EXPECT_EQ(batch.units, std::vector<std::string>{"a.service"});
+  EXPECT_EQ(batch.processes, (std::vector<std::string>{"b*", "17"}));
   EXPECT_FALSE(batch.tickless);
   EXPECT_EQ(batch.without_agent, WithoutAgent::kRelease);
 }

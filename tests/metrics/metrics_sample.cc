@@ -3,8 +3,8 @@
 // what the alert rules and the dashboard may name.
 #include <iostream>
 
-#include "agent/metrics/audit_metrics.h"
 #include "agent/metrics/class_metrics.h"
+#include "tests/metrics/audit_sample.h"
 #include "tests/sim/bare_vms.h"
 
 int main() {
@@ -14,6 +14,6 @@ int main() {
   vms.machine().RunFor(std::chrono::seconds(2));
   metrics::Families families = metrics::ClassFamilies(&vms.control(), TrustRules());
   metrics::AddVms({.vms = {{.name = "red", .vcpus = {{.vcpu = 0}}}}, .conflicts = {}}, families);
-  metrics::AddAudit(AuditReport(), families);
+  AddAuditSample(families);
   std::cout << metrics::Text(families);
 }
