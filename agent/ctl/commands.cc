@@ -3,6 +3,7 @@
 
 #include "agent/ctl/admit_command.h"
 #include "agent/ctl/audit_command.h"
+#include "agent/ctl/bugreport_command.h"
 #include "agent/ctl/check_command.h"
 #include "agent/ctl/config_command.h"
 #include "agent/ctl/domains_command.h"
@@ -21,6 +22,7 @@ std::unique_ptr<CLI::App> MakeCommandLine(Action& action) {
   auto app = std::make_unique<CLI::App>(
       "Controls and observes Corral, which keeps VMs off each other's cores.", "corralctl");
   app->formatter(std::make_shared<HelpFormatter>());
+  app->set_version_flag("--version", "corralctl " CORRAL_VERSION, "Print the version");
   app->require_subcommand(1);
   app->footer("corralctl SUBCOMMAND --help tells more, and gives an example.\n");
   AddStatusCommand(*app, action);
@@ -39,6 +41,7 @@ std::unique_ptr<CLI::App> MakeCommandLine(Action& action) {
   AddReleaseCommand(*app, action);
   AddAdmitCommand(*app, action);
   AddSimulateCommand(*app, action);
+  AddBugreportCommand(*app, action);
   return app;
 }
 
