@@ -15,6 +15,7 @@
 #include "agent/ctl/simulate_command.h"
 #include "agent/ctl/status_command.h"
 #include "agent/metrics/metrics_command.h"
+#include "agent/top/top_command.h"
 
 namespace corral::ctl {
 
@@ -26,6 +27,7 @@ std::unique_ptr<CLI::App> MakeCommandLine(Action& action) {
   app->require_subcommand(1);
   app->footer("corralctl SUBCOMMAND --help tells more, and gives an example.\n");
   AddStatusCommand(*app, action);
+  AddTopCommand(*app, action);
   AddCoresCommand(*app, action);
   AddDomainsCommand(*app, action);
   AddExplainCommand(*app, action);
