@@ -9,6 +9,7 @@
 #include "policies/fifo/policy.h"
 #include "policies/secure_vm/options.h"
 #include "policies/secure_vm/policy.h"
+#include "policies/shinjuku/policy.h"
 
 namespace corral {
 namespace {
@@ -28,6 +29,11 @@ absl::StatusOr<std::unique_ptr<CentralPolicy>> MakeCentralizedFifo(const PolicyC
                                                  fifo::ReadCentralizedOptions(context.options));
 }
 
+absl::StatusOr<std::unique_ptr<CentralPolicy>> MakeShinjuku(const PolicyContext& context) {
+  return std::make_unique<shinjuku::ShinjukuPolicy>(context.topology, context.nr_slots,
+                                                    shinjuku::ReadOptions(context.options));
+}
+
 }  // namespace
 
 absl::Span<const PolicyInfo> Policies() {
@@ -44,6 +50,11 @@ absl::Span<const PolicyInfo> Policies() {
        .summary = "first in, first out for all CPUs, with a slice; one CPU is its agent's",
        .options = fifo::CentralizedOptionTable(),
        .make_central = MakeCentralizedFifo},
+      {.name = "shinjuku",
+       .summary = "short requests do not wait for long ones, and batch tasks get what is left; one "
+                  "CPU is its agent's",
+       .options = shinjuku::OptionTable(),
+       .make_central = MakeShinjuku},
   };
   return kPolicies;
 }

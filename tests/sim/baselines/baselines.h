@@ -53,8 +53,8 @@ struct PoolOptions {
 };
 std::unique_ptr<Scheduler> NonPreemptivePool(const PoolOptions& options = {});
 
-// One queue for all CPUs; switches and moves are free. Threads are spread over cores before
-// siblings share one. Weights are ignored.
+// One queue for all CPUs; switches and moves are free, unless they are to cost something. Threads
+// are spread over cores before siblings share one. Weights are ignored.
 struct IdealOptions {
   enum class Order : uint8_t {
     kProcessorSharing,   // in turns of a quantum; a newcomer gets in line
@@ -62,6 +62,10 @@ struct IdealOptions {
   };
   Duration quantum = std::chrono::microseconds(5);
   Order order = Order::kProcessorSharing;
+  Duration switch_cost{0};  // of a CPU to another thread
+  // Until a CPU that has nothing to do hears of a thread, besides; where one takes another's place,
+  // that one goes on meanwhile.
+  Duration decision_cost{0};
 };
 std::unique_ptr<Scheduler> IdealPreemptive(const IdealOptions& options = {});
 

@@ -25,7 +25,7 @@ class Ideal final : public Scheduler {
   // The next request is a newcomer like any other.
   void JobDone(int cpu, Thread& thread) override {
     Enqueue(thread);
-    RunFirst(cpu);
+    RunFirst(cpu, options_.switch_cost);
     Settle();
   }
 
@@ -42,11 +42,11 @@ class Ideal final : public Scheduler {
     waiting_.insert({ByRemaining() ? world().Remaining(thread) : 0, next_++, thread.id});
   }
 
-  void RunFirst(int cpu) {
+  void RunFirst(int cpu, Duration cost) {
     Thread& first = world().thread(std::get<2>(*waiting_.begin()));
     waiting_.erase(waiting_.begin());
     BeginSlice(cpu);
-    world().Put(cpu, first, Duration(0));
+    world().Put(cpu, first, cost);
   }
 
   void BeginSlice(int cpu) {
@@ -56,7 +56,7 @@ class Ideal final : public Scheduler {
 
   void Settle() {
     for (int cpu = world().IdleCpu(); cpu >= 0 && !waiting_.empty(); cpu = world().IdleCpu()) {
-      RunFirst(cpu);
+      RunFirst(cpu, options_.decision_cost + options_.switch_cost);
     }
     while (ByRemaining() && PreemptLongest()) {
     }
@@ -64,7 +64,7 @@ class Ideal final : public Scheduler {
       Thread& thread = *world().Running(move->from);
       world().Clear(move->from);
       BeginSlice(move->to);
-      world().Put(move->to, thread, Duration(0));
+      world().Put(move->to, thread, options_.switch_cost);
     }
     if (waiting_.empty()) return;
     for (int cpu = 0; cpu < world().nr_cpus(); ++cpu) Arm(cpu);
@@ -78,7 +78,7 @@ class Ideal final : public Scheduler {
     }
     if (Left(longest) <= std::get<0>(*waiting_.begin())) return false;
     Enqueue(*world().Running(longest));
-    RunFirst(longest);
+    RunFirst(longest, options_.switch_cost);
     return true;
   }
   // When somebody waits, every CPU is busy.
@@ -98,7 +98,7 @@ class Ideal final : public Scheduler {
     slices_[cpu].armed = false;
     if (waiting_.empty() || world().Running(cpu) == nullptr) return;
     Enqueue(*world().Running(cpu));
-    RunFirst(cpu);
+    RunFirst(cpu, options_.switch_cost);
     Settle();
   }
 

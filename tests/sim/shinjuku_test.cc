@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// Laws of shinjuku on random simulated machines: the latency class goes before the batch class, is
+// served in order and in slices, and does not starve; no CPU idles beside a task of either.
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include "absl/strings/str_cat.h"
+#include "agent/runtime/loop_timing.h"
+#include "policies/shinjuku/load_meter.h"
+#include "tests/sim/central_laws.h"
+
+namespace corral {
+namespace {
+
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+int Draw(int low, int high, const char* what) { return *rc::gen::inRange(low, high + 1).as(what); }
+
+CentralSetting RandomSetting() {
+  CentralSetting setting;
+  setting.host.policy = "shinjuku";
+  setting.host.siblings = *rc::gen::element(1, 2).as("siblings");
+  setting.host.cores = Draw(2, 5, "cores");
+  const int slice = *rc::gen::element(10, 30, 100, 1000).as("slice, us");
+  const int batch_slice = *rc::gen::element(500, 10000).as("slice of batch, us");
+  setting.slices = {microseconds(slice), microseconds(batch_slice)};
+  const int batch_until = *rc::gen::element(0, 50, 95, 100).as("batch until, %");
+  setting.batch_weight = 20;
+  setting.host.values = {{"slice", absl::StrCat(slice, "us")},
+                         {"batch_slice", absl::StrCat(batch_slice, "us")},
+                         {"batch_until", absl::StrCat(batch_until)},
+                         {"batch_weight", "20"}};
+  setting.tasks = Draw(1, 24, "tasks");
+  setting.seed = static_cast<uint64_t>(Draw(1, 1'000'000, "seed"));
+  setting.habits.longest = microseconds(*rc::gen::element(50, 300, 3000).as("steps, us"));
+  setting.habits.sleeps = static_cast<uint32_t>(Draw(0, 900, "sleeps"));
+  setting.habits.forks = true;
+  return setting;
+}
+
+void AssertLaws(CentralLaws& world) {
+  RC_ASSERT(world.judge.broken() == "");
+  RC_ASSERT(world.host.breaches() == 0u);
+  RC_ASSERT(world.host.agent().counters().repairs == 0u);
+}
+
+RC_GTEST_PROP(Shinjuku, LatencyGoesFirst, ()) {
+  CentralLaws world(RandomSetting());
+  world.AddTasks();
+  world.Run(400);
+  AssertLaws(world);
+  RC_ASSERT(world.LongestWait() <= world.Bound());
+}
+
+RC_GTEST_PROP(Shinjuku, AndSoItIsWithAffinities, ()) {
+  CentralLaws world(RandomSetting());
+  world.AddTasks();
+  world.Run(400, [&] { world.ChangeAffinity(); });
+  AssertLaws(world);
+  RC_ASSERT(world.LongestWait() <= world.Bound());
+}
+
+RC_GTEST_PROP(Shinjuku, AndSoItIsBesideAHostThatTakesCpus, ()) {
+  CentralSetting setting = RandomSetting();
+  setting.tolerance = 5 * loop_timing::kLookAround;
+  CentralLaws world(setting);
+  world.AddTasks();
+  world.AddNoise(microseconds(*rc::gen::element(20, 300, 5000).as("host, us")));
+  world.Run(400);
+  AssertLaws(world);
+  RC_ASSERT(world.LongestWait() <= world.Bound() * 2 + milliseconds(100));
+}
+
+// A task changes its class when the control plane says so, whatever it does at the moment.
+RC_GTEST_PROP(Shinjuku, WeightsMayChange, ()) {
+  CentralLaws world(RandomSetting());
+  world.AddTasks();
+  for (int i = 0; i < 60; ++i) {
+    const sim::SimThread& task = *world.host.tasks()[world.random.Below(world.host.tasks().size())];
+    if (const ghost_status_word* const word = world.host.WordOf(task); word != nullptr) {
+      const uint32_t weight = world.random.Chance(500) ? 20 : 100;
+      RC_ASSERT(world.host.control().UpdateTask(Gtid(word->gtid), {.weight = weight}).ok());
+    }
+    world.Run(3);
+    world.judge.Reset(world.host.machine().now());
+    world.Run(4);
+    AssertLaws(world);
+  }
+}
+
+TEST(LoadMeter, IsTheMeanOfTheLastWindow) {
+  shinjuku::LoadMeter meter(milliseconds(10));
+  meter.Note(Time(milliseconds(0)), 2, 4);
+  EXPECT_EQ(meter.percent(), 0) << "nothing is known yet";
+  meter.Note(Time(milliseconds(5)), 4, 4);
+  meter.Note(Time(milliseconds(10)), 0, 4);
+  EXPECT_EQ(meter.percent(), 75);
+  meter.Note(Time(milliseconds(19)), 4, 8);
+  EXPECT_EQ(meter.percent(), 75);
+  meter.Note(Time(milliseconds(21)), 8, 8);
+  EXPECT_EQ(meter.percent(), 15) << "8 of 52 ms of CPU time";
+}
+
+}  // namespace
+}  // namespace corral
