@@ -16,15 +16,6 @@ double Cpus(Duration part, Duration whole) {
              : 0;
 }
 
-double IdleBesideWork(const ClassView& view) {
-  int siblings = 0;
-  for (const CoreView& core : view.cores) {
-    for (const SiblingView& sibling : core.siblings)
-      siblings += sibling.waits && sibling.domain == GHOST_DOMAIN_HOST;
-  }
-  return siblings;
-}
-
 std::string NameOfEnclave(const ClassView& view, uint32_t id) {
   for (const EnclaveView& enclave : view.enclaves) {
     if (enclave.id == id) return enclave.name;
@@ -50,7 +41,7 @@ void Model::Look() {
     for (int why = 0; why < GHOST_NR_WAITS; ++why)
       sum[why] += Duration(kernel_.waits()[slot].ns[why]);
   }
-  look.forced_idle = IdleBesideWork(look.view);
+  look.forced_idle = ForcedIdle(look.view);
   samples_.push_back(std::move(look));
   while (samples_.size() > 2 && samples_.back().at - samples_[1].at >= kWindow)
     samples_.pop_front();
@@ -60,6 +51,7 @@ Page Model::Show() const {
   Page page;
   if (samples_.empty()) return page;
   page.view = samples_.back().view;
+  page.forced_idle_cpus = samples_.back().forced_idle;
   Describe(samples_.front(), samples_.back(), page);
   AddTasks(page.domains);
   for (const DomainRow& row : page.domains) page.busy += row.used;
@@ -68,11 +60,32 @@ Page Model::Show() const {
     if (core.enclave != GHOST_NO_ENCLAVE) page.cpus += static_cast<double>(core.siblings.size());
   }
   // How many idle is known at each look only.
-  page.forced_idle =
-      std::accumulate(samples_.begin(), samples_.end(), 0.0,
-                      [](double sum, const Sample& look) { return sum + look.forced_idle; }) /
-      static_cast<double>(samples_.size());
+  page.forced_idle = std::accumulate(samples_.begin(), samples_.end(), 0.0,
+                                     [](double sum, const Sample& look) {
+                                       return sum + static_cast<double>(look.forced_idle.size());
+                                     }) /
+                     static_cast<double>(samples_.size());
   return page;
+}
+
+// Idle, while one of another domain than the core's owner waits for that core.
+std::set<int> Model::ForcedIdle(const ClassView& view) const {
+  std::map<uint32_t, std::set<uint32_t>> waiting;  // domains, by core
+  for (const ghost_status_word& word : kernel_.status_words()) {
+    if (word.gtid != 0 && (word.flags & GHOST_SW_RUNNABLE) != 0 &&
+        (word.flags & GHOST_SW_ONCPU) == 0)
+      waiting[word.queue].insert(word.domain);
+  }
+  std::set<int> cpus;
+  for (const CoreView& core : view.cores) {
+    const auto here = waiting.find(core.id);
+    if (core.owner == GHOST_DOMAIN_HOST || here == waiting.end()) continue;
+    if (here->second.size() == 1 && here->second.contains(core.owner)) continue;
+    for (const SiblingView& sibling : core.siblings) {
+      if (sibling.domain == GHOST_DOMAIN_HOST && !sibling.taken) cpus.insert(sibling.cpu);
+    }
+  }
+  return cpus;
 }
 
 void Model::Describe(const Sample& first, const Sample& last, Page& page) const {

@@ -9,6 +9,7 @@
 
 #include <deque>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,7 @@ struct Page {
   ClassView view;
   std::vector<DomainRow> domains;  // by id
   Duration window{0};
+  std::set<int> forced_idle_cpus;  // at this moment
   uint64_t breaches = 0;
   double busy = 0, forced_idle = 0, cpus = 0;  // in CPUs
 };
@@ -57,9 +59,10 @@ class Model {
     Time at{};
     ClassView view;
     std::map<uint32_t, Waits> waits;  // by domain, since their vCPUs were attached
-    double forced_idle = 0;           // siblings that idle at this moment
+    std::set<int> forced_idle;        // siblings that idle at this moment
   };
 
+  std::set<int> ForcedIdle(const ClassView& view) const;
   void Describe(const Sample& first, const Sample& last, Page& page) const;
   void AddTasks(std::vector<DomainRow>& rows) const;
 

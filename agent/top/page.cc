@@ -42,7 +42,7 @@ class Drawing {
       choice_.details ? Details(row + 1) : List(row + 1);
     }
     Put(canvas_.rows() - 1, 0,
-        "q quit  ? keys  up/down select  enter explain  sort by u use  w waits  f forced idle",
+        "q quit  ? keys  up/down select  enter explain  u use  w waits  f forced idle",
         {Ink::kDim});
     return std::move(canvas_);
   }
@@ -55,9 +55,9 @@ class Drawing {
   void Head(const std::string& clock) {
     std::string enclaves;
     for (const EnclaveView& enclave : page_.view.enclaves) {
-      absl::StrAppend(&enclaves, "  ", enclave.name, ": ",
-                      enclave.policy.empty() ? "class alone" : enclave.policy, ", ", enclave.agents,
-                      " of ", enclave.cores, " agents");
+      const std::string policy = enclave.agents == 0 ? "the class alone" : enclave.policy;
+      absl::StrAppend(&enclaves, "  ", enclave.name, ": ", policy, policy.empty() ? "" : ", ",
+                      enclave.agents, " of ", enclave.cores, " agents");
     }
     Put(0, 0, absl::StrCat("corral ", clock, choice_.paused ? " (paused)" : "", enclaves),
         {Ink::kBold});
@@ -69,8 +69,7 @@ class Drawing {
     uint32_t refused = 0;
     for (const DomainRow& row : page_.domains) refused += row.refused;
     if (refused > 0) {
-      Put(1, static_cast<int>(load.size()) + 4,
-          absl::StrCat(refused, " vCPUs refused their budget"), {Ink::kAlert});
+      Put(1, static_cast<int>(load.size()) + 4, absl::StrCat("refused ", refused), {Ink::kAlert});
     }
   }
 
@@ -85,7 +84,7 @@ class Drawing {
               {Ink::kPlain, domain->second}};
     }
     if (sibling.domain == GHOST_DOMAIN_UNATTACHED) return {'?', "(unattached)", {Ink::kPlain}};
-    if (sibling.waits) return {'!', "forced idle", {Ink::kAlert}};
+    if (page_.forced_idle_cpus.contains(sibling.cpu)) return {'!', "forced idle", {Ink::kAlert}};
     return {'.', "-", {Ink::kDim}};
   }
 

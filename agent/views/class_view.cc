@@ -36,6 +36,7 @@ CoreView ViewCore(const ControlKernel& kernel, uint32_t id) {
                              .domain = kernel.cpu_states()[cpu].running_domain,
                              .claimed = (core_word_claims(word) & (1u << i)) != 0,
                              .waits = (core_word_waiters(word) & (1u << i)) != 0,
+                             .taken = kernel.cpu_states()[cpu].taken != GHOST_CPU_NOT_TAKEN,
                              .ticks = kernel.cpu_states()[cpu].ticks});
   }
   return view;

@@ -17,7 +17,8 @@ struct SiblingView {
   int cpu = 0;
   uint32_t domain = 0;  // whose task was on it at its last switch; 0: none of the class's
   bool claimed = false;
-  bool waits = false;  // idles because the core belongs to another domain
+  bool waits = false;  // asked for the core while it belonged to another domain
+  bool taken = false;  // a thread of another class has it
   uint64_t ticks = 0;  // that it took from the class's tasks so far
 };
 

@@ -52,8 +52,8 @@ class AgentHostTest : public ClassHostTest {
     FAIL() << "no agent serves the enclave";
   }
   void Poll() {
-    const std::string event = supervisor_->Poll(kernel_->Now());
-    if (!event.empty()) printf("%s\n", event.c_str());
+    const News news = supervisor_->Poll(kernel_->Now());
+    if (!news.text.empty()) printf("%s\n", news.text.c_str());
   }
   // 0: none.
   pid_t AgentProcess() const {

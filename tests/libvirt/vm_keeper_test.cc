@@ -46,7 +46,7 @@ class VmKeeperTest : public testing::Test {
   // A new daemon, which knows nothing.
   void Restart() {
     keeper_ = std::make_unique<VmKeeper>(*control_, VmKeeper::Place{.enclave = enclave_},
-                                         [this](const std::string& text) { log_.push_back(text); });
+                                         [this](const News& news) { log_.push_back(news.text); });
   }
   Vm NewVm(const std::string& name, const std::string& uuid, int vcpus) {
     Vm vm{.uuid = uuid, .name = name};

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -10,6 +11,8 @@ namespace corral {
 
 BareVms::BareVms(int cores, int siblings, int foreign) {
   sim::Machine::Spec spec;
+  // Room for two VMs per core; each owns whole blocks of slots.
+  spec.tasks = std::max<uint32_t>(spec.tasks, 2 * cores * GHOST_BLOCK_SLOTS);
   std::vector<Core> topology;
   CpuSet cpus;
   for (int c = 0; c < cores + foreign; ++c) {
