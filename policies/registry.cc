@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "policies/fifo/centralized.h"
 #include "policies/fifo/policy.h"
+#include "policies/search/policy.h"
 #include "policies/secure_vm/options.h"
 #include "policies/secure_vm/policy.h"
 #include "policies/shinjuku/policy.h"
@@ -34,6 +35,11 @@ absl::StatusOr<std::unique_ptr<CentralPolicy>> MakeShinjuku(const PolicyContext&
                                                     shinjuku::ReadOptions(context.options));
 }
 
+absl::StatusOr<std::unique_ptr<CentralPolicy>> MakeSearch(const PolicyContext& context) {
+  return std::make_unique<search::SearchPolicy>(context.topology, context.nr_slots,
+                                                search::ReadOptions(context.options));
+}
+
 }  // namespace
 
 absl::Span<const PolicyInfo> Policies() {
@@ -55,6 +61,10 @@ absl::Span<const PolicyInfo> Policies() {
                   "CPU is its agent's",
        .options = shinjuku::OptionTable(),
        .make_central = MakeShinjuku},
+      {.name = "search",
+       .summary = "whoever had least runtime first, near to its caches; one CPU is its agent's",
+       .options = search::OptionTable(),
+       .make_central = MakeSearch},
   };
   return kPolicies;
 }

@@ -33,23 +33,28 @@ bool Assigner::Place(const Entry& waiting, Yields yields) {
   const bool like_last = task.domain == failed_.domain && waiting.rank == failed_.rank &&
                          task.affinity == failed_.affinity;
   if (like_last) return false;
-  const Spot spot = Find(waiting, yields);
+  if (Place(waiting, yields, [](const Entry&, int) { return 0; })) return true;
+  failed_ = {.domain = task.domain, .rank = waiting.rank, .affinity = task.affinity};
+  return false;
+}
+
+bool Assigner::Place(const Entry& waiting, Yields yields, Distance distance) {
+  const Spot spot = Find(waiting, yields, distance);
   if (spot == Spot()) {
     Reserve(waiting);
-    failed_ = {.domain = task.domain, .rank = waiting.rank, .affinity = task.affinity};
     return false;
   }
   Take(waiting, spot);
   return true;
 }
 
-// An idle CPU before one whose task has to leave; on a core that is as empty as possible, and where
-// the task ran last. Of those that have to leave, one of the last rank, and of these the one that
-// has been there for longest.
-Assigner::Spot Assigner::Find(const Entry& waiting, Yields yields) {
+// An idle CPU before one whose task has to leave; as near as possible, on a core that is as empty
+// as possible, and where the task ran last. Of those that have to leave, one of the last rank, and
+// of these the one that has been there for longest.
+Assigner::Spot Assigner::Find(const Entry& waiting, Yields yields, Distance distance) {
   const Spot last = LastSpot(*waiting.task);
   Spot best;
-  std::tuple<bool, int, int64_t> least;
+  std::tuple<bool, int, int, int64_t> least;
   hopeless_ = true;
   for (const Spot& spot : spots_) {
     const Target target = txn_->core(spot.core).sibling(spot.sibling).target;
@@ -60,16 +65,18 @@ Assigner::Spot Assigner::Find(const Entry& waiting, Yields yields) {
     if (running != nullptr && !yields(*running, waiting)) continue;
     hopeless_ = false;
     if (!MayUse(waiting, spot)) continue;
+    const int far = distance(waiting, spot.core);
+    if (far == kOutOfReach) continue;
     const Fit fit = Fits(waiting, spot.core, yields);
     if (fit == Fit::kNo) continue;
     const bool evicts = running != nullptr || fit == Fit::kIfOthersLeave;
-    std::tuple price(evicts, Crowd(spot.core), static_cast<int64_t>(spot != last));
+    std::tuple price(evicts, far, Crowd(spot.core), int64_t{Detour(spot, last)});
     if (running != nullptr)
-      price = {true, -running->rank, running->since.time_since_epoch().count()};
+      price = {true, far, -running->rank, running->since.time_since_epoch().count()};
     if (best != Spot() && price >= least) continue;
     best = spot;
     least = price;
-    if (price == std::tuple(false, 0, int64_t{0})) break;
+    if (price == std::tuple(false, 0, 0, int64_t{0})) break;
   }
   return best;
 }
@@ -141,6 +148,12 @@ Assigner::Spot Assigner::LastSpot(const Task& task) const {
   const int core = board_.topology().CoreOf(task.cpu);
   if (core < 0) return {};
   return {core, board_.topology().core(core).SiblingOf(task.cpu)};
+}
+
+// A sibling of the CPU that it ran on has the same caches.
+int Assigner::Detour(const Spot& spot, const Spot& last) {
+  if (spot.core != last.core) return 2;
+  return spot.sibling != last.sibling ? 1 : 0;
 }
 
 // How many siblings of the core work.

@@ -7,6 +7,9 @@
 // cores belong to other domains, the one that will be free first is kept for the task, so that it
 // gets it when those there have had their turn.
 //
+// A policy may say how far a CPU is from what the task left in caches: then a nearer CPU comes
+// first, and what is out of its reach for now is no CPU for it.
+//
 // Begin, then Place for each waiting task, in order. Nothing is changed but the transaction. No
 // allocation after the construction. One thread.
 #ifndef CORRAL_POLICIES_CENTRAL_ASSIGNER_H_
@@ -25,12 +28,17 @@ class Assigner {
   // Whether a task that runs gives way to one that waits.
   using Yields = absl::FunctionRef<bool(const Entry& running, const Entry& waiting)>;
 
+  // Of a core, for a task that waits: the less the better; kOutOfReach: not now.
+  using Distance = absl::FunctionRef<int(const Entry& waiting, int core)>;
+  static constexpr int kOutOfReach = -1;
+
   // `board` must outlive it.
   explicit Assigner(const Board& board);
 
   void Begin(EnclaveTransaction& txn);
   // True if the task is to run now.
   bool Place(const Entry& waiting, Yields yields);
+  bool Place(const Entry& waiting, Yields yields, Distance distance);
   // No CPU was idle and nobody gave way, whichever CPUs the task may use: so it is not worth while
   // to ask about more of its kind.
   bool hopeless() const { return hopeless_; }
@@ -43,7 +51,8 @@ class Assigner {
   };
   enum class Fit { kNo, kIfOthersLeave, kYes };
 
-  Spot Find(const Entry& waiting, Yields yields);
+  Spot Find(const Entry& waiting, Yields yields, Distance distance);
+  static int Detour(const Spot& spot, const Spot& last);
   void Take(const Entry& waiting, const Spot& spot);
   void Reserve(const Entry& waiting);
   Fit Fits(const Entry& waiting, int core, Yields yields) const;
