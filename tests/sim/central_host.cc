@@ -23,6 +23,10 @@ CentralHost::CentralHost(const Options& options) : options_(options) {
   for (int c = 0; c < options.cores + options.foreign; ++c) {
     sim::SimCore& made = spec.cores.emplace_back();
     Core core{.id = CoreId(static_cast<uint32_t>(c)), .nr_cpus = options.siblings};
+    if (options.cores_per_l3 > 0) core.l3 = c / options.cores_per_l3;
+    if (options.cores_per_node > 0) core.node = c / options.cores_per_node;
+    made.l3 = core.l3;
+    made.node = core.node;
     for (int i = 0; i < options.siblings; ++i) {
       core.cpu[i] = CpuId(c * options.siblings + i);
       core.siblings.Insert(core.cpu[i]);
@@ -124,9 +128,12 @@ Time CentralHost::HeldSince(const SimThread& task) const {
   if (word == nullptr || !(word->flags & GHOST_SW_RUNNABLE) ||
       (word->flags & (GHOST_SW_LATCHED | GHOST_SW_ONCPU)))
     return Time::max();
+  return std::max(task.waiting_since(), AffinitySince(task));
+}
+
+Time CentralHost::AffinitySince(const SimThread& task) const {
   const auto set = affinity_set_.find(&task);
-  return set == affinity_set_.end() ? task.waiting_since()
-                                    : std::max(task.waiting_since(), set->second);
+  return set == affinity_set_.end() ? Time() : set->second;
 }
 
 Duration CentralHost::LongestWait() const {

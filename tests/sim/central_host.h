@@ -27,7 +27,9 @@ class CentralHost {
     std::vector<std::pair<std::string, std::string>> values;  // of the policy's options
     int cores = 4;                                            // of the enclave
     int siblings = 1;
-    int foreign = 1;  // cores more, of the host
+    int foreign = 1;         // cores more, of the host
+    int cores_per_l3 = 0;    // 0: they share one
+    int cores_per_node = 0;  // 0: there is one
     sim::Costs costs;
     CpuSet housekeeping;
     uint32_t tasks = 1024;
@@ -57,6 +59,8 @@ class CentralHost {
   // The class holds it for a decision since that time: it waits, and nobody has decided about it.
   // Time::max() if that is not so. A new affinity counts as a new wait.
   Time HeldSince(const sim::SimThread& task) const;
+  // When its affinity was set last.
+  Time AffinitySince(const sim::SimThread& task) const;
   const ghost_status_word* WordOf(const sim::SimThread& task) const;
   Duration LongestWait() const;
   uint64_t breaches() const;
