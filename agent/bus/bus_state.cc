@@ -23,7 +23,7 @@ BusState LookForBus(Mode mode, const ControlKernel* kernel) {
   if (kernel == nullptr) return state;
   state.class_state = kernel->info().enabled != 0 ? "in-charge" : "lost";
   ClassView view = ViewClass(*kernel);
-  for (const CoreView& core : view.cores) state.breaches += core.counters.breaches;
+  state.breaches = BreachesOf(view);
   Troubles troubles = FindTroubles(*kernel);
   state.unprotected = Lines(troubles.unprotected);
   state.refused = Lines(troubles.refused);

@@ -26,17 +26,8 @@ std::string NameOf(const ClassView& view, uint32_t domain) {
   return absl::StrCat("#", domain);
 }
 
-std::string EnclaveName(const ClassView& view, uint32_t enclave) {
-  for (const EnclaveView& e : view.enclaves) {
-    if (e.id == enclave) return e.name;
-  }
-  return "-";
-}
-
 void PrintStatus(const ClassView& view) {
-  uint64_t breaches = 0;
-  for (const CoreView& core : view.cores) breaches += core.counters.breaches;
-  std::cout << "class: loaded, in charge; switch-ins that isolation forbids: " << breaches
+  std::cout << "class: loaded, in charge; switch-ins that isolation forbids: " << BreachesOf(view)
             << "\n\n";
   std::cout << absl::StrFormat("%-15s %-16s %6s %-18s %-12s %s\n", "ENCLAVE", "CPUS", "CORES",
                                "AGENTS", "POLICY", "TENURE");
@@ -54,7 +45,7 @@ void PrintStatus(const ClassView& view) {
                                "RUNNING", "WAITING", "CPU TIME");
   for (const DomainView& d : view.domains) {
     std::cout << absl::StrFormat("%-24.24s %-15s %5d %7d %7d %9.1fs\n", d.name,
-                                 EnclaveName(view, d.enclave), d.vcpus, d.running, d.waiting,
+                                 NameOfEnclave(view, d.enclave), d.vcpus, d.running, d.waiting,
                                  std::chrono::duration<double>(d.runtime).count());
   }
   if (view.domains.empty()) std::cout << "(none)\n";
@@ -72,7 +63,7 @@ void PrintCores(const ClassView& view) {
       absl::StrAppendFormat(&cells, "%3d:%-*.*s ", s.cpu, kCellWidth, kCellWidth, what);
     }
     std::cout << absl::StrFormat("%-4d %-4d %-10.10s %-7s %9d %9d  %s\n", core.id, core.node,
-                                 EnclaveName(view, core.enclave),
+                                 NameOfEnclave(view, core.enclave),
                                  core.agent_tid == 0 ? "none" : absl::StrCat(core.agent_tid),
                                  core.counters.switches_agent, core.counters.switches_class, cells);
   }
@@ -92,7 +83,7 @@ void PrintTicks(const ClassView& before, const ClassView& after, Duration betwee
                             static_cast<double>(ticks) / seconds);
     }
     std::cout << absl::StrFormat("%-4d %-4d %-10.10s  %s\n", core.id, core.node,
-                                 EnclaveName(after, core.enclave), cells);
+                                 NameOfEnclave(after, core.enclave), cells);
   }
 }
 

@@ -2,7 +2,6 @@
 #include "agent/metrics/class_metrics.h"
 
 #include <algorithm>
-#include <array>
 #include <map>
 
 #include "absl/strings/str_cat.h"
@@ -10,13 +9,6 @@
 
 namespace corral::metrics {
 namespace {
-
-std::string NameOfEnclave(const ClassView& view, uint32_t id) {
-  for (const EnclaveView& enclave : view.enclaves) {
-    if (enclave.id == id) return enclave.name;
-  }
-  return "";
-}
 
 Labels LabelsOf(const ClassView& view, const DomainView& domain) {
   // Two domains may have one name.
@@ -94,15 +86,7 @@ void AddClass(const ClassView& view, Families& families) {
 }
 
 void AddWaits(const ClassView& view, const ControlKernel& kernel, Families& families) {
-  std::map<uint32_t, std::array<Duration, GHOST_NR_WAITS>> waited;  // by domain
-  for (uint32_t slot = 0; slot < kernel.status_words().size(); ++slot) {
-    const ghost_status_word& word = kernel.status_words()[slot];
-    if ((word.flags & GHOST_SW_INUSE) == 0) continue;
-    for (int why = 0; why < GHOST_NR_WAITS; ++why) {
-      const uint64_t ns = __atomic_load_n(&kernel.waits()[slot].ns[why], __ATOMIC_RELAXED);
-      waited[word.domain][why] += Duration(ns);
-    }
-  }
+  std::map<uint32_t, Waits> waited = WaitsByDomain(kernel);
   Family family = Family::Counter(families, "corral_domain_wait_seconds_total",
                                   "What the vCPUs that the trust domain has now waited for; the "
                                   "reasons are those of corralctl explain.");

@@ -8,12 +8,14 @@
 #ifndef CORRAL_AGENT_RUNTIME_STATUS_WORD_H_
 #define CORRAL_AGENT_RUNTIME_STATUS_WORD_H_
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
 
 #include "kernel/abi/ghost.h"
 #include "kernel/cpu_set.h"
+#include "kernel/types.h"
 
 namespace corral {
 
@@ -48,6 +50,16 @@ inline ghost_status_word ReadStatusWord(const ghost_status_word& shared) {
     if (__atomic_load_n(&shared.barrier, __ATOMIC_RELAXED) == copy.barrier) break;
   }
   return copy;
+}
+
+// The task's CPU time until `now`, with the stint that goes on: whoever has a CPU without end adds to
+// the word's own figure when it leaves it. In this order, as the class asks for.
+inline Duration ReadRuntime(const ghost_status_word& shared, Time now) {
+  const uint64_t runtime = __atomic_load_n(&shared.runtime_ns, __ATOMIC_ACQUIRE);
+  const uint64_t since = __atomic_load_n(&shared.on_since_ns, __ATOMIC_ACQUIRE);
+  const Duration stint =
+      since == 0 ? Duration(0) : now.time_since_epoch() - Duration(static_cast<int64_t>(since));
+  return Duration(static_cast<int64_t>(runtime)) + std::max(stint, Duration(0));
 }
 
 inline CpuSet ReadAffinity(const ghost_affinity& shared) {

@@ -127,13 +127,9 @@ void TaskTracker::ReadRuntime(Task& task, Time now) const {
   const absl::Span<const ghost_status_word> words = kernel_.status_words();
   if (task.slot >= words.size()) return;
   const ghost_status_word& word = words[task.slot];
-  // In this order, as the class asks for.
-  uint64_t runtime = __atomic_load_n(&word.runtime_ns, __ATOMIC_ACQUIRE);
-  const uint64_t since = __atomic_load_n(&word.on_since_ns, __ATOMIC_ACQUIRE);
-  const auto at = static_cast<uint64_t>(now.time_since_epoch().count());
+  const Duration runtime = ReadRuntime(word, now);
   if (__atomic_load_n(&word.gtid, __ATOMIC_RELAXED) != task.gtid.value()) return;
-  if (since != 0 && since < at) runtime += at - since;
-  task.runtime = std::max(task.runtime, ToDuration(runtime));
+  task.runtime = std::max(task.runtime, runtime);
 }
 
 CpuClocks TaskTracker::ClocksOf(const Task& task, Time now) const {

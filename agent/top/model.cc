@@ -16,13 +16,6 @@ double Cpus(Duration part, Duration whole) {
              : 0;
 }
 
-std::string NameOfEnclave(const ClassView& view, uint32_t id) {
-  for (const EnclaveView& enclave : view.enclaves) {
-    if (enclave.id == id) return enclave.name;
-  }
-  return "-";
-}
-
 const DomainView* Find(const ClassView& view, uint32_t id) {
   for (const DomainView& domain : view.domains) {
     if (domain.id == id) return &domain;
@@ -33,14 +26,8 @@ const DomainView* Find(const ClassView& view, uint32_t id) {
 }  // namespace
 
 void Model::Look() {
-  Sample look{.at = kernel_.Now(), .view = ViewClass(kernel_)};
-  for (uint32_t slot = 0; slot < kernel_.status_words().size(); ++slot) {
-    const ghost_status_word& word = kernel_.status_words()[slot];
-    if (word.gtid == 0 || slot >= kernel_.waits().size()) continue;
-    Waits& sum = look.waits[word.domain];
-    for (int why = 0; why < GHOST_NR_WAITS; ++why)
-      sum[why] += Duration(kernel_.waits()[slot].ns[why]);
-  }
+  Sample look{
+      .at = kernel_.Now(), .view = ViewClass(kernel_), .waits = WaitsByDomain(kernel_)};
   look.forced_idle = ForcedIdle(look.view);
   samples_.push_back(std::move(look));
   while (samples_.size() > 2 && samples_.back().at - samples_[1].at >= kWindow)
@@ -55,8 +42,8 @@ Page Model::Show() const {
   Describe(samples_.front(), samples_.back(), page);
   AddTasks(page.domains);
   for (const DomainRow& row : page.domains) page.busy += row.used;
+  page.breaches = BreachesOf(page.view);
   for (const CoreView& core : page.view.cores) {
-    page.breaches += core.counters.breaches;
     if (core.enclave != GHOST_NO_ENCLAVE) page.cpus += static_cast<double>(core.siblings.size());
   }
   // How many idle is known at each look only.

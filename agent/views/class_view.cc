@@ -5,6 +5,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "agent/runtime/status_word.h"
 #include "agent/views/running_agent.h"
 #include "kernel/abi/core_word.h"
 #include "kernel/text_field.h"
@@ -44,11 +45,12 @@ CoreView ViewCore(const ControlKernel& kernel, uint32_t id) {
 
 void AddTasks(const ControlKernel& kernel, std::vector<DomainView>& domains,
               const std::vector<int>& position) {
+  const Time now = kernel.Now();
   for (const ghost_status_word& sw : kernel.status_words()) {
     if (sw.gtid == 0 || sw.domain >= position.size() || position[sw.domain] < 0) continue;
     DomainView& domain = domains[position[sw.domain]];
     ++domain.vcpus;
-    domain.runtime += Duration(sw.runtime_ns);
+    domain.runtime += ReadRuntime(sw, now);
     if (sw.flags & GHOST_SW_ONCPU) {
       ++domain.running;
     } else if (sw.flags & GHOST_SW_RUNNABLE) {
@@ -93,6 +95,19 @@ ClassView ViewClass(const ControlKernel& kernel) {
   }
   AddTasks(kernel, view.domains, domain_position);
   return view;
+}
+
+std::string NameOfEnclave(const ClassView& view, uint32_t id) {
+  for (const EnclaveView& enclave : view.enclaves) {
+    if (enclave.id == id) return enclave.name;
+  }
+  return "-";
+}
+
+uint64_t BreachesOf(const ClassView& view) {
+  uint64_t breaches = 0;
+  for (const CoreView& core : view.cores) breaches += core.counters.breaches;
+  return breaches;
 }
 
 nlohmann::json ToJson(const ClassView& view) {

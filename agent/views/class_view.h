@@ -63,6 +63,12 @@ struct ClassView {
 
 ClassView ViewClass(const ControlKernel& kernel);
 
+// "-" where there is none of that id.
+std::string NameOfEnclave(const ClassView& view, uint32_t id);
+
+// Switch-ins that isolation forbids, on all cores since the class was loaded.
+uint64_t BreachesOf(const ClassView& view);
+
 // {"enclaves":[...],"domains":[...],"cores":[...]}; times in ns.
 nlohmann::json ToJson(const ClassView& view);
 

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "absl/strings/str_cat.h"
+#include "agent/runtime/status_word.h"
 #include "agent/views/protection.h"
 #include "agent/views/vm_attributes.h"
 #include "kernel/text_field.h"
@@ -45,7 +46,7 @@ VcpuView ViewVcpu(const ControlKernel& kernel, uint32_t slot) {
           .refused = WhyNotPromised(kernel, slot),
           .affinity = AffinityOf(kernel, slot),
           .cpu = word.cpu,
-          .runtime = ns(word.runtime_ns)};
+          .runtime = ReadRuntime(word, kernel.Now())};
 }
 
 std::string WhyNotAttached(pid_t tid) {

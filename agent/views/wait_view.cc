@@ -5,6 +5,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "agent/runtime/status_word.h"
 #include "kernel/text_field.h"
 
 namespace corral {
@@ -40,6 +41,18 @@ const char* NameOf(ghost_wait why) {
   return "?";
 }
 
+std::map<uint32_t, Waits> WaitsByDomain(const ControlKernel& kernel) {
+  std::map<uint32_t, Waits> sums;
+  for (uint32_t slot = 0; slot < kernel.status_words().size(); ++slot) {
+    const ghost_status_word& word = kernel.status_words()[slot];
+    if ((word.flags & GHOST_SW_INUSE) == 0) continue;
+    Waits& sum = sums[word.domain];
+    for (int why = 0; why < GHOST_NR_WAITS; ++why)
+      sum[why] += Ns(__atomic_load_n(&kernel.waits()[slot].ns[why], __ATOMIC_RELAXED));
+  }
+  return sums;
+}
+
 Duration VcpuWaits::all_waited() const {
   return std::accumulate(waited.begin(), waited.end(), Duration(0));
 }
@@ -54,11 +67,7 @@ double VcpuWaits::Percent(Duration part) const {
 
 WaitWatch::Reading WaitWatch::Read(uint32_t slot, Time now) const {
   const ghost_status_word& word = kernel_.status_words()[slot];
-  // In this order, as the class asks for.
-  const uint64_t runtime = __atomic_load_n(&word.runtime_ns, __ATOMIC_ACQUIRE);
-  const uint64_t since = __atomic_load_n(&word.on_since_ns, __ATOMIC_ACQUIRE);
-  Reading reading{.at = now, .runtime = Ns(runtime)};
-  if (since != 0) reading.runtime += std::max(now.time_since_epoch() - Ns(since), Duration(0));
+  Reading reading{.at = now, .runtime = ReadRuntime(word, now)};
   for (int i = 0; i < GHOST_NR_WAITS; ++i)
     reading.waits.ns[i] = __atomic_load_n(&kernel_.waits()[slot].ns[i], __ATOMIC_RELAXED);
   return reading;

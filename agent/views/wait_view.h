@@ -24,6 +24,9 @@ using Waits = std::array<Duration, GHOST_NR_WAITS>;  // by ghost_wait
 // "turn", "forced_idle" and so on: the names in JSON.
 const char* NameOf(ghost_wait why);
 
+// Of the vCPUs that each domain has now, since they were attached.
+std::map<uint32_t, Waits> WaitsByDomain(const ControlKernel& kernel);
+
 struct VcpuWaits {
   uint32_t slot = 0;
   pid_t tid = 0;

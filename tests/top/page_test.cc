@@ -126,6 +126,28 @@ TEST_P(PageTest, KeysDoWhatTheHelpSays) {
   EXPECT_FALSE(Press('q', page_, choice));
 }
 
+// Nobody else wants its CPU, so the class switches nothing and closes no account.
+TEST(Model, WhoHasACpuWithoutEndIsSeenToUseIt) {
+  sim::Machine::Spec spec;
+  spec.cores.push_back({.cpus = {CpuId(0), CpuId(1)}});
+  const std::unique_ptr<sim::Machine> machine = sim::Machine::Create(spec).value();
+  const std::unique_ptr<sim::SimControlKernel> control =
+      sim::SimControlKernel::Create(*machine).value();
+  const EnclaveId enclave =
+      control->CreateEnclave({.name = "vms", .cpus = CpuSet({0, 1})}).value();
+  const DomainId domain = control->CreateDomain(enclave, DomainKey{1}, "alone").value();
+  sim::SimThread& thread = machine->NewThread("vm", std::make_unique<Spinner>());
+  ASSERT_TRUE(control->AttachTask(thread.tid(), domain, 0, 100).ok());
+  machine->Wake(thread);
+  Model model(*control);
+  for (int i = 0; i < 60; ++i) {
+    machine->RunFor(milliseconds(100));
+    model.Look();
+    if (i < 5) continue;
+    EXPECT_NEAR(model.Show().domains.at(0).used, 1, 0.05) << "look " << i;
+  }
+}
+
 TEST(Page, OfNothingIsEmptyAndSound) {
   const std::string shown = Text(Draw(Page(), {.details = true}, "12:00:00", 24, 80));
   EXPECT_TRUE(absl::StrContains(shown, "it has ended")) << shown;
