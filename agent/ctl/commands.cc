@@ -15,6 +15,7 @@
 #include "agent/ctl/simulate_command.h"
 #include "agent/ctl/status_command.h"
 #include "agent/metrics/metrics_command.h"
+#include "agent/selftest/selftest_command.h"
 #include "agent/top/top_command.h"
 
 namespace corral::ctl {
@@ -37,6 +38,7 @@ std::unique_ptr<CLI::App> MakeCommandLine(Action& action) {
   AddAuditCommand(*app, action);
   AddMetricsCommand(*app, action);
   AddCheckCommand(*app, action);
+  AddSelftestCommand(*app, action);
   AddEnableCommand(*app, action);
   AddDisableCommand(*app, action);
   AddConfigCommand(*app, action);

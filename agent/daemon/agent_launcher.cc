@@ -11,6 +11,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -97,6 +98,17 @@ absl::Status Prepare(const AgentSpec& spec, Prepared& p) {
 }
 
 }  // namespace
+
+std::string InstalledAgent() {
+  std::error_code error;
+  const std::filesystem::path self =
+      std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+  for (const char* const folder : {"../main", "../sbin"}) {
+    const std::filesystem::path program = (self / folder / "corral-agent").lexically_normal();
+    if (std::filesystem::exists(program, error)) return program.string();
+  }
+  return (self / "corral-agent").string();
+}
 
 absl::StatusOr<pid_t> LaunchAgent(ControlKernel& kernel, const AgentSpec& spec) {
   if (access(spec.program.c_str(), X_OK) != 0) {

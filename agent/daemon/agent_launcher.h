@@ -28,6 +28,10 @@ struct AgentSpec {
   std::string housekeeping;  // cpulist; empty: each agent thread on its own core
 };
 
+// The corral-agent that belongs to this program: beside it, or where an installation or a build
+// puts it then.
+std::string InstalledAgent();
+
 // Returns the process id of the agent, a child of the caller.
 absl::StatusOr<pid_t> LaunchAgent(ControlKernel& kernel, const AgentSpec& spec);
 

@@ -43,16 +43,6 @@ int Milliseconds(Duration duration) {
   return static_cast<int>(duration / std::chrono::milliseconds(1));
 }
 
-// corral-agent lies beside corrald: in the build tree below agent/main, installed in the same
-// folder.
-std::string DefaultAgent() {
-  std::error_code error;
-  const std::filesystem::path self =
-      std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
-  const std::filesystem::path built = self.parent_path() / "main" / "corral-agent";
-  return std::filesystem::exists(built, error) ? built.string() : (self / "corral-agent").string();
-}
-
 // None as well if the kernel has no such thing.
 CpuSet NohzFullCpus() {
   std::ifstream file("/sys/devices/system/cpu/nohz_full");
@@ -164,7 +154,7 @@ absl::Status Daemon::StartSource() {
 
 absl::Status Daemon::Enforce() {
   signal(SIGCHLD, SIG_DFL);  // agents are waited for, whatever this process did before
-  agent_program_ = options_.agent.empty() ? DefaultAgent() : options_.agent;
+  agent_program_ = options_.agent.empty() ? InstalledAgent() : options_.agent;
   if (access(agent_program_.c_str(), X_OK) != 0) {
     return absl::NotFoundError(absl::StrCat("there is no agent program at ", agent_program_,
                                             "; give its path with --agent"));

@@ -26,8 +26,7 @@ const DomainView* Find(const ClassView& view, uint32_t id) {
 }  // namespace
 
 void Model::Look() {
-  Sample look{
-      .at = kernel_.Now(), .view = ViewClass(kernel_), .waits = WaitsByDomain(kernel_)};
+  Sample look{.at = kernel_.Now(), .view = ViewClass(kernel_), .waits = WaitsByDomain(kernel_)};
   look.forced_idle = ForcedIdle(look.view);
   samples_.push_back(std::move(look));
   while (samples_.size() > 2 && samples_.back().at - samples_[1].at >= kWindow)

@@ -28,7 +28,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "tests/bench/corral_in_charge.h"
-#include "tests/class/vm_process.h"
+#include "agent/selftest/vm_process.h"
 
 namespace corral::bench {
 namespace {

@@ -21,7 +21,7 @@
 #include "kernel/bpf/bpf_control_kernel.h"
 #include "kernel/bpf/class_loader.h"
 #include "kernel/bpf/threads_by_policy.h"
-#include "tests/class/vm_process.h"
+#include "agent/selftest/vm_process.h"
 
 namespace corral {
 

@@ -6,6 +6,7 @@
 #include "agent/ctl/audit_json.h"
 #include "agent/ctl/mode_command.h"
 #include "agent/ctl/release_command.h"
+#include "agent/selftest/verdict.h"
 #include "agent/views/vm_view.h"
 #include "tests/ctl/samples.h"
 
@@ -81,6 +82,13 @@ void AddRelease(Json& samples) {
   Add(samples, "release", ReleaseJson(report, false));
 }
 
+void AddSelftest(Json& samples) {
+  Add(samples, "selftest", SelftestJson({}));
+  SelftestFigures figures{.kernel = "6.13.0", .cpus = CpuSet({2, 3}), .own_enclave = true};
+  figures.corral.ran = {milliseconds(3)};
+  Add(samples, "selftest", SelftestJson(figures));
+}
+
 void AddMode(Json& samples) {
   ModeReport report{.file = "/etc/corral/corral.d/90-corralctl.yaml",
                     .written = true,
@@ -102,5 +110,6 @@ int main() {
   corral::ctl::AddAudit(samples);
   corral::ctl::AddRelease(samples);
   corral::ctl::AddMode(samples);
+  corral::ctl::AddSelftest(samples);
   std::cout << samples.dump() << "\n";
 }

@@ -133,8 +133,7 @@ TEST(Model, WhoHasACpuWithoutEndIsSeenToUseIt) {
   const std::unique_ptr<sim::Machine> machine = sim::Machine::Create(spec).value();
   const std::unique_ptr<sim::SimControlKernel> control =
       sim::SimControlKernel::Create(*machine).value();
-  const EnclaveId enclave =
-      control->CreateEnclave({.name = "vms", .cpus = CpuSet({0, 1})}).value();
+  const EnclaveId enclave = control->CreateEnclave({.name = "vms", .cpus = CpuSet({0, 1})}).value();
   const DomainId domain = control->CreateDomain(enclave, DomainKey{1}, "alone").value();
   sim::SimThread& thread = machine->NewThread("vm", std::make_unique<Spinner>());
   ASSERT_TRUE(control->AttachTask(thread.tid(), domain, 0, 100).ok());

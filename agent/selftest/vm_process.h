@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// A process that stands for a VM in tests of the class: some of its threads spin, others sleep and
-// wake for ever.
-#ifndef CORRAL_TESTS_CLASS_VM_PROCESS_H_
-#define CORRAL_TESTS_CLASS_VM_PROCESS_H_
+// A process that stands for a VM: some of its threads spin, others sleep and wake for ever. It dies
+// with the thread that started it. Used from that thread.
+#ifndef CORRAL_AGENT_SELFTEST_VM_PROCESS_H_
+#define CORRAL_AGENT_SELFTEST_VM_PROCESS_H_
 
 #include <sys/types.h>
 
 #include <functional>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "kernel/types.h"
 
 namespace corral {
@@ -21,6 +22,8 @@ class VmProcess {
   VmProcess(const VmProcess&) = delete;
   ~VmProcess();  // kills it
 
+  // Why there is no process, or not with all of its threads; then there are no tids.
+  const absl::Status& status() const { return status_; }
   pid_t pid() const { return pid_; }
   const std::vector<pid_t>& tids() const { return tids_; }  // spinners first
   int spinners() const { return spinners_; }
@@ -32,6 +35,7 @@ class VmProcess {
   pid_t pid_ = -1;
   int spinners_ = 0;
   std::vector<pid_t> tids_;
+  absl::Status status_;
 };
 
 // CPU time that a thread has had, from /proc; 0 if it is gone.
@@ -39,4 +43,4 @@ Duration CpuTime(pid_t tid);
 
 }  // namespace corral
 
-#endif  // CORRAL_TESTS_CLASS_VM_PROCESS_H_
+#endif  // CORRAL_AGENT_SELFTEST_VM_PROCESS_H_

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/class/vm_process.h"
+#include "agent/selftest/vm_process.h"
 
 #include <sched.h>
 #include <signal.h>
@@ -8,11 +8,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
-#include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <string>
 #include <thread>
+
+#include "absl/strings/str_cat.h"
 
 namespace corral {
 namespace {
@@ -63,16 +66,25 @@ void VisitEachCpu() {
 VmProcess::VmProcess(int spinners, int sleepers, const std::function<void()>& work)
     : spinners_(spinners) {
   int pipe_fds[2];
-  if (pipe(pipe_fds) != 0) abort();
+  const auto failed = [](const char* what) {
+    return absl::ResourceExhaustedError(absl::StrCat("cannot ", what, ": ", strerror(errno)));
+  };
+  if (pipe(pipe_fds) != 0) {
+    status_ = failed("make a pipe");
+    return;
+  }
   pid_ = fork();
+  if (pid_ < 0) status_ = failed("start a process");
   if (pid_ == 0) BeVm(pipe_fds[1], spinners, sleepers, work);
   close(pipe_fds[1]);
-  std::vector<pid_t> tids(spinners + sleepers);
+  std::vector<pid_t> tids(pid_ < 0 ? 0 : spinners + sleepers);
   for (pid_t& tid : tids) {
-    if (read(pipe_fds[0], &tid, sizeof(tid)) != sizeof(tid)) abort();
+    if (read(pipe_fds[0], &tid, sizeof(tid)) == sizeof(tid)) continue;
+    status_ = absl::ResourceExhaustedError("a process that was started could not make its threads");
+    break;
   }
   close(pipe_fds[0]);
-  tids_ = std::move(tids);
+  if (status_.ok()) tids_ = std::move(tids);
 }
 
 VmProcess::~VmProcess() { Kill(); }
