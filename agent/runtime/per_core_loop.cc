@@ -48,7 +48,7 @@ void PerCoreLoop::Propose(Time now) {
   txn_.Reset(place_.id, place_.nr_cpus, online_);
   for (int i = 0; i < place_.nr_cpus; ++i) {
     if (Task* const task = occupants_.at(place_.cpu[i]); task != nullptr)
-      tracker_.ReadRuntime(*task, now);
+      tracker_.UpdateRuntime(*task, now);
   }
   core_policy_.Schedule(now, txn_);
   occupants_.FindDeserted();

@@ -53,7 +53,7 @@ void TaskTracker::Adopt(Task& task, const ghost_status_word& word, Time now) {
   TakeUpAffinity(task);
   task.state = StateIn(word);
   task.on_since_ns = word.switch_time_ns;
-  if (task.state == TaskState::kOnCpu) ReadRuntime(task, now);
+  if (task.state == TaskState::kOnCpu) UpdateRuntime(task, now);
   Account(task, now, now);
   events_.TaskNew(task, now);
 }
@@ -123,7 +123,7 @@ void TaskTracker::TakeUpChanges(Task& task, const ghost_status_word& word, Time 
   events_.TaskNew(task, now);
 }
 
-void TaskTracker::ReadRuntime(Task& task, Time now) const {
+void TaskTracker::UpdateRuntime(Task& task, Time now) const {
   const absl::Span<const ghost_status_word> words = kernel_.status_words();
   if (task.slot >= words.size()) return;
   const ghost_status_word& word = words[task.slot];
@@ -157,7 +157,7 @@ void TaskTracker::Account(Task& task, Time at, Time now) const {
 
 void TaskTracker::Publish(Task& task, Time now) {
   if (task.state == TaskState::kOnCpu) {
-    ReadRuntime(task, now);
+    UpdateRuntime(task, now);
     task.waits.Settle(now, task.runtime, ClocksOf(task, now));
   }
   const ghost_waits waits = task.waits.Pending(now);
@@ -313,7 +313,7 @@ void TaskTracker::MoveTo(Task& task, TaskState state, const ghost_status_word& w
     case TaskState::kOnCpu: {
       const bool moved = (word.flags & GHOST_SW_ONCPU) && task.cpu != CpuId(word.cpu);
       if (before == TaskState::kOnCpu && !moved) return;
-      ReadRuntime(task, now);
+      UpdateRuntime(task, now);
       if (task.waits.has_cpu()) {  // another one, which it has left
         task.waits.Settle(now, task.runtime, ClocksOf(task, now));
         task.waits.Rest(now);

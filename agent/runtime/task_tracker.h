@@ -47,7 +47,7 @@ class TaskTracker {
   // Brings an adopted task up to date with its status word. kOk or kGone.
   Outcome Reconcile(Task& task, Time now);
   // Brings task.runtime up to `now`, the present stint included.
-  void ReadRuntime(Task& task, Time now) const;
+  void UpdateRuntime(Task& task, Time now) const;
   // Brings task.waits up to task.state, which became what it is at `at`. For whoever changes the
   // state by other means than the above.
   void Account(Task& task, Time at, Time now) const;
