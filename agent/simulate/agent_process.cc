@@ -267,6 +267,7 @@ absl::Status AgentProcess::Make(ControlKernel& control, const Topology& host) {
     SimThread& thread =
         machine_.NewThread(absl::StrCat("agent/", core), std::move(program), first.tid());
     thread.realtime = true;
+    thread.home_node = spec_.memory_node;
     const Core& place = state_->topology().core(core);
     machine_.SetAffinity(thread, spec_.housekeeping.empty() ? place.siblings : spec_.housekeeping);
     kept->Attach(thread);

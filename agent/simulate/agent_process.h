@@ -33,7 +33,8 @@ class AgentProcess {
     std::string enclave_name;
     const PolicyInfo* policy = nullptr;
     OptionValues options;
-    CpuSet housekeeping;  // empty: each thread on its own core
+    CpuSet housekeeping;   // empty: each thread on its own core
+    int memory_node = -1;  // on which the threads work as fast as they can; -1: on each
     // For faults: how much later than usual a message wakes its reader.
     std::function<Duration()> message_delay;
   };

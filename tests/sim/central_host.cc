@@ -20,19 +20,21 @@ CentralHost::CentralHost(const Options& options) : options_(options) {
   spec.tasks = options.tasks;
   spec.queue_messages = options.queue_messages;
   std::vector<Core> topology;
+  int next_cpu = 0;
   for (int c = 0; c < options.cores + options.foreign; ++c) {
-    sim::SimCore& made = spec.cores.emplace_back();
-    Core core{.id = CoreId(static_cast<uint32_t>(c)), .nr_cpus = options.siblings};
+    const bool ours = c < options.cores;
+    Core core{.id = CoreId(static_cast<uint32_t>(c)),
+              .nr_cpus = ours ? options.siblings : options.foreign_siblings};
     if (options.cores_per_l3 > 0) core.l3 = c / options.cores_per_l3;
     if (options.cores_per_node > 0) core.node = c / options.cores_per_node;
-    made.l3 = core.l3;
-    made.node = core.node;
-    for (int i = 0; i < options.siblings; ++i) {
-      core.cpu[i] = CpuId(c * options.siblings + i);
+    if (!ours && options.foreign_node > 0) core.node = core.l3 = options.foreign_node;
+    sim::SimCore& made = spec.cores.emplace_back(sim::SimCore{.node = core.node, .l3 = core.l3});
+    for (int i = 0; i < core.nr_cpus; ++i) {
+      core.cpu[i] = CpuId(next_cpu++);
       core.siblings.Insert(core.cpu[i]);
       made.cpus.push_back(core.cpu[i]);
     }
-    if (c < options.cores) cpus_ = cpus_ | core.siblings;
+    if (ours) cpus_ = cpus_ | core.siblings;
     topology.push_back(core);
   }
   topology_ = Topology::FromCores(std::move(topology));
@@ -58,7 +60,8 @@ void CentralHost::StartAgent() {
                                          .enclave_name = "office",
                                          .policy = policy,
                                          .options = std::move(values),
-                                         .housekeeping = options_.housekeeping})
+                                         .housekeeping = options_.housekeeping,
+                                         .memory_node = options_.agent_memory_node})
                         .value());
 }
 

@@ -27,9 +27,12 @@ class CentralHost {
     std::vector<std::pair<std::string, std::string>> values;  // of the policy's options
     int cores = 4;                                            // of the enclave
     int siblings = 1;
-    int foreign = 1;         // cores more, of the host
-    int cores_per_l3 = 0;    // 0: they share one
-    int cores_per_node = 0;  // 0: there is one
+    int foreign = 1;             // cores more, of the host
+    int foreign_siblings = 1;    // of each of them
+    int foreign_node = 0;        // where they are; 0: as cores_per_node says
+    int agent_memory_node = -1;  // AgentProcess::Spec::memory_node
+    int cores_per_l3 = 0;        // 0: they share one
+    int cores_per_node = 0;      // 0: there is one
     sim::Costs costs;
     CpuSet housekeeping;
     uint32_t tasks = 1024;
