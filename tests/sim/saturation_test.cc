@@ -10,10 +10,13 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <functional>
+#include <string>
 
 #include "tests/sim/baselines/baselines.h"
 #include "tests/sim/dispersive.h"
+#include "tests/sim/line_chart.h"
 
 namespace corral {
 namespace {
@@ -115,6 +118,58 @@ TEST(BatchThreads, HaveTheIdleTimeAndNobodyNotices) {
     EXPECT_GE(had, 0.95);
     EXPECT_GE(shared.done * 1000, alone.done * 999);
   }
+}
+
+// The same as a picture (the paper's figure 6a), written to CORRAL_CHART_DIR. Ours is the ideal
+// server's as long as there is anything left; 98 % and more are drawn, not judged.
+TEST(Response, GrowsWithTheLoadAsThatOfAnIdealServer) {
+  const sim::Costs costs = PaperCosts();
+  const Duration a_switch = costs.context_switch;
+  const Duration a_decision = costs.message_read + costs.commit + costs.kick;
+  const Server shinjuku = Shinjuku(costs);
+  const auto beside_batch = [&](Dispersive load) {
+    load.batch = Dispersive::kCpus;
+    return shinjuku(load);
+  };
+  const std::pair<const char*, Server> servers[] = {
+      {"shinjuku", shinjuku},
+      {"shinjuku beside batch threads", beside_batch},
+      {"ideal server, costs charged", Ideal(a_switch, a_decision)},
+      {"ideal server, nothing charged", Ideal(Duration(0), Duration(0))},
+      {"non-preemptive pool, nothing charged", Pool(Duration(0))},
+  };
+  const int loads[] = {10, 20, 30, 40, 50, 60, 70, 80, 85, 90, 95, 98, 100};  // percent
+  std::vector<LineChart::Line> lines;
+  for (const auto& [name, server] : servers) {
+    LineChart::Line& line = lines.emplace_back(LineChart::Line{.name = name});
+    printf("%-38s", name);
+    for (const int percent : loads) {
+      const DispersiveResult result = server({.load = percent / 100.0, .time = kTime});
+      line.points.emplace_back(percent, Us(result.p99));
+      printf(" %d: %.1f", percent, Us(result.p99));
+    }
+    printf("\n");
+  }
+  const auto p99 = [&](size_t server, size_t load) { return lines[server].points[load].second; };
+  for (size_t i = 0; i < std::size(loads) && loads[i] <= 95; ++i) {
+    const double ours = p99(0, i);
+    EXPECT_LE(ours, p99(2, i) * 1.1 + 1) << "at " << loads[i] << " %, of an ideal server";
+    EXPECT_LE(p99(1, i), ours * 1.1 + 1) << "at " << loads[i] << " %, with batch threads";
+    if (loads[i] >= 50) {
+      EXPECT_GE(p99(4, i), ours * 50) << "at " << loads[i] << " %, of a pool";
+    }
+  }
+
+  const char* const dir = getenv("CORRAL_CHART_DIR");
+  if (dir == nullptr) return;
+  std::ofstream file(std::string(dir) + "/dispersive.svg");
+  file << ToSvg({.title = "99.5 % of 4 us, 0.5 % of 10 ms, 20 CPUs, simulated",
+                 .x = {.title = "load, % of 20 CPUs", .marks = {0, 20, 40, 60, 80, 100}},
+                 .y = {.title = "99 % of the requests are answered within us",
+                       .marks = {1, 10, 100, 1000, 10000},
+                       .logarithmic = true},
+                 .lines = lines});
+  EXPECT_TRUE(file.flush());
 }
 
 }  // namespace
