@@ -6,6 +6,8 @@
 
 #include <sys/types.h>
 
+#include <chrono>
+#include <functional>
 #include <vector>
 
 namespace corral {
@@ -14,7 +16,13 @@ namespace corral {
 // the test.
 class ChaosProcess {
  public:
-  ChaosProcess(int workers, unsigned seed);
+  struct Habits {
+    std::chrono::microseconds longest_sleep{5000};
+    // Called when all threads are there, before the workers begin.
+    std::function<void(const ChaosProcess&)> prepare;
+  };
+  ChaosProcess(int workers, unsigned seed) : ChaosProcess(workers, seed, Habits()) {}
+  ChaosProcess(int workers, unsigned seed, const Habits& habits);
   ~ChaosProcess();
   ChaosProcess(const ChaosProcess&) = delete;
   ChaosProcess& operator=(const ChaosProcess&) = delete;
