@@ -318,9 +318,15 @@ static __noinline int txn_deliver(struct ghost_core_state *core, struct ghost_co
 	if (x->flags & GHOST_TXN_F_NO_KICK)
 		return 0;
 	bpf_for(k, 0, GHOST_MAX_SIBLINGS) {
-		/* A task that the agent itself pushed aside waits in this CPU's local queue and would be picked unasked. */
-		if ((kick & (1u << k)) && core->cpus[k & 7] == bpf_get_smp_processor_id())
+		/* A task that the agent itself, or another class, pushed aside waits in that CPU's local queue and would be picked unasked. */
+		struct ghost_cpu_state *cs = cpu_state_of(core->cpus[k & 7]);
+
+		if (!(kick & (1u << k)))
+			continue;
+		if (core->cpus[k & 7] == bpf_get_smp_processor_id())
 			kf_reenqueue_local();
+		else if (cs && READ_ONCE(cs->taken) == GHOST_CPU_BY_HOST)
+			kf_reenqueue_local_of(core->cpus[k & 7]);
 	}
 	kick_siblings(core, kick, SCX_KICK_PREEMPT);
 	return 0;
