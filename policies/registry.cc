@@ -11,6 +11,7 @@
 #include "policies/secure_vm/options.h"
 #include "policies/secure_vm/policy.h"
 #include "policies/shinjuku/policy.h"
+#include "policies/snap/policy.h"
 
 namespace corral {
 namespace {
@@ -40,6 +41,11 @@ absl::StatusOr<std::unique_ptr<CentralPolicy>> MakeSearch(const PolicyContext& c
                                                 search::ReadOptions(context.options));
 }
 
+absl::StatusOr<std::unique_ptr<CentralPolicy>> MakeSnap(const PolicyContext& context) {
+  return std::make_unique<snap::SnapPolicy>(context.topology, context.nr_slots,
+                                            snap::ReadOptions(context.options));
+}
+
 }  // namespace
 
 absl::Span<const PolicyInfo> Policies() {
@@ -65,6 +71,11 @@ absl::Span<const PolicyInfo> Policies() {
        .summary = "whoever had least runtime first, near to its caches; one CPU is its agent's",
        .options = search::OptionTable(),
        .make_central = MakeSearch},
+      {.name = "snap",
+       .summary =
+           "workers before batch tasks, moved when their CPU is taken; one CPU is its agent's",
+       .options = snap::OptionTable(),
+       .make_central = MakeSnap},
   };
   return kPolicies;
 }

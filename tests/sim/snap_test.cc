@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// Laws of the policy snap on random simulated machines, with workers and batch tasks, and a host
+// that takes CPUs: workers before batch tasks, in the order in which they came, and not behind
+// threads of the host while there is another CPU.
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include "absl/strings/str_cat.h"
+#include "agent/runtime/loop_timing.h"
+#include "tests/sim/central_laws.h"
+
+namespace corral {
+namespace {
+
+using sim::SimThread;
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+int Draw(int low, int high, const char* what) { return *rc::gen::inRange(low, high + 1).as(what); }
+
+CentralSetting RandomSetting() {
+  CentralSetting setting;
+  setting.host.policy = "snap";
+  setting.host.siblings = *rc::gen::element(1, 2).as("siblings");
+  setting.host.cores = Draw(setting.host.siblings == 1 ? 2 : 1, 4, "cores");
+  const int slice = *rc::gen::element(500, 1000, 3000).as("slice, us");
+  const int batch_slice = *rc::gen::element(1000, 10000).as("batch slice, us");
+  setting.slices = {microseconds(slice), microseconds(batch_slice)};
+  setting.host.values = {{"slice", absl::StrCat(slice, "us")},
+                         {"batch_slice", absl::StrCat(batch_slice, "us")}};
+  setting.batch_weight = 50;
+  setting.tasks = Draw(1, 20, "tasks");
+  setting.seed = static_cast<uint64_t>(Draw(1, 1'000'000, "seed"));
+  setting.habits.longest = microseconds(*rc::gen::element(300, 2000, 20000).as("steps, us"));
+  setting.habits.sleeps = static_cast<uint32_t>(Draw(0, 900, "sleeps"));
+  setting.habits.forks = true;
+  return setting;
+}
+
+void AssertLaws(CentralLaws& world) {
+  RC_ASSERT(world.judge.broken() == "");
+  RC_ASSERT(world.host.breaches() == 0u);
+  RC_ASSERT(world.host.agent().counters().repairs == 0u);
+}
+
+RC_GTEST_PROP(Snap, WorkersComeFirst, ()) {
+  CentralLaws world(RandomSetting());
+  world.AddTasks();
+  world.Run(1000);
+  AssertLaws(world);
+  RC_ASSERT(world.LongestWait() <= world.Bound());
+}
+
+RC_GTEST_PROP(Snap, AndSoItIsWithAffinities, ()) {
+  CentralLaws world(RandomSetting());
+  world.AddTasks();
+  world.Run(1000, [&] { world.ChangeAffinity(); });
+  AssertLaws(world);
+  RC_ASSERT(world.LongestWait() <= world.Bound());
+}
+
+RC_GTEST_PROP(Snap, AndSoItIsBesideAHostThatTakesCpus, ()) {
+  CentralSetting setting = RandomSetting();
+  setting.tolerance = 5 * loop_timing::kLookAround;
+  CentralLaws world(setting);
+  world.AddTasks();
+  world.AddNoise(microseconds(*rc::gen::element(20, 300, 5000).as("host, us")));
+  world.Run(1000);
+  AssertLaws(world);
+  RC_ASSERT(world.LongestWait() <= world.Bound() * 2 + milliseconds(100));
+}
+
+// A thread of the host comes and stays for 50 ms: the worker goes on elsewhere within the time in
+// which the agent looks around, and some turns; and not when the class would take it back.
+TEST(Snap, AWorkerWhoseCpuIsTakenIsMoved) {
+  CentralHost host({.policy = "snap", .cores = 4, .foreign = 0});
+  class Once final : public sim::Program {
+    sim::Step Next(SimThread&, Time) override {
+      runs_ = !runs_;
+      return runs_ ? sim::Step::Run(milliseconds(50)) : sim::Step::Block();
+    }
+    bool runs_ = false;
+  };
+  SimThread& worker = host.AddTask(std::make_unique<Endless>());
+  host.machine().RunFor(milliseconds(5));
+  for (int i = 0; i < 5; ++i) {
+    const int taken = worker.cpu();
+    SimThread& thread = host.AddHostThread(CpuId(taken), std::make_unique<Once>());
+    const Duration before = host.machine().CpuTime(worker);
+    host.machine().Wake(thread);
+    host.machine().RunFor(milliseconds(10));
+    EXPECT_NE(worker.cpu(), taken);
+    EXPECT_GE(host.machine().CpuTime(worker) - before, milliseconds(10) - microseconds(300));
+    host.machine().RunFor(milliseconds(50));
+  }
+}
+
+}  // namespace
+}  // namespace corral
