@@ -108,8 +108,8 @@ Duration Machine::SwitchCost(const Cpu& c, const SimThread& next) const {
   const Cpu& last = cpus_[next.last_cpu_];
   const SimCore& here = spec_.cores[c.core];
   const SimCore& there = spec_.cores[last.core];
-  if (here.node != there.node) return cost + spec_.costs.node_migration;
-  if (here.l3 != there.l3) return cost + spec_.costs.l3_migration;
+  if (here.node != there.node) return cost + next.footprint * spec_.costs.node_migration;
+  if (here.l3 != there.l3) return cost + next.footprint * spec_.costs.l3_migration;
   if (c.core != last.core) return cost + spec_.costs.core_migration;
   return cost;
 }

@@ -72,6 +72,8 @@ class SimThread : public task_struct {
   uint32_t vm = 0;
   // Where its memory is; -1: everywhere. Elsewhere it is slower (Costs::remote_speed).
   int home_node = -1;
+  // How much of a cache its work needs, as a multiple of what the costs of migrations are for.
+  int footprint = 1;
   int nice = 0;
   // SCHED_FIFO: of the threads that are not in the class, before all others.
   bool realtime = false;

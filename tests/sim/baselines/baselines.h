@@ -15,7 +15,7 @@
 //                       instantaneous. What a policy loses against it is its own cost; what this
 //                       one loses against the others is the cost of isolation itself.
 //
-// None of them knows affinities, L3s or NUMA nodes. All are deterministic. Units: ns. Not
+// Affinities to a node and L3s only FairPerCpu knows. All are deterministic. Units: ns. Not
 // thread-safe.
 // Sources: FairPerCpu, kernel/sched/fair.c of Linux 6.5 (CFS) by behaviour, with its defaults for 8
 // CPUs and more; IdealPreemptive, Kleinrock, Queueing Systems II, 4.4 (processor sharing) and
@@ -41,8 +41,14 @@ struct FairOptions {
   Duration wakeup_granularity = std::chrono::milliseconds(4);
   Duration sleeper_credit = std::chrono::milliseconds(12);
   Duration balance_every = std::chrono::milliseconds(4);
+  // A thread that wakes looks for an idle CPU, and a CPU that runs dry takes from others, only
+  // within an L3, as Linux does (select_idle_sibling; newidle_balance, while CPUs idle for less
+  // than 500 us at a time in the mean). What is left is balance_every's.
+  bool within_l3 = false;
   Duration context_switch = sim::Costs().context_switch;
   Duration core_migration = sim::Costs().core_migration;
+  Duration l3_migration = sim::Costs().l3_migration;
+  Duration node_migration = sim::Costs().node_migration;
 };
 std::unique_ptr<Scheduler> FairPerCpu(const FairOptions& options = {});
 

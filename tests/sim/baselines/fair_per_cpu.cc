@@ -102,15 +102,39 @@ class Fair final : public Scheduler {
 
   // One that is new goes where there is least to do, as after a fork.
   int Choose(const Thread& thread) {
-    const int idle = world().IdleCpu(thread.cpu);
+    const bool is_new = Of(thread).cpu < 0;
+    const int idle = IdleFor(thread, is_new);
     if (idle >= 0) return idle;
-    if (Of(thread).cpu >= 0) return Of(thread).cpu;
-    return Extreme([](const Queue& a, const Queue& b) { return a.load < b.load; });
+    if (!is_new) return Of(thread).cpu;
+    return Extreme([&](int a, int b) {
+      return std::pair(!world().MayUse(thread, a), queues_[a].load) <
+             std::pair(!world().MayUse(thread, b), queues_[b].load);
+    });
+  }
+  // Of an idle core, if there is one, and where it was among equals.
+  int IdleFor(const Thread& thread, bool everywhere) const {
+    int best = -1;
+    std::pair<int, bool> least;
+    for (int cpu = 0; cpu < world().nr_cpus(); ++cpu) {
+      if (world().Running(cpu) != nullptr || !world().MayUse(thread, cpu)) continue;
+      if (!everywhere && !Near(thread.cpu, cpu)) continue;
+      const std::pair price(world().BusySiblings(world().CoreOf(cpu)), cpu != thread.cpu);
+      if (best >= 0 && price >= least) continue;
+      best = cpu;
+      least = price;
+    }
+    return best;
+  }
+  bool Near(int a, int b) const {
+    return !options_.within_l3 || a < 0 || world().L3Of(a) == world().L3Of(b);
   }
   template <typename Less>
   int Extreme(Less less) const {
-    return static_cast<int>(std::min_element(queues_.begin(), queues_.end(), less) -
-                            queues_.begin());
+    int best = 0;
+    for (int cpu = 1; cpu < world().nr_cpus(); ++cpu) {
+      if (less(cpu, best)) best = cpu;
+    }
+    return best;
   }
 
   void Enqueue(int cpu, Thread& thread) {
@@ -132,8 +156,14 @@ class Fair final : public Scheduler {
   }
 
   Duration SwitchCost(int cpu, const Thread& thread) const {
-    const bool moved = thread.cpu >= 0 && world().CoreOf(thread.cpu) != world().CoreOf(cpu);
-    return options_.context_switch + (moved ? options_.core_migration : Duration(0));
+    const int last = thread.cpu;
+    Duration cost = options_.context_switch;
+    if (last < 0 || world().CoreOf(last) == world().CoreOf(cpu)) return cost;
+    if (world().NodeOf(last) != world().NodeOf(cpu))
+      return cost + thread.footprint * options_.node_migration;
+    if (world().L3Of(last) != world().L3Of(cpu))
+      return cost + thread.footprint * options_.l3_migration;
+    return cost + options_.core_migration;
   }
 
   // The running thread gets in line; it may turn out to be the first.
@@ -156,15 +186,22 @@ class Fair final : public Scheduler {
     });
   }
 
-  // From the fullest of those in which somebody waits. A CPU that is still empty then has nothing
-  // to take.
+  // From the fullest of those in which somebody waits who may come. A CPU that is still empty then
+  // has nothing to take.
   void Steal(int cpu) {
-    const int busiest = Extreme([](const Queue& a, const Queue& b) {
-      return std::pair(!a.waiting.empty(), a.load) > std::pair(!b.waiting.empty(), b.load);
-    });
-    if (!queues_[busiest].waiting.empty()) {
-      MoveWaiting(busiest, cpu, world().thread(queues_[busiest].waiting.begin()->second));
+    Thread* best = nullptr;
+    for (int from = 0; from < world().nr_cpus(); ++from) {
+      if (!Near(cpu, from)) continue;
+      if (best != nullptr && queues_[Of(*best).cpu].load >= queues_[from].load) continue;
+      if (Thread* const first = FirstFor(cpu, from); first != nullptr) best = first;
     }
+    if (best != nullptr) MoveWaiting(Of(*best).cpu, cpu, *best);
+  }
+  Thread* FirstFor(int cpu, int from) const {
+    for (const auto& [runtime, id] : queues_[from].waiting) {
+      if (world().MayUse(world().thread(id), cpu)) return &world().thread(id);
+    }
+    return nullptr;
   }
 
   void MoveWaiting(int from, int to, Thread& thread) {
@@ -180,28 +217,37 @@ class Fair final : public Scheduler {
     while (EvenOut()) {
     }
     while (const auto move = world().Crowded()) {
-      // While a core is idle nobody waits: only the running threads are badly placed.
       Thread& thread = *world().Running(move->from);
       Charge(thread);
       world().Clear(move->from);
       queues_[move->from].waiting.insert({Of(thread).runtime, thread.id});
       MoveWaiting(move->from, move->to, thread);
       RunFirst(move->to);
+      if (!queues_[move->from].waiting.empty()) RunFirst(move->from);
     }
     world().At(world().now() + options_.balance_every, [this] { Balance(); });
   }
 
   // Each move makes the difference between two loads smaller, so this comes to an end.
   bool EvenOut() {
-    const int to = Extreme([](const Queue& a, const Queue& b) { return a.load < b.load; });
-    const int from = Extreme([](const Queue& a, const Queue& b) {
-      return std::pair(!a.waiting.empty(), a.load) > std::pair(!b.waiting.empty(), b.load);
+    const int from = Extreme([&](int a, int b) {
+      return std::pair(!queues_[a].waiting.empty(), queues_[a].load) >
+             std::pair(!queues_[b].waiting.empty(), queues_[b].load);
     });
     for (const auto& [runtime, id] : queues_[from].waiting) {
       Thread& thread = world().thread(id);
+      const int to = Extreme([&](int a, int b) {
+        return std::pair(!world().MayUse(thread, a), queues_[a].load) <
+               std::pair(!world().MayUse(thread, b), queues_[b].load);
+      });
       if (queues_[from].load - queues_[to].load <= thread.weight) continue;
       MoveWaiting(from, to, thread);
-      Arm(to);
+      // An idle CPU begins at once.
+      if (world().Running(to) == nullptr) {
+        RunFirst(to);
+      } else {
+        Arm(to);
+      }
       return true;
     }
     return false;

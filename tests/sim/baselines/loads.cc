@@ -18,6 +18,10 @@ Service Exponential(Duration mean) {
   return [mean](sim::Random& random) { return random.Exponential(mean); };
 }
 
+Service Uniform(Duration least, Duration most) {
+  return [=](sim::Random& random) { return random.Between(least, most); };
+}
+
 Service Bimodal(Duration usual, Duration rare, uint32_t rare_permille) {
   return [=](sim::Random& random) { return random.Chance(rare_permille) ? rare : usual; };
 }
@@ -52,12 +56,15 @@ void World::AddRunSleep(int domain, int threads, Duration mean_run, Duration mea
   }
 }
 
-void World::AddRequests(int domain, int workers, Duration mean_interval, Service service) {
+void World::AddRequests(int domain, int workers, Duration mean_interval, Service service,
+                        const Serving& serving) {
   Source& source = *sources_.emplace_back(std::make_unique<Source>(
-      Source{domain, random_.Fork(), mean_interval, std::move(service), {}, {}}));
+      Source{domain, random_.Fork(), mean_interval, std::move(service), serving.disk, {}, {}}));
   for (int i = 0; i < workers; ++i) {
     Thread& worker = NewThread(domain);
     worker.source = &source;
+    worker.node = serving.node;
+    worker.footprint = serving.footprint;
     worker.remaining = 0;
     source.free.push_back(&worker);
   }
@@ -94,13 +101,20 @@ void World::Serve(Thread& worker) {
   const Source::Request request = worker.source->queue.front();
   worker.source->queue.pop_front();
   worker.arrived = request.arrived;
-  worker.remaining = InMilliNs(request.work);
+  worker.waits_for_disk = worker.source->disk > Duration(0);
+  worker.remaining = InMilliNs(worker.waits_for_disk ? request.work / 2 : request.work);
+  worker.half = worker.remaining;
 }
 
 // `thread` is through with its job. Whether it has another one now.
 bool World::NextJob(Thread& thread) {
   if (thread.source == nullptr) {
     BeginRun(thread);
+    return false;
+  }
+  if (std::exchange(thread.waits_for_disk, false)) {
+    thread.remaining = thread.half;
+    At(now_ + thread.source->disk, [this, &thread] { Wake(thread); });
     return false;
   }
   Result::Domain& domain = result_.domains[thread.domain];

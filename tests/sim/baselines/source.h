@@ -20,6 +20,7 @@ struct Source {
   sim::Random random;
   Duration mean_interval{};
   Service service;
+  Duration disk{0};
   std::deque<Request> queue;
   std::vector<Thread*> free;
 };

@@ -193,14 +193,15 @@ int World::IdleCpu(int near) const {
 }
 
 std::optional<World::Move> World::Crowded() const {
-  std::optional<int> from, to;
-  for (int cpu = 0; cpu < nr_cpus(); ++cpu) {
-    const int busy = BusySiblings(CoreOf(cpu));
-    if (busy == 0) to = to.value_or(cpu);
-    if (busy > 1 && cpus_[cpu].running != nullptr) from = from.value_or(cpu);
+  for (int to = 0; to < nr_cpus(); ++to) {
+    if (BusySiblings(CoreOf(to)) > 0) continue;
+    for (int from = 0; from < nr_cpus(); ++from) {
+      const Thread* const thread = cpus_[from].running;
+      if (thread != nullptr && BusySiblings(CoreOf(from)) > 1 && MayUse(*thread, to))
+        return Move{from, to};
+    }
   }
-  if (!from.has_value() || !to.has_value()) return std::nullopt;
-  return Move{*from, *to};
+  return std::nullopt;
 }
 
 }  // namespace corral::baselines

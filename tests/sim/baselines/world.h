@@ -17,6 +17,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "kernel/sim/costs.h"
@@ -48,8 +49,12 @@ struct Thread {
   sim::Random random{0};
   Duration mean_run{};  // 0: CPU-bound, or a worker
   Duration mean_sleep{};
-  Source* source = nullptr;  // of a worker's requests
-  Time arrived{};            // the present one
+  int node = -1;                // the only one whose CPUs it may use; -1: all of them
+  int footprint = 1;            // see sim::SimThread
+  Source* source = nullptr;     // of a worker's requests
+  bool waits_for_disk = false;  // when it is through with its first half
+  int64_t half = 0;             // and what it will have to do then
+  Time arrived{};               // the present one
 };
 
 // Who decides. Called by the world, at whose Put and Clear it acts.
@@ -75,13 +80,16 @@ class Scheduler {
 // How long a request takes.
 using Service = std::function<Duration(sim::Random&)>;
 Service Exponential(Duration mean);
+Service Uniform(Duration least, Duration most);
 Service Bimodal(Duration usual, Duration rare, uint32_t rare_permille);
 
 class World {
  public:
   struct Spec {
     int cores = 1;
-    int siblings = 2;  // CPU n is on core n / siblings
+    int siblings = 2;        // CPU n is on core n / siblings
+    int cores_per_l3 = 0;    // 0: they share one
+    int cores_per_node = 0;  // 0: there is one
     int smt_speed = sim::Costs().smt_speed;
     uint64_t seed = 1;
   };
@@ -95,7 +103,16 @@ class World {
   void AddRunSleep(int domain, int threads, Duration mean_run, Duration mean_sleep);
   // Poisson arrivals, which do not wait for answers. A request waits for a free worker, and then
   // the worker for a CPU.
-  void AddRequests(int domain, int workers, Duration mean_interval, Service service);
+  struct Serving {
+    Duration disk{0};   // after half of the work the worker sleeps for so long
+    int node = -1;      // on which the workers are
+    int footprint = 1;  // of the workers
+  };
+  void AddRequests(int domain, int workers, Duration mean_interval, Service service,
+                   const Serving& serving);
+  void AddRequests(int domain, int workers, Duration mean_interval, Service service) {
+    AddRequests(domain, workers, mean_interval, std::move(service), Serving());
+  }
 
   void RunFor(Duration time);
   Result GetResult();
@@ -107,6 +124,13 @@ class World {
   int nr_cores() const { return spec_.cores; }
   int siblings() const { return spec_.siblings; }
   int CoreOf(int cpu) const { return cpu / spec_.siblings; }
+  int L3Of(int cpu) const { return spec_.cores_per_l3 > 0 ? CoreOf(cpu) / spec_.cores_per_l3 : 0; }
+  int NodeOf(int cpu) const {
+    return spec_.cores_per_node > 0 ? CoreOf(cpu) / spec_.cores_per_node : 0;
+  }
+  bool MayUse(const Thread& thread, int cpu) const {
+    return thread.node < 0 || thread.node == NodeOf(cpu);
+  }
   int nr_domains() const { return static_cast<int>(weights_.size()); }
   int64_t Weight(int domain) const { return weights_[domain]; }
   Thread& thread(int id) const { return *threads_[id]; }
