@@ -21,3 +21,4 @@ static __always_inline void kf_dsq_insert(struct task_struct *p, u64 dsq_id, u64
 static __always_inline bool kf_move_to_local(u64 dsq_id) { return false; }
 static __always_inline void kf_set_slice(struct task_struct *p, u64 slice) {}
 static __always_inline void kf_reenqueue_local(void) {}
+static __always_inline void kf_reenqueue_local_of(s32 cpu) {}
