@@ -34,10 +34,11 @@ class AgentHostTest : public ClassHostTest {
     supervisor_.emplace(*kernel_, SpecOf("secure_vm", options_json));
     AwaitAgent();
   }
-  // Four VMs under an agent, from now on audited.
+  // One VM more than there are cores, so that two share one wherever they are placed, under an agent,
+  // and from now on audited.
   void StartAgentAndVms(VmProcesses& vms) {
     StartAgent("{\"tenure\":\"20ms\"}");
-    for (int i = 0; i < 4; ++i)
+    for (int i = 0; i <= topology_.nr_cores(); ++i)
       vms.push_back(std::make_unique<VmProcess>(/*spinners=*/2, /*sleepers=*/1));
     AttachAll(vms);
     std::this_thread::sleep_for(std::chrono::seconds(1));
