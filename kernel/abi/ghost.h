@@ -241,7 +241,7 @@ struct ghost_core_state {
 	__u32 commit_lock;
 	__u32 rescue;		/* 1: a sibling has a task to rescue, the others make room */
 	__u32 closed;		/* a bit per sibling that is going down or coming up: nothing may start on the core */
-	__u32 host;		/* with GHOST_ENCLAVE_STRICT, a bit per sibling that a user task of the host runs on */
+	__u32 host;		/* a bit per sibling that a user task of the host runs on */
 	__u32 unattached_turn;	/* the sibling that they may use then */
 	__u32 left_to;		/* a bit per sibling that the core was left to, until it has had its pick */
 	__u32 nr_cpus;

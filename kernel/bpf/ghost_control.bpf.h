@@ -70,15 +70,24 @@ SEC("syscall")
 int ghost_enclave_update_prog(struct ghost_enclave_update *ctx)
 {
 	struct ghost_enclave *e = enclave_of(ctx->enclave);
+	struct ghost_class_info *info = info_of();
+	u32 i;
 
 	ctx->result = -EINVAL;
-	if (ctx->flags & ~GHOST_ENCLAVE_PROTECTION)
+	if (!info || ctx->flags & ~GHOST_ENCLAVE_PROTECTION)
 		return 0;
 	ctx->result = -ENOENT;
 	if (!e || !ctx->enclave || !e->in_use)
 		return 0;
 	/* The others never change. */
 	WRITE_ONCE(e->flags, (e->flags & ~GHOST_ENCLAVE_PROTECTION) | ctx->flags);
+	/* Who is beside a task of the host already, or idles for its sake, is asked again. */
+	bpf_for(i, 0, info->nr_cores) {
+		struct ghost_core_state *core = core_of(i);
+
+		if (core && core->enclave == ctx->enclave && READ_ONCE(core->host))
+			kick_siblings(core, 0xff, SCX_KICK_PREEMPT);
+	}
 	ctx->result = 0;
 	return 0;
 }

@@ -19,10 +19,22 @@ static __always_inline void kick_siblings(struct ghost_core_state *core, u32 mas
 	}
 }
 
-/* A user task of the host runs beside this CPU (GHOST_ENCLAVE_STRICT). */
+static __always_inline bool is_strict(struct ghost_core_state *core)
+{
+	struct ghost_enclave *e = enclave_of(core->enclave);
+
+	return e && (READ_ONCE(e->flags) & GHOST_ENCLAVE_STRICT);
+}
+
+/* A user task of the host runs on one of these siblings, and that matters (GHOST_ENCLAVE_STRICT). */
+static __always_inline bool host_on(struct ghost_core_state *core, u32 siblings)
+{
+	return (READ_ONCE(core->host) & siblings) && is_strict(core);
+}
+
 static __always_inline bool host_beside(struct ghost_core_state *core, u32 sibling)
 {
-	return READ_ONCE(core->host) & ~(1u << (sibling & 7));
+	return host_on(core, ~(1u << (sibling & 7)));
 }
 
 static __always_inline bool core_swap(struct ghost_core_state *core, core_word_t old, core_word_t next)

@@ -62,7 +62,7 @@ static __always_inline bool core_may_take(struct ghost_core_state *core, struct 
 		return false;
 	if (core->enclave != t->enclave || !READ_ONCE(core->agent_tid) || READ_ONCE(core->agent_stalled) || READ_ONCE(core->closed))
 		return false;
-	if (READ_ONCE(core->rescue) || READ_ONCE(core->host) || READ_ONCE(core->left_to) || core_word_waiters(w) || core_word_handover(w))
+	if (READ_ONCE(core->rescue) || host_on(core, ~0u) || READ_ONCE(core->left_to) || core_word_waiters(w) || core_word_handover(w))
 		return false;
 	return !core_word_busy(w) || (core_word_owner(w) == t->domain && far < GHOST_OFFER_MACHINE);
 }

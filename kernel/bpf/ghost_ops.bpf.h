@@ -35,7 +35,7 @@ static __noinline int wake_cpu_for(struct task_struct *p, u32 domain, u32 enclav
 		if (c >= nr)
 			c -= nr;
 		core = core_of(c);
-		if (!core || core->enclave != enclave || (core->agent_tid && !core->agent_stalled) || READ_ONCE(core->host))
+		if (!core || core->enclave != enclave || (core->agent_tid && !core->agent_stalled) || host_on(core, ~0u))
 			continue;
 		w = READ_ONCE(core->word);
 		if (core_word_claims(w) && (core_word_owner(w) != domain || core_word_handover(w)))

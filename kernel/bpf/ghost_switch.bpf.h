@@ -76,11 +76,20 @@ static __always_inline void switch_availability(struct ghost_cpu_config *cfg, st
 		core_post(cfg->core, busy ? GHOST_MSG_CPU_BUSY : GHOST_MSG_CPU_AVAILABLE, cpu, 0);
 }
 
-/* How long others had the CPU, for whoever wants to know why a task of the class did not run there. */
-static __always_inline void switch_taken(struct ghost_cpu_state *cs, struct task_struct *next, u64 now)
+/* Who has the CPU now, if not the class: GHOST_CPU_*. */
+static __always_inline u32 taken_by(struct task_struct *next)
 {
-	struct ghost_thread *th = next->pid && next->policy != SCHED_EXT ? thread_of(next) : NULL;
-	u32 taken = !next->pid || next->policy == SCHED_EXT ? GHOST_CPU_NOT_TAKEN : th && th->agent_core ? GHOST_CPU_BY_AGENT : GHOST_CPU_BY_HOST;
+	struct ghost_thread *th;
+
+	if (!next->pid || next->policy == SCHED_EXT)
+		return GHOST_CPU_NOT_TAKEN;
+	th = thread_of(next);
+	return th && th->agent_core ? GHOST_CPU_BY_AGENT : GHOST_CPU_BY_HOST;
+}
+
+/* How long others had the CPU, for whoever wants to know why a task of the class did not run there. */
+static __always_inline void switch_taken(struct ghost_cpu_state *cs, u32 taken, u64 now)
+{
 	u32 former = cs->taken;
 
 	if (taken == former)
@@ -95,25 +104,23 @@ static __always_inline void switch_taken(struct ghost_cpu_state *cs, struct task
 	WRITE_ONCE(cs->taken, taken);
 }
 
-/* I2: a user task of the host comes or leaves. Agents are trusted, and kernel threads are part of the kernel. */
-static __always_inline void switch_host(struct ghost_cpu_config *cfg, struct ghost_core_state *core, struct task_struct *next)
+/*
+ * I2: a user task of the host comes or leaves. Agents are trusted, and kernel threads are part of the kernel. Noted whether it matters or
+ * not: an enclave may become strict while that task runs on, without another switch.
+ */
+static __always_inline void switch_host(struct ghost_cpu_config *cfg, struct ghost_core_state *core, struct task_struct *next, u32 taken)
 {
-	struct ghost_enclave *e = enclave_of(core->enclave);
+	bool host = taken == GHOST_CPU_BY_HOST && !(next->flags & PF_KTHREAD);
 	u32 bit = 1u << (cfg->sibling & 7);
-	bool host = false;
 
-	if (e && (READ_ONCE(e->flags) & GHOST_ENCLAVE_STRICT) && next->pid && next->policy != SCHED_EXT && !(next->flags & PF_KTHREAD)) {
-		struct ghost_thread *th = thread_of(next);
-
-		host = !th || !th->agent_core;
-	}
 	if (host == !!(READ_ONCE(core->host) & bit))
 		return;
 	if (host)
 		__sync_fetch_and_or(&core->host, bit);
 	else
 		__sync_fetch_and_and(&core->host, ~bit);
-	kick_siblings(core, 0xff & ~bit, host ? SCX_KICK_PREEMPT : 0);
+	if (is_strict(core))
+		kick_siblings(core, 0xff & ~bit, host ? SCX_KICK_PREEMPT : 0);
 }
 
 SEC("tp_btf/sched_switch")
@@ -124,6 +131,7 @@ int BPF_PROG(ghost_sched_switch, bool preempt, struct task_struct *prev, struct 
 	struct ghost_cpu_state *cs = cpu_state_of(cpu);
 	struct ghost_core_state *core = core_of_cpu(cfg);
 	u64 now = bpf_ktime_get_ns();
+	u32 taken;
 
 	if (!cfg || !core || !cs)
 		return 0;
@@ -131,8 +139,9 @@ int BPF_PROG(ghost_sched_switch, bool preempt, struct task_struct *prev, struct 
 	cs->running_domain = switch_enter(next, cpu, now);
 	core_switch(core, cfg->sibling, cs->running_domain);
 	switch_availability(cfg, core, cs, next, cpu, now);
-	switch_taken(cs, next, now);
-	switch_host(cfg, core, next);
+	taken = taken_by(next);
+	switch_taken(cs, taken, now);
+	switch_host(cfg, core, next, taken);
 	/* Preempted, the previous task would come back without a question, to a core that was closed meanwhile. */
 	if (READ_ONCE(core->closed) && !READ_ONCE(cs->offline) && next->policy != SCHED_EXT)
 		kf_reenqueue_local_of(cpu);

@@ -207,6 +207,22 @@ TEST_F(Enclaves, TheLastChangeOfDomainCounts) {
   EXPECT_EQ(Word(stays.gtid).domain, one.value());
 }
 
+// The thread of the host was there before, and no CPU switches to another one at that moment.
+TEST_F(Enclaves, ThatBecomeStrictLeaveTheCoresThatTheHostUses) {
+  const Member task = NewRunnableTask(NewDomain());
+  world_->Hog(Cpu(kCore, 0), std::chrono::seconds(3));
+  const ghost_cpu_state& hogged = control().cpu_states()[Cpu(kCore, 0).value()];
+  ASSERT_TRUE(Eventually([&] { return hogged.taken == GHOST_CPU_BY_HOST; }));
+  RunNow(kCore, {Keep(), Run(task)});
+  ASSERT_TRUE(control().Protect(enclave_, {.strict = true}).ok());
+  for (int i = 0; i < 50 && Is(task.gtid, GHOST_SW_ONCPU); ++i) world_->Pass(milliseconds(10));
+  EXPECT_FALSE(Is(task.gtid, GHOST_SW_ONCPU));
+  Await(task.gtid, GHOST_MSG_TASK_PREEMPT);
+  EXPECT_EQ(hogged.taken, static_cast<uint32_t>(GHOST_CPU_BY_HOST)) << "too late to tell";
+  ASSERT_TRUE(control().Protect(enclave_, {}).ok());
+  RunNow(kCore, {Keep(), Run(task)});
+}
+
 TEST_F(Enclaves, AChangeOfDomainThatCannotBe) {
   const DomainId one = NewDomain();
   const Member a = NewTask(one);
