@@ -31,7 +31,8 @@ ClassLayout::ClassLayout(absl::Span<const ClassCore> cores, const ClassSizes& si
 uint32_t ClassLayout::EntriesOf(absl::string_view map) const {
   if (map == "domains") return info_.nr_domains;
   if (map == "blocks") return info_.nr_slots / GHOST_BLOCK_SLOTS;
-  if (map == "status_words" || map == "tasks" || map == "affinities" || map == "waits")
+  if (map == "status_words" || map == "tasks" || map == "affinities" || map == "waits" ||
+      map == "tallies")
     return info_.nr_slots;
   if (map == "cpu_configs" || map == "cpu_states" || map == "cpu_timers") return info_.nr_cpus;
   if (map == "cores" || map == "txns" || map == "queue_states" || map == "queues")

@@ -46,6 +46,8 @@ class ControlView : public ControlKernel {
   absl::Span<const ghost_status_word> status_words() const override { return memory_.status_words; }
   absl::Span<const ghost_affinity> affinities() const override { return memory_.affinities; }
   absl::Span<const ghost_waits> waits() const override { return memory_.waits; }
+  absl::Span<const ghost_tally> tallies() const override { return memory_.tallies; }
+  absl::Span<const ghost_queue_state> queue_states() const override { return memory_.queue_states; }
 
   absl::StatusOr<EnclaveId> CreateEnclave(const EnclaveSpec& spec) override;
   absl::Status Protect(EnclaveId enclave, const EnclaveProtection& protection) override;
@@ -71,6 +73,8 @@ class ControlView : public ControlKernel {
     absl::Span<const ghost_status_word> status_words;
     absl::Span<const ghost_affinity> affinities;
     absl::Span<const ghost_waits> waits;
+    absl::Span<const ghost_tally> tallies;
+    absl::Span<const ghost_queue_state> queue_states;
   };
 
   ControlView() = default;

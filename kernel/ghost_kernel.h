@@ -22,6 +22,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "kernel/abi/ghost.h"
+#include "kernel/abi/tally.h"
 #include "kernel/cpu_set.h"
 #include "kernel/types.h"
 
@@ -106,7 +107,8 @@ class AgentKernel {
   // for something else. NotFound: gone. InvalidArgument: more than was asked for.
   virtual absl::Status Grant(Gtid task, const Verdict& verdict) = 0;
 
-  // Adds what the task waited for since the last call to what is known of it. NotFound: gone.
+  // Adds what the task waited for, and missed of a promise, since the last call to what is known of
+  // it. NotFound: gone.
   virtual absl::Status Account(Gtid task, const ghost_waits& waits) = 0;
 
   // Says who may take the task from now on; TASK_ON_CPU with GHOST_MSG_F_OFFERED tells when that
@@ -166,6 +168,8 @@ class ControlKernel {
   virtual absl::Span<const ghost_status_word> status_words() const = 0;
   virtual absl::Span<const ghost_affinity> affinities() const = 0;
   virtual absl::Span<const ghost_waits> waits() const = 0;
+  virtual absl::Span<const ghost_tally> tallies() const = 0;
+  virtual absl::Span<const ghost_queue_state> queue_states() const = 0;  // by QueueId
 
   virtual absl::StatusOr<EnclaveId> CreateEnclave(const EnclaveSpec& spec) = 0;
   // At any time. NotFound: no such enclave.

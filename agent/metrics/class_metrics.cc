@@ -2,9 +2,11 @@
 #include "agent/metrics/class_metrics.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 
 #include "absl/strings/str_cat.h"
+#include "agent/metrics/traffic_metrics.h"
 #include "agent/views/wait_view.h"
 
 namespace corral::metrics {
@@ -99,6 +101,57 @@ void AddWaits(const ClassView& view, const ControlKernel& kernel, Families& fami
   }
 }
 
+void AddTallies(const ClassView& view, const ControlKernel& kernel, Families& families) {
+  const std::map<uint32_t, ghost_tally> tallies = TalliesByDomain(kernel);
+  const auto of = [&](const DomainView& domain) {
+    const auto it = tallies.find(domain.id);
+    return it == tallies.end() ? ghost_tally{} : it->second;
+  };
+  std::vector<double> bounds;
+  for (unsigned i = 0; i + 1 < GHOST_WAIT_BUCKETS; ++i)
+    bounds.push_back(Seconds(Duration(static_cast<int64_t>(ghost_wait_bound(i)))));
+  bounds.push_back(std::numeric_limits<double>::infinity());
+  Family waits = Family::Histogram(families, "corral_domain_wait_seconds",
+                                   "How long the vCPUs that the trust domain has now waited each "
+                                   "time that they wanted a CPU and had none.");
+  for (const DomainView& domain : view.domains) {
+    const ghost_tally tally = of(domain);
+    waits.Add(LabelsOf(view, domain), bounds, {std::begin(tally.waits), std::end(tally.waits)},
+              Seconds(Duration(static_cast<int64_t>(tally.waited_ns))));
+  }
+  Family moves = Family::Counter(families, "corral_domain_moves_total",
+                                 "How often they came to run on another core than before, and on "
+                                 "another NUMA node.");
+  for (const DomainView& domain : view.domains) {
+    const ghost_tally tally = of(domain);
+    for (const auto& [to, count] :
+         {std::pair{"core", tally.core_moves}, {"node", tally.node_moves}}) {
+      Labels labels = LabelsOf(view, domain);
+      labels.push_back({"to_another", to});
+      moves.Add(std::move(labels), static_cast<double>(count));
+    }
+  }
+}
+
+void AddPromises(const ClassView& view, const ControlKernel& kernel, Families& families) {
+  const std::map<uint32_t, Promises> promises = PromisesByDomain(kernel);
+  const auto add = [&](Family family, auto value) {
+    for (const DomainView& domain : view.domains) {
+      const auto it = promises.find(domain.id);
+      family.Add(LabelsOf(view, domain), value(it == promises.end() ? Promises() : it->second));
+    }
+  };
+  add(Family::Gauge(families, "corral_domain_guaranteed_cpus",
+                    "What its vCPUs are promised now, in CPUs."),
+      [](const Promises& p) { return p.guaranteed; });
+  add(Family::Counter(families, "corral_domain_missed_seconds_total",
+                      "Promised time that the vCPUs that the trust domain has now did not have, "
+                      "though they wanted it throughout the period."),
+      [](const Promises& p) { return Seconds(p.missed); });
+  add(Family::Counter(families, "corral_domain_missed_periods_total", "In how many periods."),
+      [](const Promises& p) { return static_cast<double>(p.missed_periods); });
+}
+
 void AddVms(const VmsView& view, Families& families) {
   const auto add = [&](const char* name, const char* help, auto counts) {
     Family family = Family::Gauge(families, name, help);
@@ -126,6 +179,10 @@ Families ClassFamilies(const ControlKernel* kernel, const TrustRules& rules) {
   const ClassView view = ViewClass(*kernel);
   AddClass(view, families);
   AddWaits(view, *kernel, families);
+  AddTallies(view, *kernel, families);
+  AddPromises(view, *kernel, families);
+  AddTraffic(*kernel, families);
+  AddTrips(*kernel, families);
   AddVms(ViewVms(*kernel, rules), families);
   return families;
 }

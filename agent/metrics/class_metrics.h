@@ -14,6 +14,8 @@ namespace corral::metrics {
 // vCPUs that it has now, so it falls when one leaves, which Prometheus takes for a reset.
 void AddClass(const ClassView& view, Families& families);
 void AddWaits(const ClassView& view, const ControlKernel& kernel, Families& families);
+void AddTallies(const ClassView& view, const ControlKernel& kernel, Families& families);
+void AddPromises(const ClassView& view, const ControlKernel& kernel, Families& families);
 void AddVms(const VmsView& view, Families& families);
 // All of it; of a class that is not in charge (nullptr), only that.
 Families ClassFamilies(const ControlKernel* kernel, const TrustRules& rules);

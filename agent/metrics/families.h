@@ -30,6 +30,9 @@ class Family {
   static Family Gauge(Families& families, std::string name, std::string help) {
     return {families, prometheus::MetricType::Gauge, std::move(name), std::move(help)};
   }
+  static Family Histogram(Families& families, std::string name, std::string help) {
+    return {families, prometheus::MetricType::Histogram, std::move(name), std::move(help)};
+  }
   // The name ends in _total.
   static Family Counter(Families& families, std::string name, std::string help) {
     return {families, prometheus::MetricType::Counter, std::move(name), std::move(help)};
@@ -39,6 +42,20 @@ class Family {
     prometheus::ClientMetric metric;
     metric.label = std::move(labels);
     metric.gauge.value = metric.counter.value = value;
+    families_[at_].metric.push_back(std::move(metric));
+  }
+  // A histogram's: the rising bounds of its buckets, the last of them infinite, how many fell into
+  // each, and the sum of all.
+  void Add(Labels labels, const std::vector<double>& bounds, const std::vector<uint64_t>& counts,
+           double sum) {
+    prometheus::ClientMetric metric;
+    metric.label = std::move(labels);
+    for (size_t i = 0; i < bounds.size(); ++i) {
+      metric.histogram.sample_count += counts[i];
+      metric.histogram.bucket.push_back(
+          {.cumulative_count = metric.histogram.sample_count, .upper_bound = bounds[i]});
+    }
+    metric.histogram.sample_sum = sum;
     families_[at_].metric.push_back(std::move(metric));
   }
 

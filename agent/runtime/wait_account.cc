@@ -76,6 +76,11 @@ void WaitAccount::Rest(Time at) {
   state_ = State::kRests;
 }
 
+void WaitAccount::Miss(Duration lacks) {
+  sum_.missed_ns += static_cast<__u64>(lacks.count());
+  ++sum_.missed;
+}
+
 ghost_waits WaitAccount::Pending(Time now) {
   Because(why_, now);
   return sum_;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What one task waits for: every nanosecond that it could have run and did not.
+// What one task waits for: every nanosecond that it could have run and did not; and what it missed
+// of a promise meanwhile.
 //
 // While a task has no CPU, its policy says why, and the time goes to that. While it has one, what
 // it did not run is known afterwards: others used the CPU, by the class's clocks, and the rest was
@@ -36,6 +37,8 @@ class WaitAccount {
   void Settle(Time at, Duration runtime, const CpuClocks& clocks);
   // It does not want to run.
   void Rest(Time at);
+  // A period is over in which it had less than it was promised, though it wanted it throughout.
+  void Miss(Duration lacks);
 
   bool has_cpu() const { return state_ == State::kHasCpu; }
   // What is not published yet; Clear forgets it, once it is.

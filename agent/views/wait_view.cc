@@ -53,6 +53,37 @@ std::map<uint32_t, Waits> WaitsByDomain(const ControlKernel& kernel) {
   return sums;
 }
 
+std::map<uint32_t, ghost_tally> TalliesByDomain(const ControlKernel& kernel) {
+  const auto load = [](const __u64& value) { return __atomic_load_n(&value, __ATOMIC_RELAXED); };
+  std::map<uint32_t, ghost_tally> sums;
+  for (uint32_t slot = 0; slot < kernel.status_words().size(); ++slot) {
+    const ghost_status_word& word = kernel.status_words()[slot];
+    if ((word.flags & GHOST_SW_INUSE) == 0) continue;
+    const ghost_tally& tally = kernel.tallies()[slot];
+    ghost_tally& sum = sums[word.domain];
+    for (unsigned i = 0; i < GHOST_WAIT_BUCKETS; ++i) sum.waits[i] += load(tally.waits[i]);
+    sum.waited_ns += load(tally.waited_ns);
+    sum.core_moves += load(tally.core_moves);
+    sum.node_moves += load(tally.node_moves);
+  }
+  return sums;
+}
+
+std::map<uint32_t, Promises> PromisesByDomain(const ControlKernel& kernel) {
+  std::map<uint32_t, Promises> sums;
+  for (uint32_t slot = 0; slot < kernel.status_words().size(); ++slot) {
+    const ghost_status_word& word = kernel.status_words()[slot];
+    if ((word.flags & GHOST_SW_INUSE) == 0) continue;
+    const ghost_waits& waits = kernel.waits()[slot];
+    Promises& sum = sums[word.domain];
+    if (word.period_ns != 0)
+      sum.guaranteed += static_cast<double>(word.granted_ns) / static_cast<double>(word.period_ns);
+    sum.missed += Ns(__atomic_load_n(&waits.missed_ns, __ATOMIC_RELAXED));
+    sum.missed_periods += __atomic_load_n(&waits.missed, __ATOMIC_RELAXED);
+  }
+  return sums;
+}
+
 Duration VcpuWaits::all_waited() const {
   return std::accumulate(waited.begin(), waited.end(), Duration(0));
 }

@@ -27,6 +27,17 @@ const char* NameOf(ghost_wait why);
 // Of the vCPUs that each domain has now, since they were attached.
 std::map<uint32_t, Waits> WaitsByDomain(const ControlKernel& kernel);
 
+// Likewise: how often they waited for how long, and moved.
+std::map<uint32_t, ghost_tally> TalliesByDomain(const ControlKernel& kernel);
+
+// What the vCPUs of a domain are promised now, and missed of it since they were attached.
+struct Promises {
+  double guaranteed = 0;  // in CPUs
+  Duration missed{0};
+  uint64_t missed_periods = 0;
+};
+std::map<uint32_t, Promises> PromisesByDomain(const ControlKernel& kernel);
+
 struct VcpuWaits {
   uint32_t slot = 0;
   pid_t tid = 0;

@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Both sides refuse to talk to another version; the error names both. */
-#define GHOST_ABI_VERSION 9
+#define GHOST_ABI_VERSION 10
 
 #define GHOST_MAX_SIBLINGS 8
 #define GHOST_MAX_ENCLAVES 16
@@ -155,6 +155,8 @@ enum ghost_wait {
 /* How long each task waited for what, by slot: as its agents said. The time up to now is missing until they say more, about every second. */
 struct ghost_waits {
 	__u64 ns[GHOST_NR_WAITS];
+	__u64 missed_ns; /* of the time that it was promised, though it wanted it throughout the period */
+	__u64 missed;	 /* in so many periods */
 };
 
 /* Which cores may take a runnable task without being told, when they have nothing else to do. Each includes those before it. */
@@ -170,13 +172,6 @@ enum ghost_offer {
 #define GHOST_NO_VCPU 0xffffffffu
 #define GHOST_NO_CORE 0xffffffffu
 #define GHOST_NO_NODE 0xffffffffu
-
-/* ---- queues ---- */
-
-/* One per message queue, read by its agent. */
-struct ghost_queue_state {
-	__u64 overflows; /* messages that found no room; the agent then rescans the status words */
-};
 
 /* ---- cores, CPUs, domains, enclaves: what status displays and agents may read ---- */
 
@@ -332,6 +327,14 @@ enum ghost_txn_state {
 	GHOST_TXN_NO_AGENT,
 	GHOST_TXN_UNSUPPORTED_VERSION,
 	GHOST_TXN_POISONED,	       /* another sibling of the group failed */
+	GHOST_NR_TXN_STATES
+};
+
+/* One per message queue: what passed between the class and its agent. */
+struct ghost_queue_state {
+	__u64 messages;	 /* that were posted, wake-ups without a message included */
+	__u64 overflows; /* messages that found no room; the agent then rescans the status words */
+	__u64 txns[GHOST_NR_TXN_STATES]; /* transactions, by what became of them */
 };
 
 struct ghost_txn_sibling {

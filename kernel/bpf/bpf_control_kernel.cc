@@ -15,14 +15,15 @@
 namespace corral {
 namespace {
 
-// 3,640 messages of 64 bytes with 8 of the ring's: more than all tasks of a core produce while its agent is away for a tick.
+// 3,640 messages of 64 bytes with 8 of the ring's: more than all tasks of a core produce while its
+// agent is away for a tick.
 constexpr uint32_t kQueueBytes = 256 * 1024;
 
 // In the order of ControlCall.
-constexpr const char* kPrograms[] = {
-    "enclave_create", "enclave_update", "enclave_destroy", "core_assign", "agent_bless",
-    "domain_create",  "domain_destroy", "task_attach",     "task_update", "task_relabel",
-    "task_detach"};
+constexpr const char* kPrograms[] = {"enclave_create", "enclave_update", "enclave_destroy",
+                                     "core_assign",    "agent_bless",    "domain_create",
+                                     "domain_destroy", "task_attach",    "task_update",
+                                     "task_relabel",   "task_detach"};
 
 template <typename T>
 absl::Status MapPin(const char* name, MappedArray<T>& array) {
@@ -62,11 +63,17 @@ absl::StatusOr<std::unique_ptr<BpfControlKernel>> BpfControlKernel::Open() {
 absl::StatusOr<std::unique_ptr<BpfControlKernel>> BpfControlKernel::OpenEvenIfLost() {
   std::unique_ptr<BpfControlKernel> kernel(new BpfControlKernel);
   BpfControlKernel& k = *kernel;
-  if (const absl::Status status = FirstError(
-          {MapPin("class_info", k.info_), MapPin("enclaves", k.enclaves_),
-           MapPin("domains", k.domains_), MapPin("cores", k.cores_), MapPin("cpu_configs", k.cpus_),
-           MapPin("cpu_states", k.cpu_states_), MapPin("status_words", k.status_words_),
-           MapPin("affinities", k.affinities_), MapPin("waits", k.waits_), OpenInto("queues", k.queues_)});
+  // One of another version may have other maps.
+  absl::Status info = MapPin("class_info", k.info_);
+  if (info.ok()) info = CheckAbiVersion(k.info_[0], "program");
+  if (!info.ok()) return info;
+  if (const absl::Status status =
+          FirstError({MapPin("enclaves", k.enclaves_), MapPin("domains", k.domains_),
+                      MapPin("cores", k.cores_), MapPin("cpu_configs", k.cpus_),
+                      MapPin("cpu_states", k.cpu_states_), MapPin("status_words", k.status_words_),
+                      MapPin("affinities", k.affinities_), MapPin("waits", k.waits_),
+                      MapPin("tallies", k.tallies_), MapPin("queue_states", k.queue_states_),
+                      OpenInto("queues", k.queues_)});
       !status.ok()) {
     return status;
   }
@@ -78,9 +85,10 @@ absl::StatusOr<std::unique_ptr<BpfControlKernel>> BpfControlKernel::OpenEvenIfLo
                          .cpu_states = k.cpu_states_.span(),
                          .status_words = k.status_words_.span(),
                          .affinities = k.affinities_.span(),
-                         .waits = k.waits_.span()};
+                         .waits = k.waits_.span(),
+                         .tallies = k.tallies_.span(),
+                         .queue_states = k.queue_states_.span()};
   if (const absl::Status status = k.Bind(memory); !status.ok()) return status;
-  // Last: a class of another version may not have them all.
   for (const char* name : kPrograms) {
     absl::StatusOr<Fd> program = OpenPin(name);
     if (!program.ok()) return program.status();

@@ -38,6 +38,8 @@ class BpfControlKernel final : public ControlView {
   MappedArray<ghost_status_word> status_words_;
   MappedArray<ghost_affinity> affinities_;
   MappedArray<ghost_waits> waits_;
+  MappedArray<ghost_tally> tallies_;
+  MappedArray<ghost_queue_state> queue_states_;
   Fd queues_;
   std::vector<Fd> programs_;  // by ControlCall
 };

@@ -32,6 +32,7 @@
 
 #include "kernel/abi/core_word.h"
 #include "kernel/abi/ghost.h"
+#include "kernel/abi/tally.h"
 #include "kernel/bpf/seeded_fault.h"
 
 #include "ghost_macros.bpf.h"

@@ -172,6 +172,8 @@ int ghost_task_account_prog(struct ghost_task_account *ctx)
 		return 0;
 	for (int i = 0; i < GHOST_NR_WAITS; i++)
 		__sync_fetch_and_add(&w->ns[i], ctx->waits.ns[i]);
+	__sync_fetch_and_add(&w->missed_ns, ctx->waits.missed_ns);
+	__sync_fetch_and_add(&w->missed, ctx->waits.missed);
 	ctx->result = 0;
 	return 0;
 }

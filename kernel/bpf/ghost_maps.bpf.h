@@ -101,6 +101,14 @@ struct {
 	__type(value, struct ghost_waits);
 } waits SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct ghost_tally);
+} tallies SEC(".maps");
+
 /*
  * A NUMA node's ring of offered tasks: the idle-pick ring. An entry names a task and the barrier at which it was put up, so one that is
  * out of date takes nobody anywhere. A full ring loses the oldest; its task waits for its agent, as if it had not been offered.
@@ -150,6 +158,7 @@ struct ghost_task {
 	u64 slice_ns;	  /* of the present or next stint; 0: no end */
 	u64 held_since;	  /* when it last became runnable without a CPU; a decision that came to nothing does not begin it anew */
 	u64 on_cpu_since; /* 0: not on a CPU */
+	u64 waits_since;  /* since when it wants a CPU and has none, for its tally; 0: it does not */
 	u32 claim_cpu;	  /* while TASK_RUNQ: the CPU whose claim it holds */
 	u32 domain;
 	u32 enclave;
@@ -254,6 +263,7 @@ LOOKUP(queue_state_of, queue_states, ghost_queue_state)
 LOOKUP(task_of, tasks, ghost_task)
 LOOKUP(affinity_of, affinities, ghost_affinity)
 LOOKUP(waits_of, waits, ghost_waits)
+LOOKUP(tally_of, tallies, ghost_tally)
 LOOKUP(cpu_timer_of, cpu_timers, ghost_cpu_timer)
 LOOKUP(board_of, boards, ghost_board)
 #undef LOOKUP

@@ -99,10 +99,11 @@ static __noinline int slot_fill(u32 slot, struct slot_owner *owner)
 	struct ghost_status_word *sw = status_word_of(slot);
 	struct ghost_task *t = task_of(slot);
 	struct ghost_waits *waits = waits_of(slot);
+	struct ghost_tally *tally = tally_of(slot);
 	struct ghost_domain *d;
 	u64 w;
 
-	if (!sw || !t || !waits || !owner)
+	if (!sw || !t || !waits || !tally || !owner)
 		return -EINVAL;
 	d = domain_of(owner->domain);
 	if (d)
@@ -116,6 +117,7 @@ static __noinline int slot_fill(u32 slot, struct slot_owner *owner)
 	t->slice_ns = 0;
 	t->on_cpu_since = 0;
 	t->held_since = bpf_ktime_get_ns();
+	t->waits_since = 0;
 	t->run_flags = 0;
 	t->offer = GHOST_OFFER_NONE;
 	sw->offer = GHOST_OFFER_NONE;
@@ -147,6 +149,7 @@ static __noinline int slot_fill(u32 slot, struct slot_owner *owner)
 	sw->former_policy = owner->policy;
 	sw->stops = 0;
 	__builtin_memset(waits, 0, sizeof(*waits));
+	__builtin_memset(tally, 0, sizeof(*tally));
 	WRITE_ONCE(sw->gtid, GHOST_GTID(slot, t->incarnation));
 	task_publish(slot);
 	return 0;

@@ -20,7 +20,22 @@ static __always_inline void switch_account(struct task_struct *prev, u64 now)
 	if (now > t->on_cpu_since)
 		__sync_fetch_and_add(&sw->runtime_ns, now - t->on_cpu_since);
 	t->on_cpu_since = 0;
+	t->waits_since = prev->scx.flags & SCX_TASK_QUEUED ? now : 0;
 	sw->switch_time_ns = now;
+}
+
+/* How long it waited, from when it wanted a CPU until it has one. */
+static __always_inline void switch_tally(struct ghost_task *t, u32 slot, u64 now)
+{
+	struct ghost_tally *tally = tally_of(slot);
+	u64 since = t->waits_since, waited = now > since ? now - since : 0;
+	u32 bucket = ghost_wait_bucket(waited);
+
+	t->waits_since = 0;
+	if (!since || !tally || bucket >= GHOST_WAIT_BUCKETS)
+		return;
+	WRITE_ONCE(tally->waits[bucket], tally->waits[bucket] + 1);
+	WRITE_ONCE(tally->waited_ns, tally->waited_ns + waited);
 }
 
 /* The task that comes; returns its domain. */
@@ -37,6 +52,7 @@ static __always_inline u32 switch_enter(struct task_struct *next, u32 cpu, u64 n
 	if (!sw)
 		return GHOST_DOMAIN_UNATTACHED;
 	t->on_cpu_since = now;
+	switch_tally(t, slot, now);
 	sw->switch_time_ns = now;
 	WRITE_ONCE(sw->on_since_ns, now);
 	if (t->run_flags & GHOST_RUN_F_SEND_ON_CPU) {

@@ -64,14 +64,15 @@ static __always_inline struct ghost_msg *msg_reserve(u32 queue)
 {
 	void *ring = bpf_map_lookup_elem(&queues, &queue);
 	struct ghost_msg *m = ring ? bpf_ringbuf_reserve(ring, sizeof(*m), 0) : NULL;
-	struct ghost_queue_state *qs;
+	struct ghost_queue_state *qs = queue_state_of(queue);
 
 	if (m) {
 		__builtin_memset(m, 0, sizeof(*m));
 		m->time_ns = bpf_ktime_get_ns();
+		if (qs)
+			__sync_fetch_and_add(&qs->messages, 1);
 		return m;
 	}
-	qs = queue_state_of(queue);
 	if (qs)
 		__sync_fetch_and_add(&qs->overflows, 1);
 	return NULL;

@@ -427,6 +427,16 @@ static __noinline int note_kept_waiting(void)
 	return 0;
 }
 
+/* For the statistics of the caller's queue. */
+static __always_inline void note_txn(u32 core_index, u32 state)
+{
+	struct ghost_core_state *core = core_of(core_index);
+	struct ghost_queue_state *qs = core ? queue_state_of(core->queue) : NULL;
+
+	if (qs && state < GHOST_NR_TXN_STATES)
+		__sync_fetch_and_add(&qs->txns[state], 1);
+}
+
 /* The verifier wants each store into the arguments at a constant offset. */
 static __always_inline void commit_answer(struct ghost_commit *ctx, const u8 *states)
 {
@@ -464,6 +474,7 @@ int ghost_commit_prog(struct ghost_commit *ctx)
 		u32 state = commit_one(from, me->agent_enclave);
 
 		states[i & (GHOST_COMMIT_MAX_CORES - 1)] = state;
+		note_txn(me->agent_core - 1, state);
 		if (state == GHOST_TXN_COMPLETE)
 			completed++;
 	}

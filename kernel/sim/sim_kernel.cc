@@ -112,7 +112,9 @@ absl::StatusOr<std::unique_ptr<SimControlKernel>> SimControlKernel::Create(Machi
                          .cpu_states = View<ghost_cpu_state>(machine, "cpu_states"),
                          .status_words = View<ghost_status_word>(machine, "status_words"),
                          .affinities = View<ghost_affinity>(machine, "affinities"),
-                         .waits = View<ghost_waits>(machine, "waits")};
+                         .waits = View<ghost_waits>(machine, "waits"),
+                         .tallies = View<ghost_tally>(machine, "tallies"),
+                         .queue_states = View<ghost_queue_state>(machine, "queue_states")};
   if (const absl::Status status = kernel->Bind(memory); !status.ok()) return status;
   return kernel;
 }

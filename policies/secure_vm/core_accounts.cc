@@ -35,6 +35,7 @@ Duration CoreScheduler::ChargePromise(Vcpu& vcpu, Duration had, Time now) {
   if (now >= vcpu.left_end) {
     before =
         std::min(had - std::min(had, now - PeriodStart(now, vcpu.server->period())), vcpu.left);
+    vcpu.left -= before;
     vcpu.server->RenewMember(vcpu, now);
   }
   const Time start = vcpu.left_end - vcpu.server->period();

@@ -35,6 +35,7 @@ void CoreScheduler::TaskBlocked(Task& task, Time now) {
   Dequeue(vcpu);
   vcpu.resumes = false;
   vcpu.favoured = false;
+  vcpu.paused = true;
   if (vcpu.pen != nullptr && !vcpu.pen->runnable())
     vcpu.pen->least_vtime = std::max(vcpu.pen->least_vtime, vcpu.vtime);
 }
@@ -216,6 +217,7 @@ void CoreScheduler::Enqueue(Vcpu& vcpu, bool front, Time now) {
   if (!vcpu.pen->runnable()) vcpu.pen->woke = true;
   vcpu.pen->Enqueue(vcpu, front);
   nr_throttled_ += vcpu.throttled;
+  vcpu.paused |= vcpu.throttled;
   if (!vcpu.throttled && vcpu.pen != holder_) ring_.PushBack(*vcpu.pen);
 }
 

@@ -11,6 +11,9 @@
 namespace corral::secure_vm {
 namespace {
 
+// What is less than this part of a budget is no miss: looks come a little late.
+constexpr int kNoticed = 100;
+
 // What remains of `time` per `period` when only `rest` of the period does.
 Duration InProportion(Duration time, Duration rest, Duration period) {
   const double share = static_cast<double>(rest.count()) / static_cast<double>(period.count());
@@ -146,8 +149,18 @@ Duration GangServer::PartOf(const Vcpu& vcpu) const {
   return InProportion(vcpu.budget, vcpu.left_end - start, period_);
 }
 
+// Only of whole periods, and not those that nobody looked at: nothing happened in them.
+void GangServer::NoteMissed(const Vcpu& vcpu, Time now) const {
+  const bool whole = vcpu.promised_from <= vcpu.left_end - period_;
+  const bool last = PeriodStart(now, period_) == vcpu.left_end;
+  if (vcpu.paused || !whole || !last || vcpu.left * kNoticed <= vcpu.budget) return;
+  vcpu.task->waits.Miss(vcpu.left);
+}
+
 void GangServer::RenewMember(Vcpu& vcpu, Time now) const {
   if (now < vcpu.left_end) return;
+  NoteMissed(vcpu, now);
+  vcpu.paused = !vcpu.runnable();
   vcpu.left_end = PeriodStart(now, period_) + period_;
   vcpu.left = PartOf(vcpu);
 }

@@ -72,7 +72,8 @@ class GangServer {
   void DealAgain();
   // Begins a new period if the present one is over.
   void Renew(Time now);
-  // Brings a member's own budget to the period that `now` is in.
+  // Brings a member's own budget to the period that `now` is in. What it had is accounted for until
+  // the end of the one before, and what it missed there is noted.
   void RenewMember(Vcpu& vcpu, Time now) const;
   // `vcpu` is runnable again, and the core can be the gang's from `from` on.
   void Wake(const Vcpu& vcpu, Time now, Time from);
@@ -82,6 +83,7 @@ class GangServer {
 
  private:
   void Deal();
+  void NoteMissed(const Vcpu& vcpu, Time now) const;
   Duration Outstanding() const;
   Duration PartOf(const Vcpu& vcpu) const;
 

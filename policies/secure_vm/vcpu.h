@@ -37,6 +37,7 @@ struct Vcpu {
   Time promised_from{};  // of the period that this is in, there is a part
   Duration left{0};      // of the budget, in the period that ends at left_end
   Time left_end{};
+  bool paused = false;  // it slept, or its cap was used up, in that period
 
   // Of a vCPU with a cap.
   Duration cap_left{0};

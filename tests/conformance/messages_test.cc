@@ -191,6 +191,43 @@ TEST_F(Messages, WhatATaskWaitedForAddsUp) {
   EXPECT_TRUE(absl::IsNotFound(agent_->Account(task.gtid, told)));
 }
 
+// Kept off its CPU by its agent, it waits as long as that takes, and it is counted once.
+TEST_F(Messages, HowLongATaskWaitedForACpuIsCounted) {
+  const Member task = NewTask(NewDomain());
+  task.thread->Spin();
+  Await(task.gtid, GHOST_MSG_TASK_WAKEUP);
+  const ghost_tally& tally = control().tallies()[GHOST_GTID_SLOT(task.gtid.value())];
+  const auto waits = [&](Duration least) {
+    uint64_t sum = 0;
+    const unsigned from = ghost_wait_bucket(static_cast<uint64_t>(least.count()));
+    for (unsigned i = from; i < GHOST_WAIT_BUCKETS; ++i) sum += tally.waits[i];
+    return sum;
+  };
+  EXPECT_EQ(waits(Duration(0)), 0u) << "of the slot's former task";
+  world_->Pass(milliseconds(60));
+  RunNow(kCore, {Run(task)});
+  EXPECT_EQ(waits(milliseconds(51)), 1u);
+  EXPECT_GE(Duration(static_cast<int64_t>(tally.waited_ns)), milliseconds(60));
+  EXPECT_EQ(tally.core_moves, 0u);
+}
+
+TEST_F(Messages, ATaskThatComesToAnotherCoreIsCounted) {
+  const Member task = NewRunnableTask(NewDomain());
+  const ghost_tally& tally = control().tallies()[GHOST_GTID_SLOT(task.gtid.value())];
+  RunNow(kCore, {Run(task)});
+  RunNow(kCore, {Idle()});
+  Await(task.gtid, GHOST_MSG_TASK_PREEMPT);
+  RunNow(kCore, {Run(task)});
+  EXPECT_EQ(tally.core_moves, 0u);
+  RunNow(kCore, {Idle()});
+  Await(task.gtid, GHOST_MSG_TASK_PREEMPT);
+  RunNow(kSecondCore, {Run(task)});
+  EXPECT_EQ(tally.core_moves, 1u);
+  const bool far = control().cpus()[Cpu(kCore, 0).value()].node !=
+                   control().cpus()[Cpu(kSecondCore, 0).value()].node;
+  EXPECT_EQ(tally.node_moves, far ? 1u : 0u);
+}
+
 TEST_F(Messages, TimeThatTheHostHasACpuIsCounted) {
   const ghost_cpu_state& cpu = control().cpu_states()[Cpu(kCore, 0).value()];
   const uint64_t before = cpu.host_ns;

@@ -90,6 +90,60 @@ TEST_F(ClassMetrics, SayWhatTheViewsSay) {
   ExpectPromtoolIsContent(text);
 }
 
+// Each waits about as often as it runs, for about a tenure, and all of its waiting is in the
+// histogram; the agent was told of each stint's end, and decided on each.
+TEST_F(ClassMetrics, TellHowLongEachWaitWas) {
+  const std::string text = Text(ClassFamilies(&vms_.control(), TrustRules()));
+  for (size_t i = 0; i < 2; ++i) {
+    const ghost_tally& tally = vms_.control().tallies()[GHOST_GTID_SLOT(vcpus_[i].task.value())];
+    const std::string name = i == 0 ? "red" : "blue";
+    double count = -1, sum = -1, within_us = -1, within_s = -1;
+    for (const absl::string_view line : absl::StrSplit(text, '\n')) {
+      if (!absl::StrContains(line, absl::StrCat("domain=\"", name, "\""))) continue;
+      double value = 0;
+      if (!absl::SimpleAtod(line.substr(line.rfind(' ') + 1), &value)) continue;
+      if (absl::StartsWith(line, "corral_domain_wait_seconds_count")) count = value;
+      if (absl::StartsWith(line, "corral_domain_wait_seconds_sum")) sum = value;
+      if (!absl::StartsWith(line, "corral_domain_wait_seconds_bucket")) continue;
+      if (absl::StrContains(line, "le=\"1e-06\"")) within_us = value;
+      if (absl::StrContains(line, "le=\"1\"")) within_s = value;
+    }
+    EXPECT_GT(count, 50) << text;
+    EXPECT_EQ(within_s, count);
+    EXPECT_GE(within_us, 0);
+    EXPECT_LT(within_us, count / 2);
+    // Of four seconds, half.
+    EXPECT_NEAR(sum, 2, 0.2);
+    EXPECT_NEAR(sum, Seconds(Duration(static_cast<int64_t>(tally.waited_ns))), 1e-9);
+  }
+  const ghost_queue_state& queue = vms_.control().queue_states()[0];
+  EXPECT_GT(queue.messages, 100u);
+  EXPECT_EQ(ValueOf(text, "corral_core_messages_total{core=\"0\"}"), queue.messages);
+  EXPECT_EQ(ValueOf(text, "corral_core_transactions_total{core=\"0\",state=\"complete\"}"),
+            queue.txns[GHOST_TXN_COMPLETE]);
+  EXPECT_GT(queue.txns[GHOST_TXN_COMPLETE], 100u);
+  EXPECT_GT(ValueOf(text, "corral_core_taken_seconds_total{core=\"0\",by=\"agent\"}"), 0);
+}
+
+// It is promised 70 % of a CPU, and threads of the host take what they want of both.
+TEST(PromiseMetrics, WhatThreadsOfTheHostTakeIsMissed) {
+  BareVms vms(1, 2);
+  const BareVms::Vcpu vcpu = vms.AddVm<Spinner>(1, "red").front();
+  ASSERT_TRUE(vms.control()
+                  .UpdateTask(vcpu.task, {.budget = milliseconds(7), .period = milliseconds(10)})
+                  .ok());
+  vms.machine().RunFor(milliseconds(1500));
+  const auto missed = [&] { return vms.Waits(vcpu).missed_ns; };
+  EXPECT_EQ(missed(), 0u);
+  std::string text = Text(ClassFamilies(&vms.control(), TrustRules()));
+  EXPECT_TRUE(absl::StrContains(text, "corral_domain_guaranteed_cpus{")) << text;
+  for (int cpu = 0; cpu < 2; ++cpu) vms.AddHostThread(cpu, std::make_unique<Spinner>());
+  vms.machine().RunFor(milliseconds(2500));
+  EXPECT_GT(vms.Waits(vcpu).missed, 50u);
+  EXPECT_GT(missed(), 50u * 1'000'000);
+  EXPECT_LE(missed(), vms.Waits(vcpu).missed * 7'000'000);
+}
+
 TEST_F(ClassMetrics, CountWhatIsNotProtected) {
   Families families;
   VmsView view;
