@@ -2,6 +2,7 @@
 #include "agent/metrics/metrics_command.h"
 
 #include <prometheus/text_serializer.h>
+#include <signal.h>
 
 #include <CLI/CLI.hpp>
 #include <iostream>
@@ -12,6 +13,7 @@
 #include "agent/ctl/corral_yaml.h"
 #include "agent/metrics/audit_metrics.h"
 #include "agent/metrics/class_metrics.h"
+#include "agent/metrics/http_server.h"
 #include "agent/views/trust.h"
 #include "kernel/audit/auditor.h"
 #include "kernel/bpf/bpf_control_kernel.h"
@@ -31,22 +33,50 @@ namespace {
 
 struct Options {
   std::string output;
+  std::string listen;
   std::string config = kCorralYaml;
   std::string pin_dir = Auditor::kPinDir;
 };
 
-int RunMetrics(const Options& options) {
-  const absl::StatusOr<std::unique_ptr<BpfControlKernel>> kernel = BpfControlKernel::Open();
-  if (absl::IsPermissionDenied(kernel.status())) return Fail(kernel.status());
+metrics::Families Collect(const Options& options, const ControlKernel* kernel) {
   // Rules of trust only tell what was wanted; that the file is wrong is `config check`'s to say.
   const absl::StatusOr<Config> config = LoadCorralYaml(options.config);
-  metrics::Families families = metrics::ClassFamilies(
-      kernel.ok() ? kernel->get() : nullptr, config.ok() ? TrustRulesOf(*config) : TrustRules());
+  metrics::Families families =
+      metrics::ClassFamilies(kernel, config.ok() ? TrustRulesOf(*config) : TrustRules());
   if (absl::StatusOr<Auditor> auditor = Auditor::OpenPinned(options.pin_dir); auditor.ok()) {
     if (const absl::StatusOr<AuditReport> report = auditor->Read(); report.ok())
       metrics::AddAudit(*report, families);
   }
-  const std::string text = metrics::Text(families);
+  return families;
+}
+
+// Whatever class there is at each scrape.
+metrics::Families CollectAnew(const Options& options) {
+  const absl::StatusOr<std::unique_ptr<BpfControlKernel>> kernel = BpfControlKernel::Open();
+  return Collect(options, kernel.ok() ? kernel->get() : nullptr);
+}
+
+int ServeMetrics(const Options& options) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  // Also in the server's threads.
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  const auto server =
+      metrics::HttpServer::Listen(options.listen, [&options] { return CollectAnew(options); });
+  if (!server.ok()) return Fail(server.status());
+  std::cerr << "corralctl: metrics on port " << (*server)->port() << std::endl;
+  int number = 0;
+  sigwait(&signals, &number);
+  return kOk;
+}
+
+int RunMetrics(const Options& options) {
+  const absl::StatusOr<std::unique_ptr<BpfControlKernel>> kernel = BpfControlKernel::Open();
+  if (absl::IsPermissionDenied(kernel.status())) return Fail(kernel.status());
+  if (!options.listen.empty()) return ServeMetrics(options);
+  const std::string text = metrics::Text(Collect(options, kernel.ok() ? kernel->get() : nullptr));
   if (options.output.empty()) {
     std::cout << text << std::flush;
     return kOk;
@@ -65,6 +95,11 @@ void AddMetricsCommand(CLI::App& app, Action& action) {
       ->add_option("--output", options->output,
                    "Replace this file in one step, as node_exporter wants it, instead of stdout")
       ->type_name("FILE");
+  command
+      ->add_option("--listen", options->listen,
+                   "Answer scrapes at http://ADDRESS/metrics until a signal comes")
+      ->type_name("ADDRESS")
+      ->excludes("--output");
   command->add_option("--config", options->config, "The corral.yaml with the rules of trust")
       ->type_name("FILE")
       ->capture_default_str();

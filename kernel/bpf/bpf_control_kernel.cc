@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "kernel/bpf/program_call.h"
 #include "kernel/bpf/ring_queue.h"
+#include "kernel/call_status.h"
 #include "kernel/text_field.h"
 
 namespace corral {
