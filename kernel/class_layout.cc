@@ -35,6 +35,7 @@ uint32_t ClassLayout::EntriesOf(absl::string_view map) const {
       map == "tallies")
     return info_.nr_slots;
   if (map == "cpu_configs" || map == "cpu_states" || map == "cpu_timers") return info_.nr_cpus;
+  if (map == "traces") return info_.nr_cpus * GHOST_TRACE_EVENTS;
   if (map == "cores" || map == "txns" || map == "queue_states" || map == "queues")
     return info_.nr_cores;
   return 0;

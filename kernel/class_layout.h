@@ -12,6 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "kernel/abi/ghost.h"
+#include "kernel/abi/trace.h"
 #include "kernel/cpu_set.h"
 
 namespace corral {

@@ -47,6 +47,7 @@ class ControlView : public ControlKernel {
   absl::Span<const ghost_affinity> affinities() const override { return memory_.affinities; }
   absl::Span<const ghost_waits> waits() const override { return memory_.waits; }
   absl::Span<const ghost_tally> tallies() const override { return memory_.tallies; }
+  absl::Span<const ghost_trace_event> traces() const override { return memory_.traces; }
   absl::Span<const ghost_queue_state> queue_states() const override { return memory_.queue_states; }
 
   absl::StatusOr<EnclaveId> CreateEnclave(const EnclaveSpec& spec) override;
@@ -74,6 +75,7 @@ class ControlView : public ControlKernel {
     absl::Span<const ghost_affinity> affinities;
     absl::Span<const ghost_waits> waits;
     absl::Span<const ghost_tally> tallies;
+    absl::Span<const ghost_trace_event> traces;
     absl::Span<const ghost_queue_state> queue_states;
   };
 

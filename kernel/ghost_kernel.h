@@ -23,6 +23,7 @@
 #include "absl/types/span.h"
 #include "kernel/abi/ghost.h"
 #include "kernel/abi/tally.h"
+#include "kernel/abi/trace.h"
 #include "kernel/cpu_set.h"
 #include "kernel/types.h"
 
@@ -169,6 +170,7 @@ class ControlKernel {
   virtual absl::Span<const ghost_affinity> affinities() const = 0;
   virtual absl::Span<const ghost_waits> waits() const = 0;
   virtual absl::Span<const ghost_tally> tallies() const = 0;
+  virtual absl::Span<const ghost_trace_event> traces() const = 0;  // by CPU, then entry
   virtual absl::Span<const ghost_queue_state> queue_states() const = 0;  // by QueueId
 
   virtual absl::StatusOr<EnclaveId> CreateEnclave(const EnclaveSpec& spec) = 0;

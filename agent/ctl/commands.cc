@@ -17,6 +17,7 @@
 #include "agent/metrics/metrics_command.h"
 #include "agent/selftest/selftest_command.h"
 #include "agent/top/top_command.h"
+#include "agent/trace/trace_command.h"
 
 namespace corral::ctl {
 
@@ -33,6 +34,7 @@ std::unique_ptr<CLI::App> MakeCommandLine(Action& action) {
   AddDomainsCommand(*app, action);
   AddExplainCommand(*app, action);
   AddCostCommand(*app, action);
+  AddTraceCommand(*app, action);
   AddPolicyCommand(*app, action);
   AddRunCommand(*app, action);
   AddAuditCommand(*app, action);

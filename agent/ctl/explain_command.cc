@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/ctl/explain_output.h"
+#include "agent/trace/thread_story.h"
 #include "agent/views/wait_view.h"
 #include "kernel/bpf/bpf_control_kernel.h"
 #include "vmm-integration/libvirt_records.h"
@@ -19,6 +20,7 @@ constexpr std::chrono::milliseconds kLook{20};
 
 struct Options {
   std::string domain;
+  pid_t tid = 0;
   int seconds = 4;
   bool json = false;
 };
@@ -53,7 +55,19 @@ std::vector<VcpuWaits> VcpusOf(const std::string& name, const std::vector<VcpuWa
   return its;
 }
 
+int ExplainThread(const Options& options) {
+  const absl::StatusOr<std::unique_ptr<BpfControlKernel>> kernel = BpfControlKernel::Open();
+  if (!kernel.ok()) return Fail(kernel.status());
+  TraceNames names(**kernel, [](pid_t tid) { return CommOf(tid); });
+  const absl::StatusOr<ThreadStory> story =
+      TellStory(**kernel, TraceRings(**kernel).Read(), options.tid, names);
+  if (!story.ok()) return Fail(story.status());
+  std::cout << (options.json ? ToJson(*story).dump(2) + "\n" : StoryText(*story));
+  return kOk;
+}
+
 int Explain(const Options& options) {
+  if (options.tid != 0) return ExplainThread(options);
   const absl::StatusOr<std::vector<VcpuWaits>> all = Watch(options.seconds);
   if (!all.ok()) return Fail(all.status());
   const std::vector<VcpuWaits> its = VcpusOf(options.domain, *all);
@@ -90,10 +104,17 @@ void AddCommonOptions(CLI::App& command, Options& options) {
 }  // namespace
 
 void AddExplainCommand(CLI::App& app, Action& action) {
-  CLI::App* const command =
-      app.add_subcommand("explain", "Why the vCPUs of a VM or trust domain wait");
+  CLI::App* const command = app.add_subcommand(
+      "explain", "Why the vCPUs of a VM or trust domain wait, or one thread does");
   const auto options = std::make_shared<Options>();
-  command->add_option("DOMAIN", options->domain, "Its name")->required();
+  CLI::Option_group* const which = command->add_option_group("which");
+  which->add_option("DOMAIN", options->domain, "Its name");
+  which
+      ->add_option("--tid", options->tid,
+                   "Of one thread: why it lost its CPU last, and what is in its way now")
+      ->type_name("THREAD")
+      ->check(CLI::PositiveNumber);
+  which->require_option(1);
   AddCommonOptions(*command, *options);
   command->footer("Example: corralctl explain web\n");
   command->callback([&action, options] { action = [options] { return Explain(*options); }; });

@@ -8,8 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
 #include "agent/ctl/figures.h"
+#include "agent/ctl/paragraph.h"
 
 namespace corral::ctl {
 namespace {
@@ -64,21 +64,6 @@ std::string Reason(ghost_wait why, absl::Span<const VcpuWaits> its,
       break;
   }
   return "";
-}
-
-// Broken into lines of 80 columns, the first of which begins with `head`.
-std::string Paragraph(const std::string& head, const std::string& text) {
-  const std::string indent(head.size(), ' ');
-  std::string out = head, line = head;
-  for (const absl::string_view word : absl::StrSplit(text, ' ')) {
-    if (line.size() + 1 + word.size() > 80) {
-      absl::StrAppend(&out, "\n", indent);
-      line = indent;
-    }
-    absl::StrAppend(&out, " ", word);
-    absl::StrAppend(&line, " ", word);
-  }
-  return out + "\n";
 }
 
 }  // namespace

@@ -201,6 +201,7 @@ struct ghost_cpu_state {
 	__u32 offered;		/* slot + 1 of an offered task that this CPU was woken for */
 	__u32 looking;		/* 1: it idles, or is about to, and was counted for that in its node's board */
 	__u32 lent;		/* 1: a task of another core took the place of one that yielded to it; the agent was told quietly */
+	__u64 traced;		/* events in its ring, those that were overwritten included (trace.h) */
 	__u64 ticks;		/* that the kernel's timer took from tasks of the class; none while the CPU is tickless */
 	__u32 kept_waiting;	/* threads of other classes, or of no enclave, that the agent which is there keeps waiting, as of its last commit */
 	__u32 reserved;

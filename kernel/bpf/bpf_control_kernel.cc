@@ -73,8 +73,8 @@ absl::StatusOr<std::unique_ptr<BpfControlKernel>> BpfControlKernel::OpenEvenIfLo
                       MapPin("cores", k.cores_), MapPin("cpu_configs", k.cpus_),
                       MapPin("cpu_states", k.cpu_states_), MapPin("status_words", k.status_words_),
                       MapPin("affinities", k.affinities_), MapPin("waits", k.waits_),
-                      MapPin("tallies", k.tallies_), MapPin("queue_states", k.queue_states_),
-                      OpenInto("queues", k.queues_)});
+                      MapPin("tallies", k.tallies_), MapPin("traces", k.traces_),
+                      MapPin("queue_states", k.queue_states_), OpenInto("queues", k.queues_)});
       !status.ok()) {
     return status;
   }
@@ -88,6 +88,7 @@ absl::StatusOr<std::unique_ptr<BpfControlKernel>> BpfControlKernel::OpenEvenIfLo
                          .affinities = k.affinities_.span(),
                          .waits = k.waits_.span(),
                          .tallies = k.tallies_.span(),
+                         .traces = k.traces_.span(),
                          .queue_states = k.queue_states_.span()};
   if (const absl::Status status = k.Bind(memory); !status.ok()) return status;
   for (const char* name : kPrograms) {

@@ -39,6 +39,7 @@ class BpfControlKernel final : public ControlView {
   MappedArray<ghost_affinity> affinities_;
   MappedArray<ghost_waits> waits_;
   MappedArray<ghost_tally> tallies_;
+  MappedArray<ghost_trace_event> traces_;
   MappedArray<ghost_queue_state> queue_states_;
   Fd queues_;
   std::vector<Fd> programs_;  // by ControlCall

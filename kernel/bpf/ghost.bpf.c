@@ -21,7 +21,7 @@
  * LOCKS. Callbacks run under the run-queue lock of the task's CPU. A CPU's claim (ghost_cpu_state.claim) changes under that CPU's lock only.
  * Everything shared beyond it is one word changed by compare-and-swap: core word, task word, latch.
  *
- * READING ORDER: ghost_maps (memory), ghost_core (the gate), ghost_task (words and messages), ghost_slot (who has a place), ghost_trip (when the kernel goes past us), ghost_pick (what runs next), ghost_offer (whom an idle CPU may take), ghost_yield (who makes way for whom), ghost_unattached (whom nobody attached), ghost_ops
+ * READING ORDER: ghost_maps (memory), ghost_trace (what is kept of what happened), ghost_core (the gate), ghost_task (words and messages), ghost_slot (who has a place), ghost_trip (when the kernel goes past us), ghost_pick (what runs next), ghost_offer (whom an idle CPU may take), ghost_yield (who makes way for whom), ghost_unattached (whom nobody attached), ghost_ops
  * (callbacks), ghost_switch (what really runs), ghost_txn (agents' decisions), ghost_agent (agents' other calls), ghost_control (the control plane), ghost_guard (the class's own watch).
  */
 #include "vmlinux.h"
@@ -33,11 +33,13 @@
 #include "kernel/abi/core_word.h"
 #include "kernel/abi/ghost.h"
 #include "kernel/abi/tally.h"
+#include "kernel/abi/trace.h"
 #include "kernel/bpf/seeded_fault.h"
 
 #include "ghost_macros.bpf.h"
 #include "ghost_kfuncs.bpf.h"
 #include "ghost_maps.bpf.h"
+#include "ghost_trace.bpf.h"
 #include "ghost_core.bpf.h"
 #include "ghost_task.bpf.h"
 #include "ghost_slot.bpf.h"

@@ -109,6 +109,14 @@ struct {
 	__type(value, struct ghost_tally);
 } tallies SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct ghost_trace_event);
+} traces SEC(".maps");
+
 /*
  * A NUMA node's ring of offered tasks: the idle-pick ring. An entry names a task and the barrier at which it was put up, so one that is
  * out of date takes nobody anywhere. A full ring loses the oldest; its task waits for its agent, as if it had not been offered.
@@ -159,6 +167,7 @@ struct ghost_task {
 	u64 held_since;	  /* when it last became runnable without a CPU; a decision that came to nothing does not begin it anew */
 	u64 on_cpu_since; /* 0: not on a CPU */
 	u64 waits_since;  /* since when it wants a CPU and has none, for its tally; 0: it does not */
+	u32 ran_on;	  /* + 1: the CPU that it ran on last, for its tally */
 	u32 claim_cpu;	  /* while TASK_RUNQ: the CPU whose claim it holds */
 	u32 domain;
 	u32 enclave;
@@ -264,6 +273,7 @@ LOOKUP(task_of, tasks, ghost_task)
 LOOKUP(affinity_of, affinities, ghost_affinity)
 LOOKUP(waits_of, waits, ghost_waits)
 LOOKUP(tally_of, tallies, ghost_tally)
+LOOKUP(trace_event_of, traces, ghost_trace_event)
 LOOKUP(cpu_timer_of, cpu_timers, ghost_cpu_timer)
 LOOKUP(board_of, boards, ghost_board)
 #undef LOOKUP

@@ -267,19 +267,6 @@ void BPF_PROG(ghost_dispatch, s32 cpu, struct task_struct *prev)
 	}
 }
 
-/* It ran on CPU `former` before, if that is one. */
-static __always_inline void note_move(u32 slot, s32 former, struct ghost_cpu_config *to)
-{
-	struct ghost_cpu_config *from = former >= 0 ? cpu_config_of(former) : NULL;
-	struct ghost_tally *tally = tally_of(slot);
-
-	if (!from || !tally || from->core == to->core)
-		return;
-	WRITE_ONCE(tally->core_moves, tally->core_moves + 1);
-	if (from->node != to->node)
-		WRITE_ONCE(tally->node_moves, tally->node_moves + 1);
-}
-
 /* On its way onto the CPU, or already there when its class or affinity changed while it ran. */
 SEC("struct_ops/running")
 void BPF_PROG(ghost_running, struct task_struct *p)
@@ -329,10 +316,8 @@ void BPF_PROG(ghost_running, struct task_struct *p)
 	/* Without an agent nobody would ever end it. */
 	kf_set_slice(p, t->slice_ns ?: READ_ONCE(core->agent_tid) && !READ_ONCE(core->agent_stalled) ? SCX_SLICE_INF : tenure_of(core));
 	sw = status_word_of(slot);
-	if (sw) {
-		note_move(slot, sw->cpu, cfg);
+	if (sw)
 		sw->cpu = cpu;
-	}
 	/* A decision that came after the pick, or a reason to leave that came while it ran. */
 	if (READ_ONCE(cs->latch) || t->leaving == LEAVE_CHANGED || (host_beside(core, cfg->sibling) && !t->rescued_until))
 		scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);

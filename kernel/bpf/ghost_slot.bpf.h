@@ -118,6 +118,7 @@ static __noinline int slot_fill(u32 slot, struct slot_owner *owner)
 	t->on_cpu_since = 0;
 	t->held_since = bpf_ktime_get_ns();
 	t->waits_since = 0;
+	t->ran_on = 0;
 	t->run_flags = 0;
 	t->offer = GHOST_OFFER_NONE;
 	sw->offer = GHOST_OFFER_NONE;

@@ -24,24 +24,35 @@ static __always_inline void switch_account(struct task_struct *prev, u64 now)
 	sw->switch_time_ns = now;
 }
 
-/* How long it waited, from when it wanted a CPU until it has one. */
-static __always_inline void switch_tally(struct ghost_task *t, u32 slot, u64 now)
+static __always_inline void tally_wait(struct ghost_task *t, struct ghost_tally *tally, u64 now)
 {
-	struct ghost_tally *tally = tally_of(slot);
 	u64 since = t->waits_since, waited = now > since ? now - since : 0;
 	u32 bucket = ghost_wait_bucket(waited);
 
 	t->waits_since = 0;
-	if (!since || !tally || bucket >= GHOST_WAIT_BUCKETS)
+	if (!since || bucket >= GHOST_WAIT_BUCKETS)
 		return;
 	WRITE_ONCE(tally->waits[bucket], tally->waits[bucket] + 1);
 	WRITE_ONCE(tally->waited_ns, tally->waited_ns + waited);
+}
+
+static __always_inline void tally_move(struct ghost_task *t, struct ghost_tally *tally, u32 cpu)
+{
+	struct ghost_cpu_config *from = t->ran_on ? cpu_config_of(t->ran_on - 1) : NULL, *to = cpu_config_of(cpu);
+
+	t->ran_on = cpu + 1;
+	if (!from || !to || from->core == to->core)
+		return;
+	WRITE_ONCE(tally->core_moves, tally->core_moves + 1);
+	if (from->node != to->node)
+		WRITE_ONCE(tally->node_moves, tally->node_moves + 1);
 }
 
 /* The task that comes; returns its domain. */
 static __always_inline u32 switch_enter(struct task_struct *next, u32 cpu, u64 now)
 {
 	struct ghost_status_word *sw;
+	struct ghost_tally *tally;
 	struct ghost_task *t;
 	u32 slot = 0;
 
@@ -52,7 +63,11 @@ static __always_inline u32 switch_enter(struct task_struct *next, u32 cpu, u64 n
 	if (!sw)
 		return GHOST_DOMAIN_UNATTACHED;
 	t->on_cpu_since = now;
-	switch_tally(t, slot, now);
+	tally = tally_of(slot);
+	if (tally) {
+		tally_wait(t, tally, now);
+		tally_move(t, tally, cpu);
+	}
 	sw->switch_time_ns = now;
 	WRITE_ONCE(sw->on_since_ns, now);
 	if (t->run_flags & GHOST_RUN_F_SEND_ON_CPU) {
@@ -156,6 +171,9 @@ int BPF_PROG(ghost_sched_switch, bool preempt, struct task_struct *prev, struct 
 	core_switch(core, cfg->sibling, cs->running_domain);
 	switch_availability(cfg, core, cs, next, cpu, now);
 	taken = taken_by(next);
+	/* Between two of other classes nothing changes for ours. */
+	if (prev->policy == SCHED_EXT || next->policy == SCHED_EXT || taken != cs->taken)
+		trace(GHOST_TRACE_SWITCH, taken, next->pid, cs->running_domain, 0);
 	switch_taken(cs, taken, now);
 	switch_host(cfg, core, next, taken);
 	/* Preempted, the previous task would come back without a question, to a core that was closed meanwhile. */

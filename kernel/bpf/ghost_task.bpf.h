@@ -138,6 +138,7 @@ static __noinline int task_post(u32 slot, u32 type, u32 flags, u64 barrier, s32 
 	m->cpu = cpu;
 	m->domain = t->domain;
 	m->tid = sw->tid;
+	trace(GHOST_TRACE_MESSAGE, type, sw->tid, t->domain, queue_for(t));
 	msg_submit(m, flags & POST_QUIETLY);
 	return 0;
 }
@@ -160,6 +161,7 @@ static __noinline int core_tell(u32 index, u32 type, s32 cpu, u64 arg, bool quie
 	m->core = index;
 	m->cpu = cpu;
 	m->arg = arg;
+	trace(GHOST_TRACE_MESSAGE, type, 0, 0, core->queue);
 	msg_submit(m, quiet);
 	return 0;
 }

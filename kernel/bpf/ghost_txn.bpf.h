@@ -292,6 +292,7 @@ static __noinline int txn_deliver(struct ghost_core_state *core, struct ghost_co
 	bpf_for(k, 0, GHOST_MAX_SIBLINGS) {
 		struct ghost_txn_sibling *s = &x->sibling[k & 7];
 		u32 cpu = core->cpus[k & 7];
+		struct ghost_status_word *sw;
 		struct ghost_cpu_state *cs;
 		u32 slot = GHOST_GTID_SLOT(s->target);
 
@@ -312,6 +313,9 @@ static __noinline int txn_deliver(struct ghost_core_state *core, struct ghost_co
 			txn_elide(cs);
 		latch_replace(cs, LATCH(s->barrier, slot + 1), cpu, s->run_flags & GHOST_RUN_F_ELIDE_PREEMPT);
 		task_publish(slot);
+		sw = status_word_of(slot);
+		if (sw)
+			trace(GHOST_TRACE_LATCH, 0, sw->tid, sw->domain, cpu);
 		kick |= 1u << k;
 	}
 	kick |= txn_deliver_idle(core, x);
@@ -359,6 +363,7 @@ static __noinline u32 txn_commit(u32 index, u32 enclave)
 		}
 	}
 	x->state = state;
+	trace(GHOST_TRACE_COMMIT, state, 0, 0, index);
 	return state;
 }
 

@@ -114,6 +114,7 @@ absl::StatusOr<std::unique_ptr<SimControlKernel>> SimControlKernel::Create(Machi
                          .affinities = View<ghost_affinity>(machine, "affinities"),
                          .waits = View<ghost_waits>(machine, "waits"),
                          .tallies = View<ghost_tally>(machine, "tallies"),
+                         .traces = View<ghost_trace_event>(machine, "traces"),
                          .queue_states = View<ghost_queue_state>(machine, "queue_states")};
   if (const absl::Status status = kernel->Bind(memory); !status.ok()) return status;
   return kernel;

@@ -194,6 +194,7 @@ TEST_F(Messages, WhatATaskWaitedForAddsUp) {
 // Kept off its CPU by its agent, it waits as long as that takes, and it is counted once.
 TEST_F(Messages, HowLongATaskWaitedForACpuIsCounted) {
   const Member task = NewTask(NewDomain());
+  world_->Pass(milliseconds(1));  // a simulated clock begins with 0, which is no time
   task.thread->Spin();
   Await(task.gtid, GHOST_MSG_TASK_WAKEUP);
   const ghost_tally& tally = control().tallies()[GHOST_GTID_SLOT(task.gtid.value())];
@@ -206,6 +207,7 @@ TEST_F(Messages, HowLongATaskWaitedForACpuIsCounted) {
   EXPECT_EQ(waits(Duration(0)), 0u) << "of the slot's former task";
   world_->Pass(milliseconds(60));
   RunNow(kCore, {Run(task)});
+  EXPECT_TRUE(Eventually([&] { return waits(Duration(0)) > 0; }));
   EXPECT_EQ(waits(milliseconds(51)), 1u);
   EXPECT_GE(Duration(static_cast<int64_t>(tally.waited_ns)), milliseconds(60));
   EXPECT_EQ(tally.core_moves, 0u);
@@ -222,6 +224,7 @@ TEST_F(Messages, ATaskThatComesToAnotherCoreIsCounted) {
   RunNow(kCore, {Idle()});
   Await(task.gtid, GHOST_MSG_TASK_PREEMPT);
   RunNow(kSecondCore, {Run(task)});
+  EXPECT_TRUE(Eventually([&] { return tally.core_moves > 0; }));
   EXPECT_EQ(tally.core_moves, 1u);
   const bool far = control().cpus()[Cpu(kCore, 0).value()].node !=
                    control().cpus()[Cpu(kSecondCore, 0).value()].node;

@@ -67,6 +67,7 @@ TEST_F(CommandLine, FactsCanBeHadAsJson) {
                                         "corralctl bugreport",
                                         "corralctl run",
                                         "corralctl top",
+                                        "corralctl trace",
                                         "corralctl policy",
                                         "corralctl config",
                                         "corralctl config schema",

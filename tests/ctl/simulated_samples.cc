@@ -2,6 +2,7 @@
 #include <chrono>
 
 #include "agent/ctl/explain_output.h"
+#include "agent/trace/thread_story.h"
 #include "agent/views/class_view.h"
 #include "tests/ctl/samples.h"
 #include "tests/sim/bare_vms.h"
@@ -31,6 +32,10 @@ void AddSimulated(Json& samples) {
   Json vcpus = Json::array();
   for (const VcpuWaits& vcpu : all) vcpus.push_back(ToJson(vcpu));
   samples["explain"].push_back({{"name", "red"}, {"vcpus", vcpus}});
+  TraceNames names(vms.control(), [](pid_t) { return ""; });
+  const absl::StatusOr<ThreadStory> story =
+      TellStory(vms.control(), TraceRings(vms.control()).Read(), capped.thread->tid(), names);
+  if (story.ok()) samples["explain-thread"].push_back(ToJson(*story));
   samples["cost"].push_back(ToJson(CostOf(all)));
 }
 
