@@ -68,6 +68,10 @@ int ExplainThread(const Options& options) {
 
 int Explain(const Options& options) {
   if (options.tid != 0) return ExplainThread(options);
+  if (options.domain.empty()) {
+    return Fail(absl::InvalidArgumentError(
+        "explain what? Name a VM or trust domain, or a thread with --tid"));
+  }
   const absl::StatusOr<std::vector<VcpuWaits>> all = Watch(options.seconds);
   if (!all.ok()) return Fail(all.status());
   const std::vector<VcpuWaits> its = VcpusOf(options.domain, *all);
@@ -107,14 +111,13 @@ void AddExplainCommand(CLI::App& app, Action& action) {
   CLI::App* const command = app.add_subcommand(
       "explain", "Why the vCPUs of a VM or trust domain wait, or one thread does");
   const auto options = std::make_shared<Options>();
-  CLI::Option_group* const which = command->add_option_group("which");
-  which->add_option("DOMAIN", options->domain, "Its name");
-  which
+  CLI::Option* const domain = command->add_option("DOMAIN", options->domain, "Its name");
+  command
       ->add_option("--tid", options->tid,
-                   "Of one thread: why it lost its CPU last, and what is in its way now")
+                   "One thread instead: why it lost its CPU, what is in its way")
       ->type_name("THREAD")
-      ->check(CLI::PositiveNumber);
-  which->require_option(1);
+      ->check(CLI::Range(1, 1 << 30).description(""))
+      ->excludes(domain);
   AddCommonOptions(*command, *options);
   command->footer("Example: corralctl explain web\n");
   command->callback([&action, options] { action = [options] { return Explain(*options); }; });

@@ -76,9 +76,9 @@ void WaitAccount::Rest(Time at) {
   state_ = State::kRests;
 }
 
-void WaitAccount::Miss(Duration lacks) {
+void WaitAccount::Miss(Duration lacks, int64_t periods) {
   sum_.missed_ns += static_cast<__u64>(lacks.count());
-  ++sum_.missed;
+  sum_.missed += static_cast<__u64>(periods);
 }
 
 ghost_waits WaitAccount::Pending(Time now) {

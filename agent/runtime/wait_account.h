@@ -37,8 +37,8 @@ class WaitAccount {
   void Settle(Time at, Duration runtime, const CpuClocks& clocks);
   // It does not want to run.
   void Rest(Time at);
-  // A period is over in which it had less than it was promised, though it wanted it throughout.
-  void Miss(Duration lacks);
+  // Periods are over in which it had less than it was promised, though it wanted it throughout.
+  void Miss(Duration lacks, int64_t periods);
 
   bool has_cpu() const { return state_ == State::kHasCpu; }
   // What is not published yet; Clear forgets it, once it is.

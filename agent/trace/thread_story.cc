@@ -130,8 +130,6 @@ class Teller {
 
   // Of a thread that is runnable.
   std::string Obstacle() {
-    if ((word_.flags & GHOST_SW_LATCHED) != 0)
-      return "Its agent gave it a CPU, which has not come to it yet.";
     if (word_.queue >= kernel_.info().nr_cores)
       return "No agent has taken it up yet; until one does, the class runs it where there is room.";
     const ghost_core_state& core = kernel_.cores()[word_.queue];
@@ -147,6 +145,11 @@ class Teller {
       host |= cpu.taken == GHOST_CPU_BY_HOST;
       siblings.push_back(absl::StrCat("CPU ", core.cpus[i], " ", who));
     }
+    const std::string now = absl::StrJoin(siblings, ", ");
+    if ((word_.flags & GHOST_SW_LATCHED) != 0) {
+      return absl::StrCat("Its agent gave it a CPU of core ", word_.queue,
+                          ", which has not come to it yet: ", now, ".");
+    }
     const core_word_t w = __atomic_load_n(&core.word, __ATOMIC_RELAXED);
     const bool foreign = core_word_busy(w) != 0 && core_word_owner(w) != word_.domain;
     return absl::StrCat(
@@ -155,7 +158,7 @@ class Teller {
         : core_word_busy(w) != 0 ? "is its own domain's at this moment"
         : host                   ? "is the host's at this moment"
                                  : "is nobody's at this moment",
-        ": ", absl::StrJoin(siblings, ", "), ".");
+        ": ", now, ".");
   }
 
   std::string Describe(const TraceEvent& event) {

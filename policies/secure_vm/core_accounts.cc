@@ -33,10 +33,10 @@ void CoreScheduler::Charge(Vcpu& vcpu, Time now) {
 Duration CoreScheduler::ChargePromise(Vcpu& vcpu, Duration had, Time now) {
   Duration before{0};
   if (now >= vcpu.left_end) {
-    before =
-        std::min(had - std::min(had, now - PeriodStart(now, vcpu.server->period())), vcpu.left);
+    const Duration present = std::min(had, now - PeriodStart(now, vcpu.server->period()));
+    before = std::min(had - present, vcpu.left);
     vcpu.left -= before;
-    vcpu.server->RenewMember(vcpu, now);
+    vcpu.server->RenewMember(vcpu, now, had - present - before);
   }
   const Time start = vcpu.left_end - vcpu.server->period();
   const Duration within = std::min({had, std::max(now - start, Duration(0)), vcpu.left});

@@ -149,17 +149,20 @@ Duration GangServer::PartOf(const Vcpu& vcpu) const {
   return InProportion(vcpu.budget, vcpu.left_end - start, period_);
 }
 
-// Only of whole periods, and not those that nobody looked at: nothing happened in them.
-void GangServer::NoteMissed(const Vcpu& vcpu, Time now) const {
-  const bool whole = vcpu.promised_from <= vcpu.left_end - period_;
-  const bool last = PeriodStart(now, period_) == vcpu.left_end;
-  if (vcpu.paused || !whole || !last || vcpu.left * kNoticed <= vcpu.budget) return;
-  vcpu.task->waits.Miss(vcpu.left);
+// Nothing of a period that it did not want all of. Who computes undisturbed is not looked at for
+// many.
+void GangServer::NoteMissed(const Vcpu& vcpu, Time now, Duration between) const {
+  if (vcpu.paused || vcpu.promised_from > vcpu.left_end - period_) return;
+  const int64_t more = (PeriodStart(now, period_) - vcpu.left_end) / period_;
+  const Duration later = std::max(more * vcpu.budget - between, Duration(0));
+  const Duration noticed = vcpu.budget / kNoticed;
+  if (vcpu.left > noticed) vcpu.task->waits.Miss(vcpu.left, 1);
+  if (later > more * noticed) vcpu.task->waits.Miss(later, (later - Duration(1)) / vcpu.budget + 1);
 }
 
-void GangServer::RenewMember(Vcpu& vcpu, Time now) const {
+void GangServer::RenewMember(Vcpu& vcpu, Time now, Duration between) const {
   if (now < vcpu.left_end) return;
-  NoteMissed(vcpu, now);
+  NoteMissed(vcpu, now, between);
   vcpu.paused = !vcpu.runnable();
   vcpu.left_end = PeriodStart(now, period_) + period_;
   vcpu.left = PartOf(vcpu);

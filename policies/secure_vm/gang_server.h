@@ -72,9 +72,9 @@ class GangServer {
   void DealAgain();
   // Begins a new period if the present one is over.
   void Renew(Time now);
-  // Brings a member's own budget to the period that `now` is in. What it had is accounted for until
-  // the end of the one before, and what it missed there is noted.
-  void RenewMember(Vcpu& vcpu, Time now) const;
+  // Brings a member's own budget to the period that `now` is in, and notes what it missed of those
+  // before. What it had of the one that it was in is accounted for; of later ones it had `between`.
+  void RenewMember(Vcpu& vcpu, Time now, Duration between = Duration(0)) const;
   // `vcpu` is runnable again, and the core can be the gang's from `from` on.
   void Wake(const Vcpu& vcpu, Time now, Time from);
   // The core has been the gang's for so long.
@@ -83,7 +83,7 @@ class GangServer {
 
  private:
   void Deal();
-  void NoteMissed(const Vcpu& vcpu, Time now) const;
+  void NoteMissed(const Vcpu& vcpu, Time now, Duration between) const;
   Duration Outstanding() const;
   Duration PartOf(const Vcpu& vcpu) const;
 

@@ -11,6 +11,8 @@
 
 #include "kernel/abi/core_word.h"
 #include "kernel/abi/ghost.h"
+#include "kernel/abi/tally.h"
+#include "kernel/abi/trace.h"
 #include "kernel/bpf/seeded_fault.h"
 #include "tests/bench/overheads.h"
 
@@ -19,6 +21,7 @@
 #include "kernel/bpf/ghost_macros.bpf.h"
 #include "tests/bench/kfunc_stand_ins.bpf.h"
 #include "kernel/bpf/ghost_maps.bpf.h"
+#include "kernel/bpf/ghost_trace.bpf.h"
 #include "kernel/bpf/ghost_core.bpf.h"
 #include "kernel/bpf/ghost_task.bpf.h"
 #include "kernel/bpf/ghost_slot.bpf.h"

@@ -68,8 +68,8 @@ TEST(SelftestVerdict, EachDefectIsSeenAndNamed) {
     defect.make(figures);
     EXPECT_EQ(Failed(figures), 1) << defect.what;
     for (const SelftestCondition& condition : Judge(figures)) {
-      if (!condition.holds)
-        EXPECT_TRUE(absl::StrContains(condition.text, defect.what)) << condition.text;
+      if (condition.holds) continue;
+      EXPECT_TRUE(absl::StrContains(condition.text, defect.what)) << condition.text;
     }
   }
 }
