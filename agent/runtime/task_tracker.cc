@@ -68,7 +68,7 @@ bool TaskTracker::ReadAttributes(Task& task, const ghost_status_word& word) {
   task.tid = static_cast<pid_t>(word.tid);
   task.tgid = static_cast<pid_t>(word.tgid);
   task.vcpu = word.vcpu;
-  task.weight = word.weight;
+  task.weight = std::max(word.weight, 1u);
   task.budget = ToDuration(word.budget_ns);
   task.period = ToDuration(word.period_ns);
   task.cap = ToDuration(word.cap_ns);

@@ -111,8 +111,10 @@ absl::Status Simulation::MakeDomain(uint32_t vm, const ScenarioDomain& domain) {
   TaskAttributes attributes = domain.attributes;
   if (domain.memory_node >= 0) attributes.node = static_cast<uint32_t>(domain.memory_node);
   for (int i = 0; i < domain.vcpus; ++i) {
+    // All are threads of one process, as QEMU's are.
+    const pid_t process = i == 0 ? 0 : vcpus_.back().front()->tid();
     sim::SimThread& thread =
-        machine_->NewThread(absl::StrCat(domain.name, "/", i), loads_.back()->Program());
+        machine_->NewThread(absl::StrCat(domain.name, "/", i), loads_.back()->Program(), process);
     thread.vm = vm;
     thread.home_node = domain.memory_node;
     const absl::StatusOr<Gtid> task =

@@ -38,6 +38,12 @@ bool Assigner::Place(const Entry& waiting, Yields yields) {
   return false;
 }
 
+void Assigner::Serve(const Queue& queue, Yields yields) {
+  for (const Entry* entry = queue.front(); entry != nullptr; entry = Queue::Next(*entry)) {
+    if (!Place(*entry, yields) && hopeless()) return;
+  }
+}
+
 bool Assigner::Place(const Entry& waiting, Yields yields, Distance distance) {
   const Spot spot = Find(waiting, yields, distance);
   if (spot == Spot()) {

@@ -10,8 +10,8 @@
 // A policy may say how far a CPU is from what the task left in caches: then a nearer CPU comes
 // first, and what is out of its reach for now is no CPU for it.
 //
-// Begin, then Place for each waiting task, in order. Nothing is changed but the transaction. No
-// allocation after the construction. One thread.
+// Begin, then Place for each waiting task, in order, or Serve for all of a queue. Nothing is
+// changed but the transaction. No allocation after the construction. One thread.
 #ifndef CORRAL_POLICIES_CENTRAL_ASSIGNER_H_
 #define CORRAL_POLICIES_CENTRAL_ASSIGNER_H_
 
@@ -39,6 +39,8 @@ class Assigner {
   // True if the task is to run now.
   bool Place(const Entry& waiting, Yields yields);
   bool Place(const Entry& waiting, Yields yields, Distance distance);
+  // Those that wait in `queue` get what there is for them, in its order.
+  void Serve(const Queue& queue, Yields yields);
   // No CPU was idle and nobody gave way, whichever CPUs the task may use: so it is not worth while
   // to ask about more of its kind.
   bool hopeless() const { return hopeless_; }

@@ -11,6 +11,7 @@
 #include "agent/runtime/list.h"
 #include "agent/runtime/task.h"
 #include "agent/runtime/topology.h"
+#include "agent/runtime/transaction.h"
 
 namespace corral::central {
 
@@ -23,6 +24,7 @@ struct Entry {
   Duration had{0};                  // CPU time when it came there
   Duration used{0};                 // of its slice, before it came there
   Duration paused{0};               // since it came there
+  Duration renewed{0};              // slices that it began after the first, since it came there
   Time paused_since = Time::max();  // if it is at the moment
   int rank = 0;                     // the policy's own: those of a lower one come first
   uint64_t turn = 0;                // when it got in line
@@ -30,10 +32,17 @@ struct Entry {
 
   bool runs() const { return core >= 0; }
   // While it runs.
-  Time SliceEnd(Duration slice) const { return since + paused + slice - used; }
+  Time SliceEnd(Duration slice) const { return since + paused + renewed + slice - used; }
   bool pauses() const { return paused_since != Time::max(); }
 };
 using Queue = List<Entry, &Entry::waiting>;
+
+// Behind those whose turn is not later.
+inline void InsertByTurn(Queue& queue, Entry& entry) {
+  Entry* next = queue.front();
+  while (next != nullptr && next->turn <= entry.turn) next = Queue::Next(*next);
+  queue.InsertBefore(next, entry);
+}
 
 class Board {
  public:
@@ -66,6 +75,17 @@ class Board {
     return next;
   }
 
+  // Whose slice is over begins another one. `visit` is told each that begins.
+  template <typename Visit>
+  void RenewSlices(Time now, Duration slice, Visit visit) {
+    for (const std::vector<Entry*>& core : places_) {
+      for (Entry* const entry : core) {
+        if (entry == nullptr || entry->pauses()) continue;
+        for (; now >= entry->SliceEnd(slice); entry->renewed += slice) visit(*entry);
+      }
+    }
+  }
+
   // It is there from now on, instead of whoever was.
   void Put(Entry& entry, int core, int sibling, Time now) {
     TakeOff(entry);
@@ -75,7 +95,7 @@ class Board {
     entry.sibling = sibling;
     entry.since = now;
     entry.had = entry.task->runtime;
-    entry.paused = Duration(0);
+    entry.paused = entry.renewed = Duration(0);
     entry.paused_since = Time::max();
   }
   void Put(Entry& entry, CpuId cpu, Time now) {
@@ -84,6 +104,21 @@ class Board {
       Put(entry, core, topology_.core(core).SiblingOf(cpu), now);
     } else {
       TakeOff(entry);
+    }
+  }
+  // The class latched `txn` for the core. `entry_of` gives the entry of a task that runs from now
+  // on, and has it wait no more. Whoever was there waits again once the class has told that it lost
+  // its CPU.
+  template <typename EntryOf>
+  void Follow(int core, const CoreTransaction& txn, Time now, EntryOf entry_of) {
+    for (int i = 0; i < txn.nr_siblings(); ++i) {
+      Entry* const running = at(core, i);
+      if (running == nullptr || txn.sibling(i).target == CoreTransaction::Target::kKeep) continue;
+      TakeOff(*running);
+    }
+    for (int i = 0; i < txn.nr_siblings(); ++i) {
+      if (txn.sibling(i).target != CoreTransaction::Target::kRun) continue;
+      Put(entry_of(*txn.sibling(i).task), core, i, now);
     }
   }
   // Others have the CPU, or not any more: whoever is there waits behind them, and meanwhile its

@@ -24,11 +24,8 @@ void QueuePolicy::GetInLine(Task& task) {
 void QueuePolicy::GoBackInLine(Task& task) {
   Entry& entry = entries_[task];
   board_.TakeOff(entry);
-  Queue& queue = QueueOf(entry.rank);
   task.offer = OfferOf(entry.rank);
-  Entry* next = queue.front();
-  while (next != nullptr && next->turn < entry.turn) next = Queue::Next(*next);
-  queue.InsertBefore(next, entry);
+  InsertByTurn(QueueOf(entry.rank), entry);
 }
 
 void QueuePolicy::TaskPreempt(Task& task, Time) {
@@ -65,18 +62,11 @@ void QueuePolicy::TaskAttributesChanged(Task& task, Time) {
 }
 
 void QueuePolicy::Committed(int core, const CoreTransaction& txn, Time now) {
-  // The task that was there waits again once the class has told that it lost its CPU.
-  for (int i = 0; i < txn.nr_siblings(); ++i) {
-    Entry* const running = board_.at(core, i);
-    if (running == nullptr || txn.sibling(i).target == CoreTransaction::Target::kKeep) continue;
-    board_.TakeOff(*running);
-  }
-  for (int i = 0; i < txn.nr_siblings(); ++i) {
-    if (txn.sibling(i).target != CoreTransaction::Target::kRun) continue;
-    Entry& entry = entries_[*txn.sibling(i).task];
+  board_.Follow(core, txn, now, [this](Task& task) -> Entry& {
+    Entry& entry = entries_[task];
     QueueOf(entry.rank).Erase(entry);
-    board_.Put(entry, core, i, now);
-  }
+    return entry;
+  });
 }
 
 void QueuePolicy::Begin(EnclaveTransaction& txn, Time now) {
@@ -85,12 +75,6 @@ void QueuePolicy::Begin(EnclaveTransaction& txn, Time now) {
     for (int i = 0; i < txn.core(c).nr_siblings(); ++i) {
       board_.SetPaused(c, i, !txn.core(c).usable(i), now);
     }
-  }
-}
-
-void QueuePolicy::Serve(const Queue& queue, Assigner::Yields yields) {
-  for (const Entry* entry = queue.front(); entry != nullptr; entry = Queue::Next(*entry)) {
-    if (!assigner_.Place(*entry, yields) && assigner_.hopeless()) return;
   }
 }
 

@@ -47,7 +47,7 @@ class QueuePolicy : public CentralPolicy {
   // In each Schedule, before anything else.
   void Begin(EnclaveTransaction& txn, Time now);
   // Those that wait in `queue` get what there is for them, in its order.
-  void Serve(const Queue& queue, Assigner::Yields yields);
+  void Serve(const Queue& queue, Assigner::Yields yields) { assigner_.Serve(queue, yields); }
 
   Board board_;
 

@@ -201,19 +201,12 @@ bool SearchPolicy::IsParked(const Seeker& waiting, Time now) const {
 }
 
 void SearchPolicy::Committed(int core, const CoreTransaction& txn, Time now) {
-  // Whoever was there waits again once the class has told that it lost its CPU.
-  for (int i = 0; i < txn.nr_siblings(); ++i) {
-    Entry* const running = board_.at(core, i);
-    if (running == nullptr || txn.sibling(i).target == CoreTransaction::Target::kKeep) continue;
-    board_.TakeOff(*running);
-  }
-  for (int i = 0; i < txn.nr_siblings(); ++i) {
-    if (txn.sibling(i).target != CoreTransaction::Target::kRun) continue;
-    Seeker& seeker = seekers_[*txn.sibling(i).task];
+  board_.Follow(core, txn, now, [&](Task& task) -> Entry& {
+    Seeker& seeker = seekers_[task];
     waiting_.Erase(seeker);
-    board_.Put(seeker.entry, core, i, now);
     seeker.given = core;
-  }
+    return seeker.entry;
+  });
 }
 
 // When somebody waits: a task whose slice was over had less than those then, so it is looked at

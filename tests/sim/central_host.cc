@@ -76,8 +76,9 @@ DomainId CentralHost::DomainOf(uint32_t number) {
 }
 
 SimThread& CentralHost::AddTask(std::unique_ptr<sim::Program> program, uint32_t weight,
-                                uint32_t domain) {
-  SimThread& task = machine_->NewThread(absl::StrCat("task ", tasks_.size()), std::move(program));
+                                uint32_t domain, pid_t process) {
+  SimThread& task =
+      machine_->NewThread(absl::StrCat("task ", tasks_.size()), std::move(program), process);
   task.vm = domain;
   const absl::StatusOr<Gtid> gtid =
       control_->AttachTask(task.tid(), DomainOf(domain), 0, static_cast<int>(weight));

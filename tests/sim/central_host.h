@@ -49,9 +49,10 @@ class CentralHost {
   // A new agent process, in place of one that has ended or is about to.
   void StartAgent();
 
-  // `weight` is what the control plane says of the task; `domain` a number of the test's.
+  // `weight` is what the control plane says of the task; `domain` a number of the test's; `process`
+  // the task whose thread it is, or 0: it is a process of its own.
   sim::SimThread& AddTask(std::unique_ptr<sim::Program> program, uint32_t weight = 100,
-                          uint32_t domain = 1);
+                          uint32_t domain = 1, pid_t process = 0);
   // For programs: the child is one of tasks() as well.
   sim::SimThread& Fork(sim::SimThread& parent, std::unique_ptr<sim::Program> program);
   void SetAffinity(sim::SimThread& task, const CpuSet& cpus);
