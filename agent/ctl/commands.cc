@@ -12,6 +12,7 @@
 #include "agent/ctl/mode_command.h"
 #include "agent/ctl/policy_command.h"
 #include "agent/ctl/release_command.h"
+#include "agent/ctl/run_command.h"
 #include "agent/ctl/simulate_command.h"
 #include "agent/ctl/status_command.h"
 #include "agent/metrics/metrics_command.h"

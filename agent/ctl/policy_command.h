@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // `corralctl policy set ENCLAVE POLICY`: another policy for an enclave, now, without any thread
-// leaving the class. `corralctl run --enclave NAME -- COMMAND...`: a program of yours under Corral;
-// its children follow.
+// leaving the class.
 //
-// Both ask corrald. A policy that cannot start, or does not take over, leaves the old one in
-// charge. With --json, set prints {"enclave", "policy"}; members may be added. Exit status:
-// command.h; run's is the command's own, or 127 if it could not be executed.
+// It asks corrald. A policy that cannot start, or does not take over, leaves the old one in charge.
+// With --json it prints {"enclave", "policy"}; members may be added. Exit status: command.h.
 #ifndef CORRAL_AGENT_CTL_POLICY_COMMAND_H_
 #define CORRAL_AGENT_CTL_POLICY_COMMAND_H_
 
@@ -16,7 +14,6 @@
 namespace corral::ctl {
 
 void AddPolicyCommand(CLI::App& app, Action& action);
-void AddRunCommand(CLI::App& app, Action& action);
 
 }  // namespace corral::ctl
 

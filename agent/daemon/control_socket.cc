@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 #include "absl/strings/str_cat.h"
 
@@ -107,6 +108,15 @@ absl::StatusOr<nlohmann::json> CallDaemon(const std::string& path, const nlohman
   return absl::FailedPreconditionError(answer.contains("error") && answer["error"].is_string()
                                            ? answer["error"].get<std::string>()
                                            : "corrald refused without a reason");
+}
+
+absl::StatusOr<nlohmann::json> CallEnforcer(const std::string& path,
+                                            const nlohmann::json& request) {
+  absl::StatusOr<nlohmann::json> answer = CallDaemon(path, request);
+  if (!absl::IsUnavailable(answer.status())) return answer;
+  const std::string beside = std::filesystem::path(path).replace_filename(kObserverSocketName);
+  if (!CheckDaemon(beside).ok()) return answer;
+  return absl::UnavailableError("corrald only observes; \"corralctl enable\" makes it enforce");
 }
 
 }  // namespace corral

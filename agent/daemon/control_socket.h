@@ -57,6 +57,10 @@ absl::Status CheckDaemon(const std::string& path);
 // refusal comes as FailedPrecondition.
 absl::StatusOr<nlohmann::json> CallDaemon(const std::string& path, const nlohmann::json& request);
 
+// As CallDaemon, of one that enforces. Unavailable: if one that only observes answers beside
+// `path`, it says how to make it enforce.
+absl::StatusOr<nlohmann::json> CallEnforcer(const std::string& path, const nlohmann::json& request);
+
 }  // namespace corral
 
 #endif  // CORRAL_AGENT_DAEMON_CONTROL_SOCKET_H_
