@@ -315,7 +315,7 @@ Time CoreScheduler::NextDeadline() const {
   if (!contended || holder_ == nullptr) return at;
   for (const std::unique_ptr<Pen>& pen : pens_) {
     for (const std::unique_ptr<GangServer>& server : pen->servers) {
-      if (server->runnable()) consider(server->deadline());
+      if (server->runnable()) consider(server->period_end());
     }
   }
   if (serving_ != nullptr) consider(settled_at_ + serving_->left());

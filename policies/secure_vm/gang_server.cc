@@ -95,7 +95,6 @@ Duration HandOverTime(absl::Span<const Promised> vcpus, int nr_siblings, Duratio
 }
 
 bool GangServer::active() const {
-  if (left_ <= Duration(0)) return false;
   for (const Vcpu* v = members_.front(); v != nullptr; v = members_.Next(*v)) {
     if (v->owed()) return true;
   }

@@ -56,9 +56,13 @@ class GangServer {
 
   Duration period() const { return period_; }
   Duration left() const { return left_; }
-  Time deadline() const { return deadline_; }  // the end of the present period
+  Time period_end() const { return deadline_; }  // of the present one
+  // The same, while the gang has time left. A sibling may have lost some of it, to the agent for
+  // instance, while the others went on; who is still owed something then comes after all whose
+  // gangs have time left, and before those that were promised nothing.
+  Time deadline() const { return left_ > Duration(0) ? deadline_ : kOvertime; }
   bool empty() const { return members_.empty(); }
-  // A member wants what it was promised, and the gang still has it.
+  // A member wants what it was promised, and has not had it.
   bool active() const;
   // A member is runnable, promised time or not.
   bool runnable() const;
@@ -82,6 +86,8 @@ class GangServer {
   void ChargeHandOver() { Charge(hand_over_); }
 
  private:
+  static constexpr Time kOvertime = Time::max() - Duration(1);
+
   void Deal();
   void NoteMissed(const Vcpu& vcpu, Time now, Duration between) const;
   Duration Outstanding() const;
