@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// Positions are integers, in tenths of a pixel. Each end of a stint is rounded to one of them, so
+// Positions are those of agent/pictures/svg.h. Each end of a stint is rounded to one of them, so
 // that of stints that are too short to be seen, the right share is, and a picture's size has a
 // bound whatever the window is.
 #include <algorithm>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
+#include "agent/pictures/svg.h"
 #include "agent/simulate/timeline.h"
 #include "kernel/cpu_set.h"
 
 namespace corral {
 namespace {
 
-constexpr int64_t kPx = 10;
+using pictures::Escape;
+using pictures::kColours;
+using pictures::kPalette;
+using pictures::kPx;
+using pictures::Px;
+
 constexpr int64_t kWidth = 1200 * kPx;
 constexpr int64_t kLeft = 100 * kPx;
 constexpr int64_t kPlot = kWidth - kLeft - 40 * kPx;
@@ -23,15 +27,6 @@ constexpr int64_t kLine = 18 * kPx;  // of text
 constexpr const char* kHostColour = "#999999";
 constexpr uint32_t kForced = UINT32_MAX;  // beside the VMs' numbers
 
-// After Okabe and Ito, whose black would be taken for text.
-struct Colour {
-  const char* fill;
-  const char* text;
-};
-constexpr Colour kPalette[] = {{"#0072B2", "#fff"}, {"#E69F00", "#000"}, {"#009E73", "#fff"},
-                               {"#CC79A7", "#000"}, {"#56B4E9", "#000"}, {"#D55E00", "#fff"},
-                               {"#F0E442", "#000"}};
-constexpr uint32_t kColours = std::size(kPalette);
 constexpr uint32_t kLooks = 3 * kColours;  // plain, dotted, barred
 
 uint32_t Look(uint32_t vm) { return (vm - 1) % kLooks; }
@@ -41,27 +36,6 @@ std::string Fill(uint32_t vm) {
   if (vm == kForced) return "url(#forced)";
   const uint32_t look = Look(vm);
   return look < kColours ? kPalette[look].fill : absl::StrCat("url(#vm", look, ")");
-}
-
-std::string Px(int64_t tenths) {
-  const int64_t rest = tenths % kPx;
-  return rest == 0 ? absl::StrCat(tenths / kPx) : absl::StrCat(tenths / kPx, ".", rest);
-}
-
-// Names may come from anywhere, and one bad byte would make the whole picture unreadable.
-std::string Escape(const std::string& text) {
-  using nlohmann::json;
-  const std::string valid = json(text).dump(-1, ' ', false, json::error_handler_t::replace);
-  std::string out = json::parse(valid).get<std::string>();
-  for (char& c : out) {
-    if (static_cast<unsigned char>(c) < ' ') c = '?';
-  }
-  return absl::StrReplaceAll(out, {{"&", "&amp;"},
-                                   {"<", "&lt;"},
-                                   {">", "&gt;"},
-                                   {"\"", "&quot;"},
-                                   {"\xef\xbf\xbe", "?"},
-                                   {"\xef\xbf\xbf", "?"}});
 }
 
 std::string Ms(Time time) {
@@ -168,7 +142,7 @@ void Drawing::Patterns() {
   for (const uint32_t vm : vms_) {
     if (vm == 0 || Look(vm) < kColours || (drawn & 1u << Look(vm)) != 0) continue;
     drawn |= 1u << Look(vm);
-    const Colour& colour = kPalette[Look(vm) % kColours];
+    const pictures::Colour& colour = kPalette[Look(vm) % kColours];
     absl::StrAppend(&out_, "<pattern id=\"vm", Look(vm), "\" ", kBegin,
                     "><rect width=\"4\" height=\"4\" fill=\"", colour.fill, "\"/>",
                     Look(vm) < 2 * kColours ? "<circle cx=\"2\" cy=\"2\" r=\"1\""
@@ -366,8 +340,7 @@ void Drawing::Tick(Time time, int64_t step) {
 // Steps of 1, 2 or 5, at most ten of them.
 void Drawing::Axis() {
   const int64_t span = (to_ - from_).count();
-  int64_t step = 1;
-  for (int i = 0; span / step > 10; ++i) step = i % 3 == 1 ? step / 2 * 5 : step * 2;
+  const int64_t step = pictures::StepOf(span);
   int64_t at = (from_.time_since_epoch().count() + step - 1) / step * step;
   for (; at <= to_.time_since_epoch().count(); at += step) Tick(Time(Duration(at)), step);
 }
