@@ -41,6 +41,8 @@ class AgentLoop {
   // Why the loop can do nothing more: the class went away or a core was taken. OK as long as it
   // can.
   const absl::Status& status() const { return status_; }
+  // Publishes what tasks waited for, up to now; the self-check does so once a second.
+  void TellWaits(Time now);
   const LoopCounters& counters() const { return counters_; }
 
  protected:

@@ -147,9 +147,14 @@ void AgentLoop::SelfCheck(Time now) {
       policy_.TaskDeparted(task, now);
       policy_.TaskNew(task, now);
     }
-    tracker_.Publish(task, now);
   }
+  TellWaits(now);
   CheckStrangers();
+}
+
+void AgentLoop::TellWaits(Time now) {
+  for (Task* task = owned_.front(); task != nullptr; task = owned_.Next(*task))
+    tracker_.Publish(*task, now);
 }
 
 // A CPU could not take the task, or the class refused it for no reason that we can see. Nobody else

@@ -317,6 +317,12 @@ void AgentProcess::Leave() {
 
 void AgentProcess::Pause(Duration time) { paused_until_ = machine_.now() + time; }
 
+void AgentProcess::TellWaits() {
+  if (central_ != nullptr) central_->TellWaits(machine_.now());
+  for (int i = 0; agents_ != nullptr && i < agents_->nr_loops(); ++i)
+    agents_->loop(i).TellWaits(machine_.now());
+}
+
 bool AgentProcess::serving() const {
   return std::all_of(programs_.begin(), programs_.end(),
                      [](const Thread* p) { return p->entered(); }) &&

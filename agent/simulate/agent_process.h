@@ -51,6 +51,10 @@ class AgentProcess {
   // SIGSTOP, and SIGCONT later.
   void Pause(Duration time);
 
+  // Has all loops publish what tasks waited for, without waiting for their self-checks. Takes no
+  // simulated time.
+  void TellWaits();
+
   // Every core has its agent.
   bool serving() const;
   bool ended() const;

@@ -64,6 +64,10 @@ class Simulation {
   // Another observer, before Run(). Must outlive it.
   void Observe(sim::SwitchObserver* observer) { machine_->Observe(observer); }
   const sim::Machine& machine() const { return *machine_; }
+  const ControlKernel& kernel() const { return *control_; }
+  const sim::CoreAudit& audit() const { return *audit_; }
+  // AgentProcess::TellWaits().
+  void TellWaits() { agent_->TellWaits(); }
   std::vector<std::string> domain_names() const;  // by SimThread::vm - 1
 
   // By domain, then by vCPU.
