@@ -98,8 +98,9 @@ struct Config {
   std::string housekeeping;  // cpulist for the agents' threads; empty: each on its own core
   FilePosition housekeeping_position;
   std::vector<EnclaveConfig> enclaves;
-  std::vector<TrustRule> trust_rules;  // the first that matches counts
-  bool nova_projects = false;          // VMs of one project of OpenStack's trust each other
+  Duration samples = std::chrono::seconds(10);  // how often corrald records one; 0: never
+  std::vector<TrustRule> trust_rules;           // the first that matches counts
+  bool nova_projects = false;  // VMs of one project of OpenStack's trust each other
 };
 
 // The first rule that a VM of this name falls under; nullptr if there is none.

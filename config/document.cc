@@ -109,6 +109,8 @@ Config ToConfig(const Document& document, absl::Span<const PolicyOptions> polici
     config.housekeeping = CpusOf(cpus->text).Format();
     config.housekeeping_position = cpus->position;
   }
+  // Checked; `off` is no time.
+  config.samples = ParseDuration(root.TextOf("samples")).value_or(Duration(0));
   const Setting& trust = *root.Find("trust_domains");
   config.nova_projects = trust.Is("nova_projects", "true");
   if (const Setting* const rules = trust.Find("rules")) {

@@ -19,7 +19,7 @@ constexpr char kUri[] = "^(?!://)[\\s\\S]*://";
 constexpr char kUnit[] = "^[^/]+\\.(service|scope|slice)$";
 constexpr char kCgroup[] = "^(?!/?$)(?![\\s\\S]*\\.\\.)";
 constexpr char kGlob[] = "^[^\\[\\]\\\\]*$";
-constexpr char kDuration[] = "^\\+?(?:(?:[0-9]+\\.?[0-9]*|\\.[0-9]+)(?:ns|us|ms|s|m|h))+$";
+constexpr char kTime[] = "\\+?(?:(?:[0-9]+\\.?[0-9]*|\\.[0-9]+)(?:ns|us|ms|s|m|h))+";
 
 Json List(absl::Span<const absl::string_view> words) {
   Json list = Json::array();
@@ -46,6 +46,13 @@ Json Cpus(const KeySpec& spec) {
           {"maximum", CpuSet::kMaxCpus - 1}};
 }
 
+// Whether it is within its bounds, a pattern cannot say.
+Json TimeOf(const KeySpec& spec) {
+  std::string words;
+  for (const absl::string_view word : spec.choices) absl::StrAppend(&words, word, "|");
+  return {{"type", "string"}, {"pattern", absl::StrCat("^(?:", words, kTime, ")$")}};
+}
+
 Json Text(const char* pattern, Json type) {
   type["pattern"] = pattern;
   return type;
@@ -69,7 +76,8 @@ Json Option(const OptionSpec& spec) {
       if (!spec.max.empty()) json["maximum"] = Number(spec.max);
       break;
     case OptionType::kDuration:
-      json.update({{"type", "string"}, {"pattern", kDuration}, {"default", value}});
+      json.update(
+          {{"type", "string"}, {"pattern", absl::StrCat("^", kTime, "$")}, {"default", value}});
       absl::StrAppend(json["description"].get_ptr<std::string*>(), " A time from ", spec.min,
                       " to ", spec.max, ".");
       break;
@@ -153,6 +161,8 @@ class Generator {
         return Text(kUnit, {{"type", "string"}});
       case KeyType::kGlob:
         return Text(kGlob, {{"type", AnyScalar()["type"]}, {"minLength", 1}});
+      case KeyType::kTime:
+        return TimeOf(spec);
       case KeyType::kPolicy:
         return PolicyNames();
       case KeyType::kOptions:

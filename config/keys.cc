@@ -27,6 +27,7 @@ constexpr absl::string_view kAdmissions[] = {"open", "strict"};
 constexpr absl::string_view kIsolates[] = {"vcpus", "emulator", "full"};
 constexpr absl::string_view kWithoutAgents[] = {"schedule", "release"};
 constexpr absl::string_view kAuto[] = {"auto"};
+constexpr absl::string_view kOff[] = {"off"};
 
 constexpr KeySpec kLibvirtKeys[] = {
     {.name = "uri",
@@ -271,6 +272,19 @@ constexpr KeySpec kRootKeys[] = {
              "stays where it is. They get their former CPUs back when the class is stopped. "
              "Without it each agent runs on the core for which it decides, and VMs' other threads "
              "run anywhere."},
+    {.name = "samples",
+     .type = KeyType::kTime,
+     .default_value = "10s",
+     .choices = kOff,
+     .min = "1s",
+     .max = "10m",
+     .example = "10s",
+     .argument = "time",
+     .help = "How often corrald records what trust domains had and waited for while it enforces, "
+             "for corralctl(1) `report`. The file `samples.ring` in its state directory has the "
+             "last 24 hours and at most 64 MiB, so on a host with many trust domains samples come "
+             "less often: every 41 seconds with 200 of them on 256 CPUs. With `off` none are "
+             "recorded."},
     {.name = "trust_domains",
      .keys = kTrustKeys,
      .example = "{rules: [{name: web, vms: web-*}]}",

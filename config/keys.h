@@ -25,6 +25,7 @@ enum class KeyType {
   kCgroup,   // a path below the cgroup file system, and not out of it
   kUnit,     // the name of a systemd service, scope or slice
   kGlob,     // a name of what `argument` says, in which * and ? stand for any characters
+  kTime,     // "20ms" and the like, from `min` to `max`, or one of `choices`
   kPolicy,   // the name of a policy
   kOptions,  // a map of the options of the enclave's policy
   kMap,      // a map of `keys`
@@ -60,6 +61,8 @@ struct KeySpec {
   bool unique = false;              // no entry of a list may be there twice
   absl::string_view default_value;  // as it would be written; "": none
   absl::Span<const absl::string_view> choices;
+  absl::string_view min;  // kTime: inclusive
+  absl::string_view max;
   size_t max_length = 0;
   size_t min_count = 0;
   size_t max_count = 0;

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "agent/runtime/options.h"
 #include "config/error_list.h"
 #include "kernel/cpu_set.h"
 
@@ -90,6 +91,16 @@ std::string NotAGlob(const KeySpec& spec, absl::string_view label, const std::st
                       "or \\");
 }
 
+std::string NotATime(const KeySpec& spec, absl::string_view label, const std::string& text) {
+  if (Has(spec.choices, text)) return "";
+  const absl::StatusOr<Duration> time = ParseDuration(text);
+  if (time.ok() && *time >= *ParseDuration(spec.min) && *time <= *ParseDuration(spec.max))
+    return "";
+  return absl::StrCat(label, " ", Quoted(text), " is not a time from ", spec.min, " to ", spec.max,
+                      spec.choices.empty() ? "" : " or ", OneOf(spec.choices),
+                      "; write for example ", spec.example);
+}
+
 std::string NotAChoice(const KeySpec& spec, absl::string_view label, const std::string& text) {
   if (Has(spec.choices, text)) return "";
   return absl::StrCat(label, " ", Quoted(text), " is not ", OneOf(spec.choices),
@@ -142,6 +153,9 @@ absl::Status CheckValue(const KeySpec& spec, absl::string_view label, const std:
       break;
     case KeyType::kGlob:
       wrong = NotAGlob(spec, label, text);
+      break;
+    case KeyType::kTime:
+      wrong = NotATime(spec, label, text);
       break;
     case KeyType::kPolicy:
     case KeyType::kOptions:

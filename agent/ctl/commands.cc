@@ -16,6 +16,7 @@
 #include "agent/ctl/simulate_command.h"
 #include "agent/ctl/status_command.h"
 #include "agent/metrics/metrics_command.h"
+#include "agent/report/report_command.h"
 #include "agent/selftest/selftest_command.h"
 #include "agent/top/top_command.h"
 #include "agent/trace/trace_command.h"
@@ -40,6 +41,7 @@ std::unique_ptr<CLI::App> MakeCommandLine(Action& action) {
   AddRunCommand(*app, action);
   AddAuditCommand(*app, action);
   AddMetricsCommand(*app, action);
+  AddReportCommand(*app, action);
   AddCheckCommand(*app, action);
   AddSelftestCommand(*app, action);
   AddEnableCommand(*app, action);

@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/ctl/simulate_output.h"
+#include "agent/ctl/simulate_report.h"
 #include "agent/simulate/scenario.h"
 #include "agent/simulate/simulation.h"
 #include "agent/simulate/timeline.h"
@@ -30,6 +31,7 @@ struct SimulateOptions {
   bool json = false;
   std::string perfetto;
   std::string svg;
+  std::string report;
   std::string window = "50ms";
 };
 
@@ -60,6 +62,13 @@ absl::Status WritePictures(const SimulateOptions& options, const Simulation& sim
                                           .vm_names = names}));
 }
 
+absl::Status WriteReport(const SimulateOptions& options, const Scenario& scenario,
+                         Simulation& simulation) {
+  const absl::StatusOr<std::string> page =
+      SimulationReport(SampleRun(simulation, scenario.time), options.scenario);
+  return page.ok() ? Write(options.report, *page) : page.status();
+}
+
 absl::StatusOr<SimulationResult> Simulate(const SimulateOptions& options, const Scenario& scenario,
                                           int percent, bool pictures) {
   const absl::StatusOr<std::unique_ptr<Simulation>> simulation =
@@ -68,6 +77,11 @@ absl::StatusOr<SimulationResult> Simulate(const SimulateOptions& options, const 
   if (!pictures) return (*simulation)->Run();
   Timeline timeline((*simulation)->machine());
   (*simulation)->Observe(&timeline);
+  if (!options.report.empty()) {
+    // Samples are taken while it goes on, and Run() finds nothing left to do.
+    if (const absl::Status status = WriteReport(options, scenario, **simulation); !status.ok())
+      return status;
+  }
   SimulationResult result = (*simulation)->Run();
   if (const absl::Status status = WritePictures(options, **simulation, timeline); !status.ok())
     return status;
@@ -83,7 +97,8 @@ int RunSimulate(const SimulateOptions& options) {
   if (options.sensitivity) percents = {options.costs, options.costs / 2, options.costs * 3 / 2};
   std::vector<SimulatedCosts> runs;
   for (const int percent : percents) {
-    const bool pictures = runs.empty() && !(options.perfetto.empty() && options.svg.empty());
+    const bool pictures = runs.empty() && !(options.perfetto.empty() && options.svg.empty() &&
+                                            options.report.empty());
     absl::StatusOr<SimulationResult> result = Simulate(options, *scenario, percent, pictures);
     if (!result.ok()) return Fail(result.status());
     runs.push_back({percent, *std::move(result)});
@@ -127,6 +142,10 @@ void AddSimulateCommand(CLI::App& app, Action& action) {
       ->type_name("FILE");
   command->add_option("--window", options->window, "How much of the time the picture shows")
       ->capture_default_str();
+  command
+      ->add_option("--report", options->report,
+                   "Write the page that corralctl report makes of a host to this file")
+      ->type_name("FILE");
   command->add_flag("--json", options->json, "Machine-readable");
   command->footer("Example: corralctl simulate web-and-batch.yaml --sensitivity\n");
   command->callback([&action, options] { action = [options] { return RunSimulate(*options); }; });

@@ -159,6 +159,7 @@ absl::Status Daemon::Enforce() {
     return absl::NotFoundError(absl::StrCat("there is no agent program at ", agent_program_,
                                             "; give its path with --agent"));
   }
+  Record();
   for (const EnclaveConfig& config : config_.enclaves) {
     const absl::StatusOr<EnclaveId> id = FindOrCreateEnclave(*kernel_, config);
     if (!id.ok()) return id.status();
@@ -219,6 +220,13 @@ void Daemon::WatchTicks(Enclave& enclave, const EnclaveConfig& config) const {
       config.tickless ? std::make_unique<TickWatch>(*kernel_, config.name, *config.cpus) : nullptr;
 }
 
+// What is told from now on is among the samples, so it comes before anything is done.
+void Daemon::Record() {
+  recorder_ = std::make_unique<Recorder>(*kernel_, options_.state_dir, config_.samples,
+                                         [this](const News& news) { log_(news); });
+  log_.Tell([this](const News& news) { recorder_->Note(news); });
+}
+
 void Daemon::AwaitAgents() {
   for (const Time end = kernel_->Now() + kAgentsPatience; kernel_->Now() < end;
        poll(nullptr, 0, Milliseconds(kPoll))) {
@@ -241,6 +249,7 @@ void Daemon::Supervise() {
     if (enclave.released) continue;
     if (const std::string problems = enclave.threads->Scan(); !problems.empty()) log_(problems);
   }
+  if (recorder_ != nullptr) recorder_->Poll(kernel_->Now());
   if (watch_ == nullptr || kernel_->Now() < look_at_) return;
   look_at_ = kernel_->Now() + kLook;
   for (const News& news : watch_->Look()) log_(news);
@@ -285,6 +294,12 @@ void Daemon::ResumePaused() {
 }
 
 Daemon::End Daemon::Run(int signal_fd) {
+  const End end = Serve(signal_fd);
+  if (recorder_ != nullptr) recorder_->Finish();
+  return end;
+}
+
+Daemon::End Daemon::Serve(int signal_fd) {
   log_("ready");
   sd_notify(0, "READY=1");
   for (;;) {
@@ -379,6 +394,7 @@ absl::Status Daemon::Reload() {
         "corrald.service"));
   }
   config_ = *std::move(config);
+  if (recorder_ != nullptr) recorder_->SetInterval(config_.samples);
   for (size_t i = 0; i < enclaves_.size(); ++i) {
     if (const absl::Status status = Protect(enclaves_[i].id, config_.enclaves[i]); !status.ok())
       return status;

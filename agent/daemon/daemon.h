@@ -20,6 +20,7 @@
 #include "agent/daemon/control_socket.h"
 #include "agent/daemon/logger.h"
 #include "agent/daemon/paused_vms.h"
+#include "agent/daemon/recorder.h"
 #include "agent/daemon/thread_keeper.h"
 #include "agent/daemon/tick_watch.h"
 #include "agent/daemon/vcpu_watch.h"
@@ -33,12 +34,14 @@ struct DaemonOptions {
   std::string config = "/etc/corral/corral.yaml";
   std::string agent;  // program; "": beside corrald
   std::string runtime_dir = kRuntimeDir;
+  std::string state_dir = report::kStateDir;
 };
 
 class Daemon {
  public:
   // `log` must outlive the daemon.
   Daemon(DaemonOptions options, Logger& log) : options_(std::move(options)), log_(log) {}
+  ~Daemon() { log_.Tell(nullptr); }
 
   // Reads the configuration, then makes it true. On an error nothing has been changed that was
   // there before.
@@ -67,6 +70,7 @@ class Daemon {
     bool released = false;             // its threads were given back, because no agent came
   };
 
+  End Serve(int signal_fd);
   absl::StatusOr<Config> ReadConfig() const;
   absl::Status Observe();
   absl::Status Enforce();
@@ -76,6 +80,7 @@ class Daemon {
                                                        const EnclaveConfig& config);
   absl::Status Protect(EnclaveId enclave, const EnclaveConfig& config);
   void WatchTicks(Enclave& enclave, const EnclaveConfig& config) const;
+  void Record();
   void AwaitAgents();
   void Supervise();
   void ReleaseIfAbandoned(Enclave& enclave);
@@ -101,6 +106,7 @@ class Daemon {
   std::unique_ptr<BpfControlKernel> kernel_;
   std::vector<Enclave> enclaves_;
   BypassStops bypass_stops_;
+  std::unique_ptr<Recorder> recorder_;
   std::unique_ptr<VcpuWatch> watch_;
   Time look_at_{};  // when it looks again
   PausedVms paused_;

@@ -2,7 +2,7 @@
 // corrald: the control plane. Makes the enclaves of corral.yaml, keeps an agent on each, takes
 // libvirt's vCPUs in.
 //
-//   corrald [--config FILE] [--agent PROGRAM] [--runtime-dir DIR]
+//   corrald [--config FILE] [--agent PROGRAM] [--runtime-dir DIR] [--state-dir DIR]
 //
 // Stays in the foreground and logs to stderr. Stopping it leaves class, agents and VMs as they are;
 // starting it again finds them. SIGHUP reloads the configuration. Exit codes: 0 stopped by a
@@ -37,10 +37,14 @@ int SignalFd() {
 
 int main(int argc, char** argv) {
   corral::DaemonOptions options;
+  // systemd.exec(5): the unit's StateDirectory=.
+  if (const char* const state = getenv("STATE_DIRECTORY")) options.state_dir = state;
   CLI::App app("Corral's control plane: enclaves, agents, and libvirt's VMs");
   app.add_option("--config", options.config, "the configuration")->capture_default_str();
   app.add_option("--agent", options.agent, "the agent's program; default: beside corrald");
   app.add_option("--runtime-dir", options.runtime_dir, "for the lock file and the control socket")
+      ->capture_default_str();
+  app.add_option("--state-dir", options.state_dir, "for the samples of corralctl report")
       ->capture_default_str();
   try {
     app.parse(argc, argv);

@@ -8,6 +8,7 @@
 namespace corral {
 
 void Logger::operator()(const News& news) {
+  if (listener_) listener_(news);
   const std::lock_guard<std::mutex> lock(mutex_);
   for (const absl::string_view line : absl::StrSplit(news.text, '\n', absl::SkipEmpty())) {
     if (journal_ && SendToJournal("corrald", line, news)) continue;

@@ -6,6 +6,7 @@
 
 #include <unistd.h>
 
+#include <functional>
 #include <mutex>
 
 #include "agent/events/journal.h"
@@ -17,10 +18,14 @@ class Logger {
  public:
   // Each line of its text becomes a line of the log.
   void operator()(const News& news);
+  // Who hears of all that is told, in the thread that tells it; nullptr: nobody. Not while another
+  // thread may tell something.
+  void Tell(std::function<void(const News&)> listener) { listener_ = std::move(listener); }
 
  private:
   const bool journal_ = IsJournal(STDERR_FILENO);
   std::mutex mutex_;
+  std::function<void(const News&)> listener_;
 };
 
 }  // namespace corral

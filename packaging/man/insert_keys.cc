@@ -42,6 +42,8 @@ std::string LimitsOf(const KeySpec& key) {
     absl::StrAppend(&limits, "A small letter, then up to ", key.max_length - 1,
                     " small letters, digits, hyphens and underscores.\n");
   }
+  if (key.type == KeyType::kTime)
+    absl::StrAppend(&limits, "From ", key.min, " to ", key.max, ".\n");
   if (key.shape == KeyShape::kOneOrMore)
     absl::StrAppend(&limits, "One, or a list of up to ", key.max_count, ".\n");
   if (key.shape == KeyShape::kList) absl::StrAppend(&limits, "Up to ", key.max_count, ".\n");

@@ -59,10 +59,12 @@ TEST_F(CommandLine, HelpHas80Columns) {
 }
 
 // These print no facts: what libvirt asks, what becomes another program, what only does something.
-// A schema is JSON by itself, and metrics have a form of their own for programs.
+// A schema is JSON by itself, metrics have a form of their own for programs, and a report is for
+// people: programs read the metrics.
 TEST_F(CommandLine, FactsCanBeHadAsJson) {
   const std::set<std::string> others = {"corralctl",
                                         "corralctl metrics",
+                                        "corralctl report",
                                         "corralctl admit",
                                         "corralctl bugreport",
                                         "corralctl run",
