@@ -8,7 +8,10 @@
 #include <string>
 
 #include "agent/report/sample.h"
-#include "kernel/audit/report.h"
+
+namespace corral {
+struct AuditReport;
+}
 
 namespace corral::report {
 

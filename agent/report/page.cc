@@ -54,14 +54,12 @@ std::string Tile(const char* kind, const char* name, const std::string& value,
 }
 
 std::string IsolationTile(const Summary& s) {
-  const bool seen = s.audit && s.audit->enforced > Duration(0);
+  const bool seen = s.audit && s.audit->enforced_s > 0;
   const std::string auditor =
-      !s.audit
-          ? "The auditor did not run."
-          : absl::StrCat(
-                "Auditor: ", SecondsText(std::chrono::duration<double>(s.audit->enforced).count()),
-                " shared in ", SecondsText(s.audited_s),
-                s.audit->complete ? "." : ", but it has missed something.");
+      !s.audit ? "The auditor did not run."
+               : absl::StrCat("Auditor: ", SecondsText(s.audit->enforced_s), " shared in ",
+                              SecondsText(s.audit->watched_s),
+                              s.audit->complete ? "." : ", but it has missed something.");
   return Tile(seen || s.breaches > 0          ? "broken"
               : s.audit && !s.audit->complete ? "warning"
                                               : "",
@@ -155,16 +153,14 @@ std::string ExposureSection(const Summary& s) {
                     "The auditor did not run, so nobody who shares nothing with the class has "
                     "looked: \"corralctl audit start\" has it do so in the background.");
   } else {
-    const auto seconds = [](Duration d) {
-      return SecondsText(std::chrono::duration<double>(d).count());
-    };
-    absl::StrAppend(&words, "The auditor, which shares nothing with the class, watched for ",
-                    SecondsText(s.audited_s), ". In that time siblings of a core ran two VMs for ",
-                    seconds(s.audit->enforced), " with both in the class, which must be 0, and ",
-                    seconds(s.audit->exposed),
-                    " with one that was not in it. Siblings idled beside a VM for ",
-                    seconds(s.audit->forced_idle), ", whether anybody wanted them or not.",
-                    s.audit->complete ? "" : " It has missed something, so there may be more.");
+    absl::StrAppend(
+        &words, "The auditor, which shares nothing with the class, watched for ",
+        SecondsText(s.audit->watched_s), ". In that time siblings of a core ran two VMs for ",
+        SecondsText(s.audit->enforced_s), " with both in the class, which must be 0, and ",
+        SecondsText(s.audit->exposed_s),
+        " with one that was not in it. Siblings idled beside a VM for ",
+        SecondsText(s.audit->forced_idle_s), ", whether anybody wanted them or not.",
+        s.audit->complete ? "" : " It has missed something, so there may be more.");
   }
   return absl::StrCat(
       "<section aria-labelledby=\"exposure\"><h2 id=\"exposure\">Exposure</h2>\n"

@@ -19,6 +19,8 @@ static_assert(std::endian::native == std::endian::little);
 constexpr char kMagic[8] = {'C', 'o', 'r', 'r', 'a', 'l', 'S', '1'};
 constexpr size_t kCoresInCell = 4;
 constexpr double kMillion = 1e6;
+// A stretch; corrald's take some minutes at most.
+constexpr Duration kLongest = std::chrono::hours(24 * 7);
 
 enum Flag : uint32_t {
   kSimulated = 1u << 0,
@@ -260,7 +262,9 @@ absl::StatusOr<Record> Decode(absl::string_view bytes) {
   if (bytes.size() < sizeof(HeaderCells)) return absl::DataLossError("a sample is cut off");
   const HeaderCells header = Take<HeaderCells>(bytes);
   if (header.checksum != HeaderChecksum(header) || header.domains > kMostDomains ||
-      header.cores > 1024 || header.told > kMostTold || header.window_ns < 0)
+      header.cores > 1024 || header.told > kMostTold || header.at_ns < 0 ||
+      header.enforced_ns < 0 || header.exposed_ns < 0 || header.forced_idle_ns < 0 ||
+      header.window_ns < 0 || header.window_ns > kLongest.count())
     return absl::DataLossError("a sample's header is damaged");
   const size_t size = BodyBytes(header);
   if (bytes.size() < size) return absl::DataLossError("a sample is cut off");

@@ -150,12 +150,13 @@ class Summarizer {
     AddDomains(sample, seconds);
     AddCores(sample, seconds);
     if (!sample.audit) return;
-    summary_.audited_s += seconds;
     if (!summary_.audit) summary_.audit.emplace();
-    summary_.audit->enforced += sample.audit->enforced;
-    summary_.audit->exposed += sample.audit->exposed;
-    summary_.audit->forced_idle += sample.audit->forced_idle;
-    summary_.audit->complete = summary_.audit->complete && sample.audit->complete;
+    AuditSums& sums = *summary_.audit;
+    sums.watched_s += seconds;
+    sums.enforced_s += Seconds(sample.audit->enforced);
+    sums.exposed_s += Seconds(sample.audit->exposed);
+    sums.forced_idle_s += Seconds(sample.audit->forced_idle);
+    sums.complete = sums.complete && sample.audit->complete;
   }
 
   Summary Finish() {

@@ -57,6 +57,13 @@ struct CoreSummary {
   Series forced_idle_over_time;
 };
 
+// What the auditor saw.
+struct AuditSums {
+  double watched_s = 0;
+  double enforced_s = 0, exposed_s = 0, forced_idle_s = 0;
+  bool complete = true;
+};
+
 struct Summary {
   absl::Time from, until;
   bool simulated = false;
@@ -68,9 +75,8 @@ struct Summary {
   double local_s = 0, remote_s = 0;
   double unprotected_s = 0;
   uint64_t switches = 0, rescues = 0, breaches = 0;
-  uint32_t omitted = 0;              // domains, most at a time
-  std::optional<AuditSample> audit;  // sums
-  double audited_s = 0;
+  uint32_t omitted = 0;  // domains, most at a time
+  std::optional<AuditSums> audit;
   Series used_over_time, guaranteed_over_time, waited_over_time;
   Series forced_idle_over_time, hand_over_over_time;
   std::vector<DomainSummary> domains;  // those that need attention first, then by use
