@@ -2,6 +2,7 @@
 // Files with mistakes: each is told with its place, what is wrong and what would be right.
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
 #include "tests/config/test_policies.h"
 
 namespace corral {
@@ -59,14 +60,23 @@ TEST(ConfigErrors, ThatIsNoConfiguration) {
 TEST(ConfigErrors, KeysFarFromAnyListAll) {
   EXPECT_EQ(Errors("version: 1\ntelemetry: on"),
             "f:2:1: there is no key \"telemetry\" here; there are: version, mode, class_loss, "
-            "libvirt, housekeeping, trust_domains, enclaves");
+            "libvirt, housekeeping, samples, trust_domains, enclaves");
   EXPECT_EQ(Errors("version: 1\nclass_loss: ignore"),
             "f:2:13: class_loss \"ignore\" is not recover, pause or release");
   EXPECT_EQ(Errors("version: 1\n[a]: b"),
             "f:2:1: a key must be a single word; there are: version, mode, class_loss, libvirt, "
-            "housekeeping, trust_domains, enclaves");
+            "housekeeping, samples, trust_domains, enclaves");
   EXPECT_EQ(Errors("version: 1\nmode: observe\nmode: enforce"),
             "f:3:1: \"mode\" is given twice; take one out");
+}
+
+TEST(ConfigErrors, Times) {
+  for (const char* time : {"500ms", "601s", "often", "-1s", "true", "''"}) {
+    const std::string text = std::string(time) == "''" ? "" : time;
+    EXPECT_EQ(Errors(absl::StrCat("version: 1\nsamples: ", time)),
+              absl::StrCat("f:2:10: samples \"", text,
+                           "\" is not a time from 1s to 10m or off; write for example 10s"));
+  }
 }
 
 TEST(ConfigErrors, Values) {

@@ -35,6 +35,7 @@ libvirt:
   uri:                                   # corral.d/50-a.yaml:3
     - qemu:///system
     - qemu:///session
+samples: 10s                             # default
 trust_domains:
   nova_projects: false                   # default
   rules:                                 # corral.yaml:3
@@ -130,6 +131,7 @@ mode: observe                            # default
 class_loss: recover                      # default
 libvirt:
   uri: qemu:///system                    # default
+samples: 10s                             # default
 trust_domains:
   nova_projects: false                   # default
 )");
@@ -148,6 +150,7 @@ TEST(Config, DefaultsOfTheStructuresAreThoseOfTheFile) {
   EXPECT_EQ(made.mode, read.mode);
   EXPECT_EQ(made.class_loss, read.class_loss);
   EXPECT_EQ(made.libvirt_uris, read.libvirt_uris);
+  EXPECT_EQ(made.samples, read.samples);
   EXPECT_EQ(made.nova_projects, read.nova_projects);
   const EnclaveConfig enclave;
   const EnclaveConfig its =
