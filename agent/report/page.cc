@@ -110,7 +110,7 @@ std::string IncidentRow(const Incident& incident, const Span& span) {
     absl::StrAppend(&when, "<br/>to ", When(span, incident.until));
   return absl::StrCat("<tr><td class=\"n\">", when, "</td><td>", BadgeOf(incident.gravity),
                       "</td><th scope=\"row\">", pictures::Escape(incident.what),
-                      "</th><td class=\"n\">", incident.times, "</td><td><bdi>",
+                      "</th><td class=\"n\">", incident.times, "</td><td class=\"means\"><bdi>",
                       pictures::Escape(incident.text), "</bdi></td></tr>\n");
 }
 

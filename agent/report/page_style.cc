@@ -14,7 +14,7 @@ html { font: 16px/1.5 system-ui, "Segoe UI", "DejaVu Sans", Arial, sans-serif; c
 body { margin: 0; }
 header, main, footer { max-width: 75rem; margin: 0 auto; padding: 0 1.5rem; }
 header { padding-top: 1.5rem; }
-h1 { font-size: 1.9rem; line-height: 1.2; margin: 0; }
+h1 { font-size: 1.9rem; line-height: 1.2; margin: 0; overflow-wrap: anywhere; }
 h2 { font-size: 1.35rem; margin: 2.5rem 0 .5rem; padding-top: .75rem;
   border-top: 1px solid var(--rule); }
 h3 { font-size: 1.05rem; margin: 1.25rem 0 .25rem; }
@@ -52,6 +52,7 @@ thead th { background: var(--ground); vertical-align: bottom; }
 .n { text-align: right; white-space: nowrap; }
 .name { overflow-wrap: anywhere; max-width: 16rem; font-weight: 600; }
 .bad { color: var(--missed); font-weight: 600; }
+.means { min-width: 15rem; }
 .narrow { width: auto; }
 .chart { display: block; width: 100%; height: auto; margin: .5rem 0 1rem; }
 .chart text { font-size: 12px; fill: var(--ink); }
