@@ -53,15 +53,14 @@ struct Frame {
 // Steps, because a slice's figure is of all of it; interrupted where nothing is known.
 std::string Path(const Frame& frame, const Series& values, bool filled) {
   std::string path;
-  const auto end_area = [&](size_t slice) {
+  const auto end_area = [&] {
     if (filled) absl::StrAppend(&path, "V", Px(frame.y + frame.height), "z");
-    (void)slice;
   };
   bool open = false;
   int64_t last = 0;
   for (size_t i = 0; i < values.size(); ++i) {
     if (values[i] < 0) {
-      if (open) end_area(i);
+      if (open) end_area();
       open = false;
       continue;
     }
@@ -77,7 +76,7 @@ std::string Path(const Frame& frame, const Series& values, bool filled) {
     open = true;
     last = y;
   }
-  if (open) end_area(values.size());
+  if (open) end_area();
   return path;
 }
 

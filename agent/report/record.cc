@@ -19,6 +19,7 @@ static_assert(std::endian::native == std::endian::little);
 constexpr char kMagic[8] = {'C', 'o', 'r', 'r', 'a', 'l', 'S', '1'};
 constexpr size_t kCoresInCell = 4;
 constexpr double kMillion = 1e6;
+constexpr double kMostMillionths = std::numeric_limits<uint32_t>::max();
 // A stretch; corrald's take some minutes at most.
 constexpr Duration kLongest = std::chrono::hours(24 * 7);
 
@@ -83,8 +84,7 @@ Small Most(uint64_t value) {
 uint32_t Millionths(double share) {
   const double rounded = std::round(share * kMillion);
   if (!(rounded > 0)) return 0;
-  constexpr double kMost = std::numeric_limits<uint32_t>::max();
-  return static_cast<uint32_t>(std::min(rounded, kMost));
+  return static_cast<uint32_t>(std::min(rounded, kMostMillionths));
 }
 
 double Share(uint32_t millionths) { return millionths / kMillion; }

@@ -215,7 +215,7 @@ absl::Status RingWriter::Append(const Sample& sample) {
     at = kCell;
     bytes = Encode(sample, place);
   }
-  if (const absl::Status status = WriteAt(fd_.get(), bytes, at, path_); !status.ok()) return status;
+  if (absl::Status status = WriteAt(fd_.get(), bytes, at, path_); !status.ok()) return status;
   last_bytes_ = bytes.size();
   at_ = at + bytes.size();
   place_ = {.sequence = place.sequence + 1, .lap = place.lap};

@@ -31,7 +31,7 @@ absl::Status Write(const std::string& dir) {
   if (!ring.ok()) return ring.status();
   const MadeHost host{.begin = absl::Now() - absl::Minutes(59)};
   for (int i = 0; i < 350; ++i) {
-    if (const absl::Status status = ring->Append(MadeSample(host, i)); !status.ok()) return status;
+    if (absl::Status status = ring->Append(MadeSample(host, i)); !status.ok()) return status;
   }
   return absl::OkStatus();
 }

@@ -100,14 +100,14 @@ TEST_F(Ring, GivesBackWhatWasWritten) {
 }
 
 TEST_F(Ring, PutsTheNewestInThePlaceOfTheOldest) {
-  constexpr size_t kCapacity = 64 * 1024;
-  absl::StatusOr<RingWriter> ring = RingWriter::Open(path_, kCapacity);
+  const size_t capacity = 64 * 1024;
+  absl::StatusOr<RingWriter> ring = RingWriter::Open(path_, capacity);
   ASSERT_TRUE(ring.ok());
   for (int i = 0; i < 1000; ++i) {
     // Of different sizes, so that laps end in different places.
     const Sample sample = MadeSample({.cpus = 8, .domains = 1 + i % 7}, i);
     ASSERT_TRUE(ring->Append(sample).ok());
-    ASSERT_LE(Size(), kCapacity);
+    ASSERT_LE(Size(), capacity);
     if (i % 97 != 0) continue;
     const std::vector<Sample> got = Samples();
     ASSERT_FALSE(got.empty());
@@ -120,7 +120,7 @@ TEST_F(Ring, PutsTheNewestInThePlaceOfTheOldest) {
   }
   // Where the last one had ended, the next corrald goes on.
   const size_t before = Samples().size();
-  absl::StatusOr<RingWriter> again = RingWriter::Open(path_, kCapacity);
+  absl::StatusOr<RingWriter> again = RingWriter::Open(path_, capacity);
   ASSERT_TRUE(again.ok());
   ASSERT_TRUE(again->Append(MadeSample({}, 1000)).ok());
   EXPECT_GE(Samples().size() + 8, before);
@@ -150,9 +150,9 @@ TEST_F(Ring, HoldsADayOfTheLargestHost) {
 }
 
 TEST_F(Ring, HoldsADayWhateverSizesSamplesHave) {
-  constexpr size_t kCapacity = 1024 * 1024;
+  const size_t capacity = 1024 * 1024;
   std::mt19937 random(1);
-  absl::StatusOr<RingWriter> ring = RingWriter::Replace(path_, kCapacity);
+  absl::StatusOr<RingWriter> ring = RingWriter::Replace(path_, capacity);
   ASSERT_TRUE(ring.ok());
   absl::Time now = absl::FromUnixSeconds(1'800'000'000);
   const absl::Time begin = now;
@@ -168,7 +168,7 @@ TEST_F(Ring, HoldsADayWhateverSizesSamplesHave) {
     }
     now += absl::FromChrono(std::max<Duration>(std::chrono::seconds(10), ring->least_interval()));
   }
-  EXPECT_LE(Size(), kCapacity);
+  EXPECT_LE(Size(), capacity);
 }
 
 TEST_F(Ring, LosesOneSampleToPowerLoss) {
