@@ -25,7 +25,7 @@ report::AuditSample Judged(const sim::CoreAudit& audit) {
 
 std::vector<report::Sample> SampleRun(Simulation& simulation, Duration time) {
   // Agents tell what was waited for whenever they are asked to, so nothing is late.
-  report::Sampler sampler(simulation.kernel(), Duration(0));
+  report::Sampler sampler(simulation.kernel());
   report::AuditSample before = Judged(simulation.audit());
   std::vector<report::Sample> samples;
   const Time begin = simulation.kernel().Now();

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "agent/runtime/status_word.h"
 #include "agent/views/protection.h"
 #include "kernel/text_field.h"
 
@@ -10,14 +11,6 @@ namespace corral::report {
 namespace {
 
 Duration Ns(uint64_t ns) { return Duration(static_cast<int64_t>(ns)); }
-
-// Of a thread, up to now, in the order that the class asks for.
-Duration RuntimeOf(const ghost_status_word& word, Time now) {
-  const Duration settled = Ns(__atomic_load_n(&word.runtime_ns, __ATOMIC_ACQUIRE));
-  const uint64_t since = __atomic_load_n(&word.on_since_ns, __ATOMIC_ACQUIRE);
-  if (since == 0) return settled;
-  return settled + std::max(now.time_since_epoch() - Ns(since), Duration(0));
-}
 
 // How much of `time` a budget comes to.
 Duration ShareOf(Duration time, uint64_t granted_ns, uint64_t period_ns) {
@@ -32,8 +25,7 @@ double Cpus(Duration part, double ns) {
 
 }  // namespace
 
-Sampler::Sampler(const ControlKernel& kernel, Duration wait_lag)
-    : kernel_(kernel), wait_lag_(wait_lag) {
+Sampler::Sampler(const ControlKernel& kernel) : kernel_(kernel) {
   Look();
   begin_ = looked_;
   domains_.clear();
@@ -59,19 +51,16 @@ void Sampler::LookAt(uint32_t slot, Time now) {
   const ghost_status_word& word = kernel_.status_words()[slot];
   const uint64_t gtid = word.gtid;
   if (gtid == 0) {
-    if (const auto gone = vcpus_.find(slot); gone != vcpus_.end()) {
-      AddMissed(gone->second);
-      vcpus_.erase(gone);
-    }
+    vcpus_.erase(slot);
     return;
   }
-  const Duration runtime = RuntimeOf(word, now);
-  ghost_waits waits;
+  const Duration runtime = ReadRuntime(word, now);
+  ghost_waits waits = {};
   for (int why = 0; why < GHOST_NR_WAITS; ++why)
     waits.ns[why] = __atomic_load_n(&kernel_.waits()[slot].ns[why], __ATOMIC_RELAXED);
+  waits.missed_ns = __atomic_load_n(&kernel_.waits()[slot].missed_ns, __ATOMIC_RELAXED);
   Vcpu& vcpu = vcpus_[slot];
   if (vcpu.gtid != gtid) {
-    AddMissed(vcpu);
     vcpu = {.gtid = gtid, .domain = word.domain, .runtime = runtime, .waits = waits, .since = now};
     return;
   }
@@ -81,37 +70,21 @@ void Sampler::LookAt(uint32_t slot, Time now) {
   const auto cpu = static_cast<size_t>(word.cpu);
   if (word.node != GHOST_NO_NODE && word.cpu >= 0 && cpu < kernel_.cpus().size())
     (kernel_.cpus()[cpu].node == word.node ? sums.local : sums.remote) += ran;
-  Duration wanted = ran;
   for (int why = 0; why < GHOST_NR_WAITS; ++why) {
     const Duration waited = std::max(Ns(waits.ns[why] - vcpu.waits.ns[why]), Duration(0));
     sums.waited[why] += waited;
-    if (why != GHOST_WAIT_CAP) wanted += waited;
     if (why == GHOST_WAIT_FORCED_IDLE) idle_[word.queue] += waited;
   }
-  vcpu.ran += ran;
-  vcpu.wanted += wanted;
+  sums.missed += Ns(waits.missed_ns - vcpu.waits.missed_ns);
   vcpu.guaranteed += ShareOf(now - std::max(looked_, vcpu.since), word.granted_ns, word.period_ns);
-  vcpu.budget = std::max(vcpu.budget, Ns(word.granted_ns));
   vcpu.runtime = runtime;
   vcpu.waits = waits;
-}
-
-// What it was guaranteed of the time in which it wanted to run. A budget may come at any time of
-// its period, and what was waited is told late: so much at the ends of the stretch says nothing.
-void Sampler::AddMissed(Vcpu& vcpu) {
-  const Duration time = looked_ - std::max(begin_, vcpu.since);
-  if (vcpu.gtid == 0 || vcpu.guaranteed == Duration(0) || time <= Duration(0)) return;
-  const Duration wanted = std::min(vcpu.wanted, time);
-  const Duration due = ShareOf(wanted, vcpu.guaranteed.count(), time.count());
-  const Duration unknown = vcpu.budget + ShareOf(wait_lag_, vcpu.guaranteed.count(), time.count());
-  if (due - vcpu.ran > unknown) domains_[vcpu.domain].missed += due - vcpu.ran;
 }
 
 Sample Sampler::Take() {
   Look();
   Sample sample{.window = looked_ - begin_, .in_charge = kernel_.info().enabled != 0};
   const auto ns = static_cast<double>(sample.window.count());
-  for (auto& [slot, vcpu] : vcpus_) AddMissed(vcpu);
   AddDomains(sample, ns);
   AddCores(sample, ns);
   begin_ = looked_;
@@ -119,7 +92,7 @@ Sample Sampler::Take() {
   idle_.clear();
   for (auto& [slot, vcpu] : vcpus_) {
     vcpu.since = looked_;
-    vcpu.ran = vcpu.wanted = vcpu.guaranteed = vcpu.budget = Duration(0);
+    vcpu.guaranteed = Duration(0);
   }
   return sample;
 }

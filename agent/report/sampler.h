@@ -17,9 +17,9 @@ namespace corral::report {
 
 class Sampler {
  public:
-  // `kernel` must outlive it. Agents tell up to `wait_lag` late what vCPUs waited for, and that
-  // much want cannot be told from what was not wanted.
-  explicit Sampler(const ControlKernel& kernel, Duration wait_lag = std::chrono::seconds(1));
+  // `kernel` must outlive it. What vCPUs waited for, and missed, their agents tell about every
+  // second, so some of that may stand in the next sample.
+  explicit Sampler(const ControlKernel& kernel);
 
   void Look();
   // Looks, and ends the stretch that began with the last sample or when this was made. What the
@@ -42,18 +42,15 @@ class Sampler {
     ghost_waits waits = {};
     // In this stretch.
     Time since{};
-    Duration ran{0}, wanted{0}, guaranteed{0};
-    Duration budget{0};  // of each period
+    Duration guaranteed{0};
   };
 
   void LookAt(uint32_t slot, Time now);
-  void AddMissed(Vcpu& vcpu);
   void AddDomains(Sample& sample, double ns) const;
   void AddCores(Sample& sample, double ns);
   Counters CountersOf(uint32_t core) const;
 
   const ControlKernel& kernel_;
-  const Duration wait_lag_;
   Time begin_{};
   Time looked_{};
   std::map<uint32_t, Vcpu> vcpus_;     // by slot
