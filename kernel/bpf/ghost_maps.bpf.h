@@ -166,6 +166,7 @@ struct ghost_task {
 	u64 slice_ns;	  /* of the present or next stint; 0: no end */
 	u64 held_since;	  /* when it last became runnable without a CPU; a decision that came to nothing does not begin it anew */
 	u64 on_cpu_since; /* 0: not on a CPU */
+	u64 slice_since;  /* when the present slice began */
 	u64 waits_since;  /* since when it wants a CPU and has none, for its tally; 0: it does not */
 	u32 ran_on;	  /* + 1: the CPU that it ran on last, for its tally */
 	u32 claim_cpu;	  /* while TASK_RUNQ: the CPU whose claim it holds */

@@ -276,6 +276,7 @@ void BPF_PROG(ghost_running, struct task_struct *p)
 	struct ghost_cpu_state *cs = cpu_state_of(cpu);
 	struct ghost_task *t = attached(p, &slot);
 	u32 claim = t ? slot + 1 : UNATTACHED_CLAIM(p->pid), domain = t ? t->domain : GHOST_DOMAIN_UNATTACHED, held;
+	u64 left;
 	struct ghost_core_state *core;
 	struct ghost_status_word *sw;
 
@@ -314,12 +315,16 @@ void BPF_PROG(ghost_running, struct task_struct *p)
 	if (!t)
 		return;
 	/* Without an agent nobody would ever end it. */
-	kf_set_slice(p, t->slice_ns ?: READ_ONCE(core->agent_tid) && !READ_ONCE(core->agent_stalled) ? SCX_SLICE_INF : tenure_of(core));
+	if (!t->slice_ns && (!READ_ONCE(core->agent_tid) || READ_ONCE(core->agent_stalled)))
+		t->slice_ns = tenure_of(core);
+	/* Already on the CPU, it goes on with what it has: a thread can change its own nice value as often as it likes. */
+	left = t->on_cpu_since ? slice_left(t, bpf_ktime_get_ns()) : t->slice_ns ?: SCX_SLICE_INF;
+	kf_set_slice(p, left);
 	sw = status_word_of(slot);
 	if (sw)
 		sw->cpu = cpu;
 	/* A decision that came after the pick, or a reason to leave that came while it ran. */
-	if (READ_ONCE(cs->latch) || t->leaving == LEAVE_CHANGED || (host_beside(core, cfg->sibling) && !t->rescued_until))
+	if (!left || READ_ONCE(cs->latch) || t->leaving == LEAVE_CHANGED || (host_beside(core, cfg->sibling) && !t->rescued_until))
 		scx_bpf_kick_cpu(cpu, SCX_KICK_PREEMPT);
 }
 

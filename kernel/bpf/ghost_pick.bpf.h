@@ -317,6 +317,16 @@ static __noinline bool run_alone(struct pick *pk, u32 slot1, u64 tenure)
 	return false;
 }
 
+/* What is left of the slice of a task that runs: SCX_SLICE_INF if it has no end, 0 if it is over. */
+static __always_inline u64 slice_left(struct ghost_task *t, u64 now)
+{
+	u64 used = now - t->slice_since;
+
+	if (!t->slice_ns)
+		return SCX_SLICE_INF;
+	return used < t->slice_ns ? t->slice_ns - used : 0;
+}
+
 /* Lets the previous task go on, if it still has what it needs. `p` is it. */
 static __always_inline bool keep_prev(struct pick *pk, struct task_struct *p, u64 slice)
 {
@@ -329,6 +339,7 @@ static __always_inline bool keep_prev(struct pick *pk, struct task_struct *p, u6
 	if (!t || READ_ONCE(pk->cs->claim) != pk->prev_slot || t->leaving == LEAVE_CHANGED)
 		return false;
 	t->slice_ns = slice == SCX_SLICE_INF ? 0 : slice;
+	t->slice_since = pk->now;
 	t->leaving = LEAVE_NOT;
 	kf_set_slice(p, slice);
 	return true;

@@ -63,6 +63,7 @@ static __always_inline u32 switch_enter(struct task_struct *next, u32 cpu, u64 n
 	if (!sw)
 		return GHOST_DOMAIN_UNATTACHED;
 	t->on_cpu_since = now;
+	t->slice_since = now;
 	tally = tally_of(slot);
 	if (tally) {
 		tally_wait(t, tally, now);

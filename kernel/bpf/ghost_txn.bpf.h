@@ -238,6 +238,7 @@ static __always_inline void txn_extend(struct ghost_txn_sibling *s, u32 slot)
 	if (!sw || !t)
 		return;
 	t->slice_ns = s->slice_ns;
+	t->slice_since = bpf_ktime_get_ns();
 	p = bpf_task_from_pid(sw->tid);
 	if (!p)
 		return;

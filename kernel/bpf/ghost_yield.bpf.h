@@ -16,16 +16,6 @@
  */
 #pragma once
 
-/* What is left of the stint of a task that runs: SCX_SLICE_INF if it has no end, 0 if it is over. */
-static __always_inline u64 stint_left(struct ghost_task *t, u64 now)
-{
-	u64 used = now - t->on_cpu_since;
-
-	if (!t->slice_ns)
-		return SCX_SLICE_INF;
-	return used < t->slice_ns ? t->slice_ns - used : 0;
-}
-
 static __always_inline bool agent_decides(struct ghost_core_state *core)
 {
 	return READ_ONCE(core->agent_tid) && !READ_ONCE(core->agent_stalled);
@@ -44,7 +34,7 @@ static __noinline bool may_replace(u32 cpu, u32 from, u32 slot)
 	struct ghost_core_state *core = core_of_cpu(cpu_config_of(cpu));
 	struct ghost_task *f = task_of(from), *t = task_of(slot);
 
-	if (!core || !f || !t || !may_use(slot, cpu) || !stint_left(f, bpf_ktime_get_ns()))
+	if (!core || !f || !t || !may_use(slot, cpu) || !slice_left(f, bpf_ktime_get_ns()))
 		return false;
 	if (!agent_decides(core))
 		return core->enclave == t->enclave;
@@ -118,7 +108,7 @@ static __noinline bool pick_yielded_to(struct pick *pk)
 	t = task_of(slot1 - 1);
 	if (!t || t->domain != f->domain || !may_replace(pk->cpu, pk->prev_slot - 1, slot1 - 1))
 		return false;
-	left = stint_left(f, pk->now);
+	left = slice_left(f, pk->now);
 	if (!agent_decides(pk->core)) {
 		if (TASK_STATE(READ_ONCE(t->word)) != TASK_HELD || run_task(pk, slot1 - 1, CAUSE_CLASS) != RUN_OK)
 			return false;

@@ -68,6 +68,21 @@ TEST_F(Messages, PreemptAtTheEndOfTheSlice) {
   EXPECT_GE(m.runtime_ns, static_cast<uint64_t>(Duration(milliseconds(20)).count()));
 }
 
+// Each change of its nice value takes it off its queue and puts it back where it runs; its agent
+// hears that it waits, and decides nothing.
+TEST_F(Messages, ATaskDoesNotKeepItsCpuByChangingItself) {
+  const Member task = NewRunnableTask(NewDomain());
+  RunNow(kCore, {Run(task, milliseconds(20))});
+  const Duration before = task.thread->cpu_time();
+  for (int i = 0; i < 400; ++i) {
+    ASSERT_TRUE(task.thread->SetNice(1 + i % 2).ok());
+    world_->Pass(milliseconds(1));
+  }
+  Await(task.gtid, GHOST_MSG_TASK_PREEMPT);
+  EXPECT_FALSE(Is(task.gtid, GHOST_SW_ONCPU));
+  EXPECT_LT(task.thread->cpu_time() - before, milliseconds(200));
+}
+
 TEST_F(Messages, NoPreemptWithoutASlice) {
   const Member task = NewRunnableTask(NewDomain());
   RunNow(kCore, {Run(task)});
