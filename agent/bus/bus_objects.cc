@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "agent/bus/bus_service.h"
 #include "agent/bus/names.h"
+#include "policies/registry.h"
 
 namespace corral {
 namespace {
@@ -58,6 +59,18 @@ int GetOfState(sd_bus* connection, const char* path, const char* interface, cons
 int GetVersion(sd_bus*, const char*, const char*, const char*, sd_bus_message* reply, void*,
                sd_bus_error*) {
   return sd_bus_message_append(reply, "s", CORRAL_VERSION);
+}
+
+// What SetPolicy takes, with a line on each.
+int GetPolicies(sd_bus*, const char*, const char*, const char*, sd_bus_message* reply, void*,
+                sd_bus_error*) {
+  int error = sd_bus_message_open_container(reply, 'a', "(ss)");
+  for (const PolicyInfo& policy : Policies()) {
+    if (error >= 0)
+      error = sd_bus_message_append(reply, "(ss)", std::string(policy.name).c_str(),
+                                    std::string(policy.summary).c_str());
+  }
+  return error < 0 ? error : sd_bus_message_close_container(reply);
 }
 
 std::string Encoded(const char* prefix, const std::string& label) {
@@ -220,8 +233,10 @@ void TellObjects(sd_bus* connection, const char* interface, const std::vector<Ob
 const sd_bus_vtable BusService::kManager[] = {
     SD_BUS_VTABLE_START(0),
     SD_BUS_PROPERTY("Version", "s", GetVersion, 0, kConst),
+    SD_BUS_PROPERTY("Policies", "a(ss)", GetPolicies, 0, kConst),
     SD_BUS_PROPERTY("Mode", "s", GetOfState<&BusState::mode>, 0, kChanges),
     SD_BUS_PROPERTY("ClassState", "s", GetOfState<&BusState::class_state>, 0, kChanges),
+    SD_BUS_PROPERTY("LookedNSec", "t", GetOfState<&BusState::looked>, 0, kCounter),
     SD_BUS_PROPERTY("Breaches", "t", GetOfState<&BusState::breaches>, 0, kChanges),
     SD_BUS_PROPERTY("Unprotected", "as", GetOfState<&BusState::unprotected>, 0, kChanges),
     SD_BUS_PROPERTY("Refused", "as", GetOfState<&BusState::refused>, 0, kChanges),

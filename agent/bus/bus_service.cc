@@ -115,7 +115,8 @@ int BusService::ListCores(sd_bus_message* call, void* service, sd_bus_error*) {
   sd_bus_message* reply = nullptr;
   int error = sd_bus_message_new_method_return(call, &reply);
   if (error >= 0) error = sd_bus_message_open_container(reply, 'a', "(uuuua(iubb))");
-  for (const CoreView& core : static_cast<BusService*>(service)->state_.cores) {
+  const BusState& state = static_cast<BusService*>(service)->state_;
+  for (const CoreView& core : state.cores) {
     if (error < 0) break;
     error = sd_bus_message_open_container(reply, 'r', "uuuua(iubb)");
     if (error >= 0)
@@ -123,9 +124,9 @@ int BusService::ListCores(sd_bus_message* call, void* service, sd_bus_error*) {
     if (error >= 0) error = sd_bus_message_open_container(reply, 'a', "(iubb)");
     for (const SiblingView& sibling : core.siblings) {
       if (error < 0) break;
-      error =
-          sd_bus_message_append(reply, "(iubb)", sibling.cpu, sibling.domain,
-                                static_cast<int>(sibling.claimed), static_cast<int>(sibling.waits));
+      error = sd_bus_message_append(reply, "(iubb)", sibling.cpu, sibling.domain,
+                                    static_cast<int>(sibling.claimed),
+                                    static_cast<int>(state.forced_idle.contains(sibling.cpu)));
     }
     if (error >= 0) error = sd_bus_message_close_container(reply);
     if (error >= 0) error = sd_bus_message_close_container(reply);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "agent/views/forced_idle.h"
 #include "agent/views/protection.h"
 
 namespace corral {
@@ -22,8 +23,10 @@ BusState LookForBus(Mode mode, const ControlKernel* kernel) {
   BusState state{.mode = NameOf(mode), .class_state = "absent"};
   if (kernel == nullptr) return state;
   state.class_state = kernel->info().enabled != 0 ? "in-charge" : "lost";
+  state.looked = kernel->Now().time_since_epoch();
   ClassView view = ViewClass(*kernel);
   state.breaches = BreachesOf(view);
+  state.forced_idle = ForcedIdleCpus(*kernel, view);
   Troubles troubles = FindTroubles(*kernel);
   state.unprotected = Lines(troubles.unprotected);
   state.refused = Lines(troubles.refused);

@@ -6,6 +6,7 @@
 #define CORRAL_AGENT_BUS_BUS_STATE_H_
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@ namespace corral {
 struct BusState {
   std::string mode;         // as corral.yaml has it
   std::string class_state;  // "absent", "in-charge" or "lost"
+  Duration looked{};        // the class's clock when all this was so
   uint64_t breaches = 0;    // switch-ins that isolation forbids, since the class was loaded
   // A line each: who, why, and what to do.
   std::vector<std::string> unprotected;
@@ -26,6 +28,7 @@ struct BusState {
   std::vector<EnclaveView> enclaves;
   std::vector<DomainView> domains;
   std::vector<CoreView> cores;
+  std::set<int> forced_idle;  // CPUs that idle because their core is another domain's
 };
 
 // `kernel`: nullptr without a class, as while corrald only observes.

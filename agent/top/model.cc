@@ -5,6 +5,7 @@
 #include <numeric>
 #include <utility>
 
+#include "agent/views/forced_idle.h"
 #include "agent/views/protection.h"
 
 namespace corral::top {
@@ -27,7 +28,7 @@ const DomainView* Find(const ClassView& view, uint32_t id) {
 
 void Model::Look() {
   Sample look{.at = kernel_.Now(), .view = ViewClass(kernel_), .waits = WaitsByDomain(kernel_)};
-  look.forced_idle = ForcedIdle(look.view);
+  look.forced_idle = ForcedIdleCpus(kernel_, look.view);
   samples_.push_back(std::move(look));
   while (samples_.size() > 2 && samples_.back().at - samples_[1].at >= kWindow)
     samples_.pop_front();
@@ -52,26 +53,6 @@ Page Model::Show() const {
                                      }) /
                      static_cast<double>(samples_.size());
   return page;
-}
-
-// Idle, while one of another domain than the core's owner waits for that core.
-std::set<int> Model::ForcedIdle(const ClassView& view) const {
-  std::map<uint32_t, std::set<uint32_t>> waiting;  // domains, by core
-  for (const ghost_status_word& word : kernel_.status_words()) {
-    if (word.gtid != 0 && (word.flags & GHOST_SW_RUNNABLE) != 0 &&
-        (word.flags & GHOST_SW_ONCPU) == 0)
-      waiting[word.queue].insert(word.domain);
-  }
-  std::set<int> cpus;
-  for (const CoreView& core : view.cores) {
-    const auto here = waiting.find(core.id);
-    if (core.owner == GHOST_DOMAIN_HOST || here == waiting.end()) continue;
-    if (here->second.size() == 1 && here->second.contains(core.owner)) continue;
-    for (const SiblingView& sibling : core.siblings) {
-      if (sibling.domain == GHOST_DOMAIN_HOST && !sibling.taken) cpus.insert(sibling.cpu);
-    }
-  }
-  return cpus;
 }
 
 void Model::Describe(const Sample& first, const Sample& last, Page& page) const {

@@ -62,7 +62,6 @@ class Model {
     std::set<int> forced_idle;        // siblings that idle at this moment
   };
 
-  std::set<int> ForcedIdle(const ClassView& view) const;
   void Describe(const Sample& first, const Sample& last, Page& page) const;
   void AddTasks(std::vector<DomainRow>& rows) const;
 

@@ -14,8 +14,10 @@
 #include "absl/strings/str_cat.h"
 #include "agent/bus/names.h"
 #include "kernel/sim/sim_kernel.h"
+#include "policies/registry.h"
 #include "tests/bus/private_bus.h"
 #include "tests/bus/served.h"
+#include "tests/sim/bare_vms.h"
 
 namespace corral {
 namespace {
@@ -79,6 +81,20 @@ TEST_F(BusServiceTest, EveryoneReadsEverything) {
   EXPECT_EQ(Get("Mode").output, "s \"enforce\"\n");
   EXPECT_EQ(Get("ClassState").output, "s \"in-charge\"\n");
   EXPECT_EQ(Get("Breaches").output, "t 0\n");
+  const std::string looked = Get("LookedNSec").output;
+  machine_->RunFor(std::chrono::milliseconds(250));
+  served_->Update(Look());
+  const std::string later =
+      absl::StrCat("t ", machine_->now().time_since_epoch() / std::chrono::nanoseconds(1), "\n");
+  EXPECT_NE(looked, later);
+  EXPECT_TRUE(Await([&] { return Get("LookedNSec").output == later; })) << later;
+  json policies = json::array();
+  for (const PolicyInfo& policy : Policies())
+    policies.push_back({std::string(policy.name), std::string(policy.summary)});
+  const Outcome told = Busctl(absl::StrCat("--json=short get-property ", bus::kName, " ",
+                                           bus::kPath, " ", bus::kInterface, " Policies"),
+                              kNobody);
+  EXPECT_EQ(json::parse(told.output)["data"], policies) << told.output;
   EXPECT_EQ(Get("Unprotected").output, "as 0\n");
   EXPECT_EQ(Get("Enclaves").output, "ao 1 \"/org/corral/Corral1/enclave/vms\"\n");
   const std::string domains = Get("Domains").output;
@@ -99,14 +115,37 @@ TEST_F(BusServiceTest, EveryoneReadsEverything) {
                                        enclave_.value(), " 0 2 2 0 false false 3 0 false false\n"));
 }
 
+// One domain's thread has a core, another's waits for it, and the sibling in between idles.
+TEST_F(BusServiceTest, ShowsWhoIsForcedIdle) {
+  BareVms vms(1, 2);
+  vms.AddVm<Spinner>(1, "web");
+  vms.AddVm<Spinner>(1, "db");
+  vms.machine().RunFor(std::chrono::milliseconds(50));
+  served_->Update(LookForBus(Mode::kEnforce, &vms.control()));
+  json siblings;
+  EXPECT_TRUE(Await([&] {
+    const Outcome cores = Busctl(absl::StrCat("--json=short call ", bus::kName, " ", bus::kPath,
+                                              " ", bus::kInterface, " ListCores"));
+    const json answer = json::parse(cores.output)["data"][0];
+    siblings = answer[0][4];
+    return answer.size() == 1;
+  }));
+  ASSERT_EQ(siblings.size(), 2u);
+  const bool first_runs = siblings[0][1] != 0;
+  EXPECT_EQ(siblings[first_runs ? 0 : 1][3], false) << siblings;
+  EXPECT_EQ(siblings[first_runs ? 1 : 0][1], 0) << siblings;
+  EXPECT_EQ(siblings[first_runs ? 1 : 0][3], true) << siblings;
+}
+
 TEST_F(BusServiceTest, IsIntrospectable) {
   const std::string tree = Busctl(absl::StrCat("tree --list ", bus::kName), kNobody).output;
   EXPECT_TRUE(absl::StrContains(tree, "/org/corral/Corral1/enclave/vms")) << tree;
   EXPECT_TRUE(absl::StrContains(tree, "/org/corral/Corral1/domain/")) << tree;
   const Outcome manager = Busctl(absl::StrCat("introspect ", bus::kName, " ", bus::kPath), kNobody);
   EXPECT_EQ(manager.code, 0) << manager.output;
-  for (const char* const word : {".SetPolicy", ".Attach", ".Reload", ".ListCores", ".Unprotected",
-                                 "org.freedesktop.DBus.ObjectManager", "emits-change"})
+  for (const char* const word :
+       {".SetPolicy", ".Attach", ".Reload", ".ListCores", ".Policies", ".Unprotected",
+        "org.freedesktop.DBus.ObjectManager", "emits-change"})
     EXPECT_TRUE(absl::StrContains(manager.output, word)) << word << " in " << manager.output;
 }
 
