@@ -2,7 +2,9 @@
 #include "tests/bus/private_bus.h"
 
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,6 +36,17 @@ std::string ConfigText(const std::string& socket) {
                       CORRAL_BUS_RULES, "</include></busconfig>");
 }
 
+// A socket is there a moment before anybody can connect to it.
+bool Listens(const std::string& path) {
+  sockaddr_un address = {.sun_family = AF_UNIX};
+  path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+  const int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const bool listens =
+      connect(probe, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+  close(probe);
+  return listens;
+}
+
 }  // namespace
 
 PrivateBus::PrivateBus() {
@@ -49,8 +62,8 @@ PrivateBus::PrivateBus() {
            ("--config-file=" + config).c_str(), nullptr);
     _exit(127);
   }
-  for (int i = 0; i < 500 && access(socket.c_str(), F_OK) != 0; ++i) usleep(10'000);
-  if (access(socket.c_str(), F_OK) != 0) return;
+  for (int i = 0; i < 500 && !Listens(socket); ++i) usleep(10'000);
+  if (!Listens(socket)) return;
   address_ = "unix:path=" + socket;
   setenv("DBUS_SYSTEM_BUS_ADDRESS", address_.c_str(), 1);
 }
