@@ -4,6 +4,7 @@ import base64
 import tempfile
 
 from selenium import webdriver
+from selenium.common.exceptions import SessionNotCreatedException
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.chrome.service import Service
@@ -74,6 +75,17 @@ return [...document.querySelectorAll("a[href], button, input, select, summary, t
 """
 
 
+def start(options):
+    # On a machine that is busy with other tests Chromium may come up later than its driver, which waits for a minute, is patient.
+    for again in (True, True, False):
+        try:
+            return webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
+        except SessionNotCreatedException:
+            if not again:
+                raise
+    return None
+
+
 class Browser:
     def __init__(self, pictures=None):
         self._pictures = pictures
@@ -83,7 +95,7 @@ class Browser:
         for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", f"--user-data-dir={self._profile.name}"):
             options.add_argument(argument)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        self.driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
+        self.driver = start(options)
         self.driver.set_page_load_timeout(PATIENCE)
         self.driver.set_script_timeout(PATIENCE)
         self.resize(1280)

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import pwd
 import socket
 import subprocess
 import sys
@@ -112,7 +113,8 @@ class Host:
         if user:
             subprocess.run(["chown", user, home], check=True)
             bridge = self._dir / "bridge"
-            bridge.write_text(f"#!/bin/sh\nexec setpriv --reuid={user} --regid={user} --clear-groups -- cockpit-bridge \"$@\"\n")
+            ids = f"--reuid={pwd.getpwnam(user).pw_uid} --regid={pwd.getpwnam(user).pw_gid}"
+            bridge.write_text(f'#!/bin/sh\nexec setpriv {ids} --clear-groups -- cockpit-bridge "$@"\n')
             bridge.chmod(0o755)
         subprocess.run(["chmod", "-R", "a+rX", packages], check=True)
         self.port = free_port()

@@ -11,6 +11,13 @@ package_in() {
     echo "${packages[0]}"
 }
 
+# The page for Cockpit, a package of its own.
+page_package_in() {
+    local packages=("$1"/noarch/cockpit-corral-[0-9]*.noarch.rpm)
+    [[ ${#packages[@]} == 1 && -e ${packages[0]} ]] || fail "not one page for Cockpit in $1: ${packages[*]}"
+    echo "${packages[0]}"
+}
+
 # Debian's rpm looks for its data base in the caller's home; and it always says that dpkg is to be preferred.
 rpm_quietly() { rpm --dbpath /var/lib/rpm "$@" 2> >(grep -v '^rpm: \(RPM should not\|However assuming\)' >&2); }
 
