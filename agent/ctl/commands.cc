@@ -12,14 +12,14 @@
 #include "agent/ctl/mode_command.h"
 #include "agent/ctl/policy_command.h"
 #include "agent/ctl/release_command.h"
+#include "agent/ctl/report_command.h"
 #include "agent/ctl/run_command.h"
 #include "agent/ctl/simulate_command.h"
 #include "agent/ctl/status_command.h"
+#include "agent/ctl/trace_command.h"
 #include "agent/metrics/metrics_command.h"
-#include "agent/report/report_command.h"
 #include "agent/selftest/selftest_command.h"
 #include "agent/top/top_command.h"
-#include "agent/trace/trace_command.h"
 
 namespace corral::ctl {
 

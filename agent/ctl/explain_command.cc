@@ -62,7 +62,7 @@ int ExplainThread(const Options& options) {
   const absl::StatusOr<ThreadStory> story =
       TellStory(**kernel, TraceRings(**kernel).Read(), options.tid, names);
   if (!story.ok()) return Fail(story.status());
-  std::cout << (options.json ? ToJson(*story).dump(2) + "\n" : StoryText(*story));
+  std::cout << (options.json ? ToJson(*story).dump(2) + "\n" : ExplainText(*story));
   return kOk;
 }
 

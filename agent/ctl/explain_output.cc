@@ -8,8 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "agent/ctl/figures.h"
-#include "agent/ctl/paragraph.h"
 
 namespace corral::ctl {
 namespace {
@@ -66,6 +66,21 @@ std::string Reason(ghost_wait why, absl::Span<const VcpuWaits> its,
   return "";
 }
 
+// Broken into lines of 80 columns, the first of which begins with `head`.
+std::string Paragraph(const std::string& head, const std::string& text) {
+  const std::string indent(head.size(), ' ');
+  std::string out = head, line = head;
+  for (const absl::string_view word : absl::StrSplit(text, ' ')) {
+    if (line.size() + 1 + word.size() > 80) {
+      absl::StrAppend(&out, "\n", indent);
+      line = indent;
+    }
+    absl::StrAppend(&out, " ", word);
+    absl::StrAppend(&line, " ", word);
+  }
+  return out + "\n";
+}
+
 }  // namespace
 
 std::string ExplainText(const std::string& name, absl::Span<const VcpuWaits> its,
@@ -102,6 +117,19 @@ std::string ExplainText(const std::string& name, absl::Span<const VcpuWaits> its
                                     Reason(static_cast<ghost_wait>(why), its, all)));
   }
   return out;
+}
+
+std::string ExplainText(const ThreadStory& story) {
+  std::string text = absl::StrCat(story.name, " of ", story.domain, "\n");
+  for (const std::string* const sentence : {&story.since, &story.obstacle, &story.left}) {
+    if (!sentence->empty()) text += Paragraph(" ", *sentence);
+  }
+  if (story.moments.empty()) return text + "  The rings hold nothing about it any more.\n";
+  absl::StrAppend(&text, "\n");
+  for (const ThreadStory::Moment& moment : story.moments)
+    absl::StrAppendFormat(&text, "%11.3f ms ago  %s\n",
+                          static_cast<double>(moment.ago.count()) / 1e6, moment.what);
+  return text;
 }
 
 Cost CostOf(absl::Span<const VcpuWaits> all) {

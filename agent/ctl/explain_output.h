@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "agent/trace/thread_story.h"
 #include "agent/views/wait_view.h"
 
 namespace corral::ctl {
@@ -14,6 +15,9 @@ namespace corral::ctl {
 // One VM or trust domain; `all` are the vCPUs of the host, among which are those that it meets.
 std::string ExplainText(const std::string& name, absl::Span<const VcpuWaits> its,
                         absl::Span<const VcpuWaits> all);
+
+// One thread.
+std::string ExplainText(const ThreadStory& story);
 
 // What a trust domain had, of CPUs: 1 is one CPU all the time.
 struct DomainCost {

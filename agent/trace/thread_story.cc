@@ -7,7 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "agent/ctl/paragraph.h"
 #include "kernel/abi/core_word.h"
 
 namespace corral {
@@ -214,18 +213,6 @@ absl::StatusOr<ThreadStory> TellStory(const ControlKernel& kernel,
       absl::StrCat("thread ", tid,
                    " is not in the class; \"corralctl domains\" and \"ps -eLo "
                    "tid,cls,comm\" list those that are (class EXT, or #7)"));
-}
-
-std::string StoryText(const ThreadStory& story) {
-  std::string text = absl::StrCat(story.name, " of ", story.domain, "\n");
-  for (const std::string* const sentence : {&story.since, &story.obstacle, &story.left}) {
-    if (!sentence->empty()) text += ctl::Paragraph(" ", *sentence);
-  }
-  if (story.moments.empty()) return text + "  The rings hold nothing about it any more.\n";
-  absl::StrAppend(&text, "\n");
-  for (const ThreadStory::Moment& moment : story.moments)
-    absl::StrAppendFormat(&text, "%14s ago  %s\n", Ago(moment.ago), moment.what);
-  return text;
 }
 
 nlohmann::json ToJson(const ThreadStory& story) {

@@ -36,8 +36,6 @@ absl::StatusOr<ThreadStory> TellStory(const ControlKernel& kernel,
                                       const std::vector<TraceEvent>& events, pid_t tid,
                                       TraceNames& names);
 
-// 80 columns.
-std::string StoryText(const ThreadStory& story);
 nlohmann::json ToJson(const ThreadStory& story);
 
 }  // namespace corral

@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "agent/ctl/explain_output.h"
 #include "agent/trace/perfetto.h"
 #include "agent/trace/thread_story.h"
 #include "tests/sim/bare_vms.h"
@@ -147,8 +148,9 @@ TEST_F(Trace, TellsWhyAThreadDoesNotRun) {
   ASSERT_GT(waits.moments.size(), 3u);
   for (size_t i = 1; i < waits.moments.size(); ++i)
     EXPECT_LE(waits.moments[i].ago, waits.moments[i - 1].ago);
-  EXPECT_TRUE(absl::StrContains(StoryText(waits), "TASK_PREEMPT")) << StoryText(waits);
-  for (const absl::string_view line : absl::StrSplit(StoryText(waits), '\n'))
+  EXPECT_TRUE(absl::StrContains(ctl::ExplainText(waits), "TASK_PREEMPT"))
+      << ctl::ExplainText(waits);
+  for (const absl::string_view line : absl::StrSplit(ctl::ExplainText(waits), '\n'))
     EXPECT_LE(line.size(), 80u) << line;
 }
 
@@ -188,7 +190,7 @@ TEST_F(Trace, TellsOfOneThatSleepsAndOfOneThatIsNotThere) {
   const auto forgotten = TellStory(vms_.control(), {}, red_.thread->tid(), names_);
   ASSERT_TRUE(forgotten.ok());
   EXPECT_EQ(forgotten->left, "");
-  EXPECT_TRUE(absl::StrContains(StoryText(*forgotten), "nothing about it any more"));
+  EXPECT_TRUE(absl::StrContains(ctl::ExplainText(*forgotten), "nothing about it any more"));
 }
 
 }  // namespace

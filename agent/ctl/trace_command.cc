@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/trace/trace_command.h"
+#include "agent/ctl/trace_command.h"
 
 #include <iostream>
 #include <memory>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // corralctl trace, and what explain tells of a single thread.
-#ifndef CORRAL_AGENT_TRACE_TRACE_COMMAND_H_
-#define CORRAL_AGENT_TRACE_TRACE_COMMAND_H_
+#ifndef CORRAL_AGENT_CTL_TRACE_COMMAND_H_
+#define CORRAL_AGENT_CTL_TRACE_COMMAND_H_
 
 #include <CLI/CLI.hpp>
 
@@ -13,4 +13,4 @@ void AddTraceCommand(CLI::App& app, Action& action);
 
 }  // namespace corral::ctl
 
-#endif  // CORRAL_AGENT_TRACE_TRACE_COMMAND_H_
+#endif  // CORRAL_AGENT_CTL_TRACE_COMMAND_H_

@@ -5,8 +5,8 @@
 //
 // Reads the samples that corrald has recorded, and needs neither corrald nor the class. Exit
 // status: agent/ctl/command.h.
-#ifndef CORRAL_AGENT_REPORT_REPORT_COMMAND_H_
-#define CORRAL_AGENT_REPORT_REPORT_COMMAND_H_
+#ifndef CORRAL_AGENT_CTL_REPORT_COMMAND_H_
+#define CORRAL_AGENT_CTL_REPORT_COMMAND_H_
 
 #include <CLI/App.hpp>
 
@@ -18,4 +18,4 @@ void AddReportCommand(CLI::App& app, Action& action);
 
 }  // namespace corral::ctl
 
-#endif  // CORRAL_AGENT_REPORT_REPORT_COMMAND_H_
+#endif  // CORRAL_AGENT_CTL_REPORT_COMMAND_H_

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/report/report_command.h"
+#include "agent/ctl/report_command.h"
 
 #include <unistd.h>
 
