@@ -55,8 +55,9 @@ bool Assigner::Place(const Entry& waiting, Yields yields, Distance distance) {
 }
 
 // An idle CPU before one whose task has to leave; as near as possible, on a core that is as empty
-// as possible, and where the task ran last. Of those that have to leave, one of the last rank, and
-// of these the one that has been there for longest.
+// as possible, and where the task ran last. Of those that have to leave, one of the last rank; of
+// these the one where the task ran last, if they are of another rank, which has no turns to keep
+// beside it; and the one that has been there for longest.
 Assigner::Spot Assigner::Find(const Entry& waiting, Yields yields, Distance distance) {
   const Spot last = LastSpot(*waiting.task);
   Spot best;
@@ -77,8 +78,11 @@ Assigner::Spot Assigner::Find(const Entry& waiting, Yields yields, Distance dist
     if (fit == Fit::kNo) continue;
     const bool evicts = running != nullptr || fit == Fit::kIfOthersLeave;
     std::tuple price(evicts, far, Crowd(spot.core), int64_t{Detour(spot, last)});
-    if (running != nullptr)
-      price = {true, far, -running->rank, running->since.time_since_epoch().count()};
+    if (running != nullptr) {
+      const int detour = running->rank != waiting.rank ? Detour(spot, last) : 0;
+      price = {true, far, detour - kDetours * running->rank,
+               running->since.time_since_epoch().count()};
+    }
     if (best != Spot() && price >= least) continue;
     best = spot;
     least = price;
@@ -158,7 +162,7 @@ Assigner::Spot Assigner::LastSpot(const Task& task) const {
 
 // A sibling of the CPU that it ran on has the same caches.
 int Assigner::Detour(const Spot& spot, const Spot& last) {
-  if (spot.core != last.core) return 2;
+  if (spot.core != last.core) return kDetours - 1;
   return spot.sibling != last.sibling ? 1 : 0;
 }
 

@@ -51,6 +51,7 @@ class Assigner {
     int sibling = -1;
     friend bool operator==(const Spot&, const Spot&) = default;
   };
+  static constexpr int kDetours = 3;  // different ones
   enum class Fit { kNo, kIfOthersLeave, kYes };
 
   Spot Find(const Entry& waiting, Yields yields, Distance distance);

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "agent/runtime/loop_timing.h"
 #include "tests/sim/central_laws.h"
@@ -93,6 +95,36 @@ TEST(Snap, AWorkerWhoseCpuIsTakenIsMoved) {
     EXPECT_GE(host.machine().CpuTime(worker) - before, milliseconds(10) - microseconds(300));
     host.machine().RunFor(milliseconds(50));
   }
+}
+
+// A worker of short runs, and where it had them.
+class Packets final : public sim::Program {
+ public:
+  int came = 0, moved = 0;
+
+ private:
+  sim::Step Next(SimThread& self, Time) override {
+    runs_ = !runs_;
+    if (!runs_) return sim::Step::Sleep(microseconds(100));
+    ++came;
+    if (std::exchange(last_, self.cpu()) != self.cpu()) ++moved;
+    return sim::Step::Run(microseconds(5));
+  }
+  bool runs_ = false;
+  int last_ = -1;
+};
+
+// All CPUs have batch tasks, and one of them has to leave: that where the worker's caches are. The
+// agent moves now and then, perhaps to just there.
+TEST(Snap, AWorkerComesBackToWhereItRanLast) {
+  CentralHost host({.policy = "snap", .cores = 5, .foreign = 0});
+  for (int i = 0; i < 8; ++i) host.AddTask(std::make_unique<Endless>(), /*weight=*/10);
+  auto program = std::make_unique<Packets>();
+  const Packets& packets = *program;
+  host.AddTask(std::move(program));
+  host.machine().RunFor(milliseconds(500));
+  EXPECT_GE(packets.came, 4000);
+  EXPECT_LE(packets.moved, packets.came / 50);
 }
 
 }  // namespace
