@@ -42,6 +42,9 @@ class SnapPolicy final : public central::QueuePolicy {
   int RankOf(const Task& task) const override {
     return task.weight <= options_.batch_weight ? kBatch : kWorker;
   }
+  // A CPU that a worker leaves need not wait for the agent; one that is idle then would cost the
+  // next worker the caches that it left elsewhere.
+  Offer OfferOf(int rank) const override { return rank == kBatch ? Offer::kMachine : Offer::kNone; }
   Duration Slice(int rank) const override {
     return rank == kBatch ? options_.batch_slice : options_.slice;
   }

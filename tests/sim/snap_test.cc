@@ -6,6 +6,7 @@
 #include <rapidcheck/gtest.h>
 
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "agent/runtime/loop_timing.h"
@@ -125,6 +126,21 @@ TEST(Snap, AWorkerComesBackToWhereItRanLast) {
   host.machine().RunFor(milliseconds(500));
   EXPECT_GE(packets.came, 4000);
   EXPECT_LE(packets.moved, packets.came / 50);
+}
+
+// What a worker leaves, a batch task has before the agent has heard of it.
+TEST(Snap, BatchTasksHaveAllThatWorkersLeave) {
+  CentralHost host({.policy = "snap", .cores = 2, .foreign = 0});
+  std::vector<const SimThread*> tasks;
+  for (int i = 0; i < 2; ++i)
+    tasks.push_back(&host.AddTask(std::make_unique<Endless>(), /*weight=*/10));
+  tasks.push_back(&host.AddTask(std::make_unique<Packets>()));
+  host.machine().RunFor(milliseconds(10));
+  Duration had{0};
+  for (const SimThread* task : tasks) had -= host.machine().CpuTime(*task);
+  host.machine().RunFor(milliseconds(500));
+  for (const SimThread* task : tasks) had += host.machine().CpuTime(*task);
+  EXPECT_GE(had, milliseconds(500) * 998 / 1000);
 }
 
 }  // namespace
