@@ -175,6 +175,66 @@ void ExpectOneToTwo(const char* name, const World::Spec& spec,
   EXPECT_NEAR(ratio, 2000, 60);
 }
 
+// A quarter of a worker's time is enough for all, as long as it need not wait for the answers.
+TEST(World, ARequestThatIsAwayKeepsNoWorker) {
+  World world({.cores = 1, .siblings = 1}, NonPreemptivePool({.context_switch = Duration(0)}));
+  const int server = world.AddDomain();
+  world.AddRequests(server, 1, microseconds(8), Uniform(microseconds(1), microseconds(1)),
+                    {.away = milliseconds(1)});
+  world.RunFor(milliseconds(500));
+  const Result result = world.GetResult();
+  const Samples& response = result.domains[server].response;
+  EXPECT_GE(response.size(), 60'000u);
+  EXPECT_GE(response.Percentile(1), microseconds(1002));
+  EXPECT_LE(response.Percentile(9900), microseconds(1010));
+}
+
+TEST(MicroQuanta, HasItsQuotaOfEachPeriodAndBatchThreadsTheRest) {
+  World world({.cores = 1, .siblings = 1}, MicroQuanta());
+  const int batch = world.AddDomain(10);
+  const int worker = world.AddDomain(100);
+  world.AddCpuBound(batch, 2);
+  world.AddCpuBound(worker, 1);
+  world.RunFor(seconds(1));
+  const Result result = world.GetResult();
+  EXPECT_EQ(result.busy + result.switching + result.idle, result.elapsed);
+  EXPECT_EQ(result.idle, Duration(0));
+  EXPECT_EQ(Permille(result.domains[worker].cpu_time, result.elapsed), 900);
+  // Two switches to each period, and an interrupt.
+  EXPECT_GE(Permille(result.domains[batch].cpu_time, result.elapsed), 97);
+}
+
+// Of two workers on one CPU, each has what its own quota allows, and idle time is not saved up.
+TEST(MicroQuanta, ABlackoutIsOfOneWorkerAndOfOnePeriod) {
+  World world({.cores = 1, .siblings = 1}, MicroQuanta({.quota = microseconds(300)}));
+  const int first = world.AddDomain(100);
+  const int second = world.AddDomain(100);
+  world.AddCpuBound(first, 1);
+  world.AddRequests(second, 1, milliseconds(20), Uniform(milliseconds(3), milliseconds(3)));
+  world.RunFor(seconds(4));
+  const Result result = world.GetResult();
+  EXPECT_NEAR(static_cast<double>(Permille(result.domains[first].cpu_time, result.elapsed)), 300,
+              1);
+  // Ten quotas, the last of them at the beginning of its period.
+  EXPECT_GE(result.domains[second].response.Percentile(1), milliseconds(9));
+  EXPECT_GT(result.idle, seconds(1));
+}
+
+TEST(MicroQuanta, AWorkerTakesItsLastCpuFromABatchThreadAtOnce) {
+  const MicroQuantaOptions options;
+  World world({.cores = 4, .siblings = 1}, MicroQuanta(options));
+  const int batch = world.AddDomain(10);
+  const int worker = world.AddDomain(100);
+  world.AddCpuBound(batch, 8);
+  world.AddRequests(worker, 1, microseconds(300), Uniform(microseconds(5), microseconds(15)));
+  world.RunFor(seconds(1));
+  const Result result = world.GetResult();
+  const Samples& waits = result.domains[worker].wake_to_run;
+  EXPECT_GT(waits.size(), 3000u);
+  EXPECT_EQ(waits.Percentile(1), options.wakeup + options.context_switch);
+  EXPECT_EQ(waits.Percentile(10000), options.wakeup + options.context_switch);
+}
+
 TEST(FairPerCpu, HoldsWeightsOnACpu) {
   ExpectOneToTwo("FairPerCpu", {.cores = 1, .siblings = 1}, FairPerCpu());
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Four reference schedulers to compare policies with. Test-only, over a small machine of their own
+// Five reference schedulers to compare policies with. Test-only, over a small machine of their own
 // (world.h): they share no code with the policies, the agent or the class, so that a mistake there
 // is not made here as well.
 //
@@ -14,12 +14,16 @@
 //   IdealCoreScheduler  the bound for a secure policy: isolation with decisions that are free and
 //                       instantaneous. What a policy loses against it is its own cost; what this
 //                       one loses against the others is the cost of isolation itself.
+//   MicroQuanta         what Google's packet workers had before ghOSt: at once before all others,
+//   but
+//                       not for all of the time. Its tail latency is what the policy snap is for.
 //
 // Affinities to a node and L3s only FairPerCpu knows. All are deterministic. Units: ns. Not
 // thread-safe.
-// Sources: FairPerCpu, kernel/sched/fair.c of Linux 6.5 (CFS) by behaviour, with its defaults for 8
-// CPUs and more; IdealPreemptive, Kleinrock, Queueing Systems II, 4.4 (processor sharing) and
-// Schrage 1968 (shortest remaining time).
+// Sources: MicroQuanta, Snap (SOSP'19) section 2.4 and ghOSt (SOSP'21) section 4.3, by description,
+// as the class was never published; FairPerCpu, kernel/sched/fair.c of Linux 6.5 (CFS) by
+// behaviour, with its defaults for 8 CPUs and more; IdealPreemptive, Kleinrock, Queueing Systems
+// II, 4.4 (processor sharing) and Schrage 1968 (shortest remaining time).
 #ifndef CORRAL_TESTS_SIM_BASELINES_BASELINES_H_
 #define CORRAL_TESTS_SIM_BASELINES_BASELINES_H_
 
@@ -84,6 +88,28 @@ struct CoreOptions {
   Duration switch_cost = sim::Costs().context_switch;
 };
 std::unique_ptr<Scheduler> IdealCoreScheduler(const CoreOptions& options = {});
+
+// A worker has a CPU at once, that of a batch thread if there must be: the one that it ran on last
+// if no worker has it, or else an idle one. But of each period, which begins when it first runs
+// after the one before, it has at most the quota: then it is blacked out until the period is over,
+// and batch threads have the CPU. It is not moved for that. Batch threads take turns on each CPU
+// by their CPU time; one that runs dry takes from where most wait.
+//
+// Left out: CPUs that are near or far, the balancing of batch threads among CPUs that have some,
+// weights, and the time that the timers of periods take. Where more workers than CPUs want to run,
+// they wait in one line for all CPUs, to the end of a run or of a quota.
+struct MicroQuantaOptions {
+  Duration period = std::chrono::milliseconds(1);
+  Duration quota = std::chrono::microseconds(900);
+  int64_t batch_weight = 50;  // threads of at most this weight are batch threads, others workers
+  Duration batch_slice = std::chrono::milliseconds(3);
+  Duration context_switch = sim::Costs().context_switch;
+  Duration core_migration = sim::Costs().core_migration;
+  // From a wakeup until the CPU schedules: an interrupt, if whoever wakes the worker is elsewhere.
+  // Guess.
+  Duration wakeup = sim::Costs().kick;
+};
+std::unique_ptr<Scheduler> MicroQuanta(const MicroQuantaOptions& options = {});
 
 }  // namespace corral::baselines
 

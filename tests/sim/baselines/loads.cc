@@ -58,8 +58,14 @@ void World::AddRunSleep(int domain, int threads, Duration mean_run, Duration mea
 
 void World::AddRequests(int domain, int workers, Duration mean_interval, Service service,
                         const Serving& serving) {
-  Source& source = *sources_.emplace_back(std::make_unique<Source>(
-      Source{domain, random_.Fork(), mean_interval, std::move(service), serving.disk, {}, {}}));
+  Source& source = *sources_.emplace_back(std::make_unique<Source>(Source{domain,
+                                                                          random_.Fork(),
+                                                                          mean_interval,
+                                                                          std::move(service),
+                                                                          serving.disk,
+                                                                          serving.away,
+                                                                          {},
+                                                                          {}}));
   for (int i = 0; i < workers; ++i) {
     Thread& worker = NewThread(domain);
     worker.source = &source;
@@ -87,9 +93,15 @@ void World::BeginRun(Thread& thread) {
 
 void World::Arrive(Source& source) {
   // All numbers are drawn at the arrival: they must not depend on who schedules.
-  source.queue.push_back({now_, source.service(source.random)});
+  Request request = {.arrived = now_, .work = source.service(source.random), .rest = {}};
+  if (source.away > Duration(0)) request.rest = source.service(source.random);
   At(now_ + source.random.Exponential(source.mean_interval), [this, &source] { Arrive(source); });
   ++result_.domains[source.domain].unfinished;
+  GetInLine(source, request);
+}
+
+void World::GetInLine(Source& source, const Request& request) {
+  source.queue.push_back(request);
   if (source.free.empty()) return;
   Thread& worker = *source.free.back();
   source.free.pop_back();
@@ -98,9 +110,10 @@ void World::Arrive(Source& source) {
 }
 
 void World::Serve(Thread& worker) {
-  const Source::Request request = worker.source->queue.front();
+  const Request request = worker.source->queue.front();
   worker.source->queue.pop_front();
   worker.arrived = request.arrived;
+  worker.rest = request.rest;
   worker.waits_for_disk = worker.source->disk > Duration(0);
   worker.remaining = InMilliNs(worker.waits_for_disk ? request.work / 2 : request.work);
   worker.half = worker.remaining;
@@ -117,9 +130,15 @@ bool World::NextJob(Thread& thread) {
     At(now_ + thread.source->disk, [this, &thread] { Wake(thread); });
     return false;
   }
-  Result::Domain& domain = result_.domains[thread.domain];
-  domain.response.Add(now_ - thread.arrived);
-  --domain.unfinished;
+  if (thread.rest.has_value()) {
+    const Request back = {.arrived = thread.arrived, .work = *thread.rest, .rest = {}};
+    At(now_ + thread.source->away,
+       [this, &source = *thread.source, back] { GetInLine(source, back); });
+  } else {
+    Result::Domain& domain = result_.domains[thread.domain];
+    domain.response.Add(now_ - thread.arrived);
+    --domain.unfinished;
+  }
   if (thread.source->queue.empty()) {
     thread.source->free.push_back(&thread);
     return false;

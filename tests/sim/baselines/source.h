@@ -5,22 +5,26 @@
 #define CORRAL_TESTS_SIM_BASELINES_SOURCE_H_
 
 #include <deque>
+#include <optional>
 #include <vector>
 
 #include "tests/sim/baselines/world.h"
 
 namespace corral::baselines {
 
+struct Request {
+  Time arrived;
+  Duration work;
+  std::optional<Duration> rest;  // to do when it will have been away
+};
+
 struct Source {
-  struct Request {
-    Time arrived;
-    Duration work;
-  };
   int domain = 0;
   sim::Random random;
   Duration mean_interval{};
   Service service;
   Duration disk{0};
+  Duration away{0};
   std::deque<Request> queue;
   std::vector<Thread*> free;
 };

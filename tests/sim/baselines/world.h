@@ -29,6 +29,7 @@
 namespace corral::baselines {
 
 class World;
+struct Request;
 struct Source;
 
 // For schedulers to read.
@@ -49,12 +50,13 @@ struct Thread {
   sim::Random random{0};
   Duration mean_run{};  // 0: CPU-bound, or a worker
   Duration mean_sleep{};
-  int node = -1;                // the only one whose CPUs it may use; -1: all of them
-  int footprint = 1;            // see sim::SimThread
-  Source* source = nullptr;     // of a worker's requests
-  bool waits_for_disk = false;  // when it is through with its first half
-  int64_t half = 0;             // and what it will have to do then
-  Time arrived{};               // the present one
+  int node = -1;                 // the only one whose CPUs it may use; -1: all of them
+  int footprint = 1;             // see sim::SimThread
+  Source* source = nullptr;      // of a worker's requests
+  bool waits_for_disk = false;   // when it is through with its first half
+  int64_t half = 0;              // and what it will have to do then
+  Time arrived{};                // the present one
+  std::optional<Duration> rest;  // of it, when it will have been away
 };
 
 // Who decides. Called by the world, at whose Put and Clear it acts.
@@ -104,7 +106,10 @@ class World {
   // Poisson arrivals, which do not wait for answers. A request waits for a free worker, and then
   // the worker for a CPU.
   struct Serving {
-    Duration disk{0};   // after half of the work the worker sleeps for so long
+    Duration disk{0};  // after half of the work the worker sleeps for so long
+    // After the work a request is gone for so long, while its worker goes on with others. Then it
+    // is in line again, for as much work as another draw of the service says.
+    Duration away{0};
     int node = -1;      // on which the workers are
     int footprint = 1;  // of the workers
   };
@@ -178,6 +183,7 @@ class World {
   void Wake(Thread& thread);
   void BeginRun(Thread& thread);
   void Arrive(Source& source);
+  void GetInLine(Source& source, const Request& request);
   void Serve(Thread& worker);
   bool NextJob(Thread& thread);
 
