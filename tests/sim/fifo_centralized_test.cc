@@ -8,15 +8,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/runtime/loop_timing.h"
-#include "tests/sim/central_laws.h"
+#include "tests/sim/random_laws.h"
 
 namespace corral {
 namespace {
 
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
-
-int Draw(int low, int high, const char* what) { return *rc::gen::inRange(low, high + 1).as(what); }
 
 CentralSetting RandomSetting() {
   CentralSetting setting;
@@ -25,47 +23,20 @@ CentralSetting RandomSetting() {
   const int slice = *rc::gen::element(500, 1000, 3000, 10000).as("slice, us");
   setting.slices = {microseconds(slice)};
   setting.host.values = {{"slice", absl::StrCat(slice, "us")}};
-  setting.tasks = Draw(1, 20, "tasks");
-  setting.seed = static_cast<uint64_t>(Draw(1, 1'000'000, "seed"));
-  setting.habits.longest = microseconds(*rc::gen::element(300, 2000, 20000).as("steps, us"));
-  setting.habits.sleeps = static_cast<uint32_t>(Draw(0, 900, "sleeps"));
-  setting.habits.forks = true;
+  DrawTasks(20, {300, 2000, 20000}, setting);
   return setting;
 }
 
-void AssertLaws(CentralLaws& world) {
-  RC_ASSERT(world.judge.broken() == "");
-  RC_ASSERT(world.host.breaches() == 0u);
-  RC_ASSERT(world.host.agent().counters().repairs == 0u);
-}
-
 RC_GTEST_PROP(FifoCentralized, WhoWaitedLongerGoesFirst, ()) {
-  CentralLaws world(RandomSetting());
-  world.AddTasks();
-  world.Run(1000);
-  AssertLaws(world);
-  RC_ASSERT(world.LongestWait() <= world.Bound());
+  AssertLawsHold(RandomSetting(), 1000);
 }
 
 RC_GTEST_PROP(FifoCentralized, AndSoItIsWithAffinities, ()) {
-  CentralLaws world(RandomSetting());
-  world.AddTasks();
-  world.Run(1000, [&] { world.ChangeAffinity(); });
-  AssertLaws(world);
-  RC_ASSERT(world.LongestWait() <= world.Bound());
+  AssertLawsHoldWithAffinities(RandomSetting(), 1000);
 }
 
-// The host uses CPUs for a moment or for long, also that of the agent. Whom it pushes aside waits
-// behind it, until the class takes that back (ghost_guard.bpf.h).
 RC_GTEST_PROP(FifoCentralized, AndSoItIsBesideAHostThatTakesCpus, ()) {
-  CentralSetting setting = RandomSetting();
-  setting.tolerance = 5 * loop_timing::kLookAround;
-  CentralLaws world(setting);
-  world.AddTasks();
-  world.AddNoise(microseconds(*rc::gen::element(20, 300, 5000).as("host, us")));
-  world.Run(1000);
-  AssertLaws(world);
-  RC_ASSERT(world.LongestWait() <= world.Bound() * 2 + milliseconds(100));
+  AssertLawsHoldBesideAHost(RandomSetting(), 1000);
 }
 
 // A new agent finds all tasks where they are; from then on everything is as before.

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "agent/simulate/simulation.h"
+#include "tests/sim/draw.h"
 
 namespace corral {
 namespace {
@@ -19,8 +20,6 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 constexpr Duration kStep = milliseconds(10);  // divides every period below
-
-int Draw(int low, int high, const char* what) { return *rc::gen::inRange(low, high + 1).as(what); }
 
 OptionValues RandomOptions(const PolicyInfo& policy) {
   OptionValues options = OptionValues::Defaults(policy.options);

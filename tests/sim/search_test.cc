@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "agent/runtime/loop_timing.h"
 #include "policies/search/runtime_heap.h"
+#include "tests/sim/draw.h"
 #include "tests/sim/search_laws.h"
 
 namespace corral {
@@ -17,8 +18,6 @@ namespace {
 using sim::SimThread;
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
-
-int Draw(int low, int high, const char* what) { return *rc::gen::inRange(low, high + 1).as(what); }
 
 struct Setting {
   CentralHost::Options host;

@@ -5,17 +5,14 @@
 #include <rapidcheck/gtest.h>
 
 #include "absl/strings/str_cat.h"
-#include "agent/runtime/loop_timing.h"
 #include "policies/shinjuku/load_meter.h"
-#include "tests/sim/central_laws.h"
+#include "tests/sim/random_laws.h"
 
 namespace corral {
 namespace {
 
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
-
-int Draw(int low, int high, const char* what) { return *rc::gen::inRange(low, high + 1).as(what); }
 
 CentralSetting RandomSetting() {
   CentralSetting setting;
@@ -31,45 +28,18 @@ CentralSetting RandomSetting() {
                          {"batch_slice", absl::StrCat(batch_slice, "us")},
                          {"batch_until", absl::StrCat(batch_until)},
                          {"batch_weight", "20"}};
-  setting.tasks = Draw(1, 24, "tasks");
-  setting.seed = static_cast<uint64_t>(Draw(1, 1'000'000, "seed"));
-  setting.habits.longest = microseconds(*rc::gen::element(50, 300, 3000).as("steps, us"));
-  setting.habits.sleeps = static_cast<uint32_t>(Draw(0, 900, "sleeps"));
-  setting.habits.forks = true;
+  DrawTasks(24, {50, 300, 3000}, setting);
   return setting;
 }
 
-void AssertLaws(CentralLaws& world) {
-  RC_ASSERT(world.judge.broken() == "");
-  RC_ASSERT(world.host.breaches() == 0u);
-  RC_ASSERT(world.host.agent().counters().repairs == 0u);
-}
-
-RC_GTEST_PROP(Shinjuku, LatencyGoesFirst, ()) {
-  CentralLaws world(RandomSetting());
-  world.AddTasks();
-  world.Run(400);
-  AssertLaws(world);
-  RC_ASSERT(world.LongestWait() <= world.Bound());
-}
+RC_GTEST_PROP(Shinjuku, LatencyGoesFirst, ()) { AssertLawsHold(RandomSetting(), 400); }
 
 RC_GTEST_PROP(Shinjuku, AndSoItIsWithAffinities, ()) {
-  CentralLaws world(RandomSetting());
-  world.AddTasks();
-  world.Run(400, [&] { world.ChangeAffinity(); });
-  AssertLaws(world);
-  RC_ASSERT(world.LongestWait() <= world.Bound());
+  AssertLawsHoldWithAffinities(RandomSetting(), 400);
 }
 
 RC_GTEST_PROP(Shinjuku, AndSoItIsBesideAHostThatTakesCpus, ()) {
-  CentralSetting setting = RandomSetting();
-  setting.tolerance = 5 * loop_timing::kLookAround;
-  CentralLaws world(setting);
-  world.AddTasks();
-  world.AddNoise(microseconds(*rc::gen::element(20, 300, 5000).as("host, us")));
-  world.Run(400);
-  AssertLaws(world);
-  RC_ASSERT(world.LongestWait() <= world.Bound() * 2 + milliseconds(100));
+  AssertLawsHoldBesideAHost(RandomSetting(), 400);
 }
 
 // A task changes its class when the control plane says so, whatever it does at the moment.

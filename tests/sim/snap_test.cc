@@ -9,8 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "agent/runtime/loop_timing.h"
-#include "tests/sim/central_laws.h"
+#include "tests/sim/random_laws.h"
 
 namespace corral {
 namespace {
@@ -18,8 +17,6 @@ namespace {
 using sim::SimThread;
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
-
-int Draw(int low, int high, const char* what) { return *rc::gen::inRange(low, high + 1).as(what); }
 
 CentralSetting RandomSetting() {
   CentralSetting setting;
@@ -32,45 +29,18 @@ CentralSetting RandomSetting() {
   setting.host.values = {{"slice", absl::StrCat(slice, "us")},
                          {"batch_slice", absl::StrCat(batch_slice, "us")}};
   setting.batch_weight = 50;
-  setting.tasks = Draw(1, 20, "tasks");
-  setting.seed = static_cast<uint64_t>(Draw(1, 1'000'000, "seed"));
-  setting.habits.longest = microseconds(*rc::gen::element(300, 2000, 20000).as("steps, us"));
-  setting.habits.sleeps = static_cast<uint32_t>(Draw(0, 900, "sleeps"));
-  setting.habits.forks = true;
+  DrawTasks(20, {300, 2000, 20000}, setting);
   return setting;
 }
 
-void AssertLaws(CentralLaws& world) {
-  RC_ASSERT(world.judge.broken() == "");
-  RC_ASSERT(world.host.breaches() == 0u);
-  RC_ASSERT(world.host.agent().counters().repairs == 0u);
-}
-
-RC_GTEST_PROP(Snap, WorkersComeFirst, ()) {
-  CentralLaws world(RandomSetting());
-  world.AddTasks();
-  world.Run(1000);
-  AssertLaws(world);
-  RC_ASSERT(world.LongestWait() <= world.Bound());
-}
+RC_GTEST_PROP(Snap, WorkersComeFirst, ()) { AssertLawsHold(RandomSetting(), 1000); }
 
 RC_GTEST_PROP(Snap, AndSoItIsWithAffinities, ()) {
-  CentralLaws world(RandomSetting());
-  world.AddTasks();
-  world.Run(1000, [&] { world.ChangeAffinity(); });
-  AssertLaws(world);
-  RC_ASSERT(world.LongestWait() <= world.Bound());
+  AssertLawsHoldWithAffinities(RandomSetting(), 1000);
 }
 
 RC_GTEST_PROP(Snap, AndSoItIsBesideAHostThatTakesCpus, ()) {
-  CentralSetting setting = RandomSetting();
-  setting.tolerance = 5 * loop_timing::kLookAround;
-  CentralLaws world(setting);
-  world.AddTasks();
-  world.AddNoise(microseconds(*rc::gen::element(20, 300, 5000).as("host, us")));
-  world.Run(1000);
-  AssertLaws(world);
-  RC_ASSERT(world.LongestWait() <= world.Bound() * 2 + milliseconds(100));
+  AssertLawsHoldBesideAHost(RandomSetting(), 1000);
 }
 
 // A thread of the host comes and stays for 50 ms: the worker goes on elsewhere within the time in

@@ -13,6 +13,7 @@
 #include "agent/runtime/loop_timing.h"
 #include "agent/simulate/simulation.h"
 #include "tests/sim/central_host.h"
+#include "tests/sim/draw.h"
 
 namespace corral {
 namespace {
@@ -20,8 +21,6 @@ namespace {
 using sim::SimThread;
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
-
-int Draw(int low, int high, const char* what) { return *rc::gen::inRange(low, high + 1).as(what); }
 
 CentralHost::Options Host(int cores, int siblings, int slice_us) {
   return {.policy = "fair_share",
