@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/runtime/loop_timing.h"
+#include "kernel/cpu_mask.h"
 
 namespace corral {
 
@@ -95,10 +96,8 @@ void AgentThreads::Main(int core) {
 void AgentThreads::Prepare(int core) {
   pthread_setname_np(pthread_self(), absl::StrCat("agent/", core).c_str());
   const Core& place = state_.topology().core(core);
-  cpu_set_t cpus;
-  CPU_ZERO(&cpus);
-  const CpuSet& wanted = options_.housekeeping.empty() ? place.siblings : options_.housekeeping;
-  wanted.ForEach([&](CpuId cpu) { CPU_SET(cpu.value(), &cpus); });
+  const cpu_set_t cpus =
+      MaskOf(options_.housekeeping.empty() ? place.siblings : options_.housekeeping);
   if (pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus) != 0) not_pinned_.store(true);
   sched_param param{};
   param.sched_priority = options_.fifo_priority;

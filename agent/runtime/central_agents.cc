@@ -4,13 +4,13 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include "kernel/cpu_mask.h"
+
 namespace corral {
 namespace {
 
 bool BindTo(CpuId cpu) {
-  cpu_set_t cpus;
-  CPU_ZERO(&cpus);
-  CPU_SET(cpu.value(), &cpus);
+  const cpu_set_t cpus = MaskOf({cpu.value()});
   return pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus) == 0;
 }
 

@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "kernel/cpu_mask.h"
 
 namespace corral {
 namespace {
@@ -51,13 +52,10 @@ void Announce(int pipe_fd) {
 void VisitEachCpu() {
   cpu_set_t mine;
   if (sched_getaffinity(0, sizeof(mine), &mine) != 0) return;
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (!CPU_ISSET(cpu, &mine)) continue;
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(cpu, &one);
+  FromMask(mine).ForEach([](CpuId cpu) {
+    const cpu_set_t one = MaskOf({cpu.value()});
     (void)sched_setaffinity(0, sizeof(one), &one);  // fails where the CPU has gone
-  }
+  });
   (void)sched_setaffinity(0, sizeof(mine), &mine);
 }
 

@@ -12,6 +12,7 @@
 #include "kernel/abi/ghost.h"
 #include "kernel/bpf/class_files.h"
 #include "kernel/bpf/threads_by_policy.h"
+#include "kernel/cpu_mask.h"
 
 namespace corral {
 namespace {
@@ -20,20 +21,13 @@ constexpr char kPin[] = "confined";
 
 absl::StatusOr<CpuSet> AffinityOf(pid_t tid) {
   cpu_set_t mask;
-  CPU_ZERO(&mask);
   if (sched_getaffinity(tid, sizeof(mask), &mask) != 0)
     return absl::NotFoundError(absl::StrCat("thread ", tid, " has ended"));
-  CpuSet cpus;
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (CPU_ISSET(cpu, &mask)) cpus.Insert(CpuId(cpu));
-  }
-  return cpus;
+  return FromMask(mask);
 }
 
 absl::Status SetAffinity(pid_t tid, const CpuSet& cpus) {
-  cpu_set_t mask;
-  CPU_ZERO(&mask);
-  cpus.ForEach([&](CpuId cpu) { CPU_SET(cpu.value(), &mask); });
+  const cpu_set_t mask = MaskOf(cpus);
   if (sched_setaffinity(tid, sizeof(mask), &mask) == 0) return absl::OkStatus();
   if (errno == ESRCH) return absl::NotFoundError(absl::StrCat("thread ", tid, " has ended"));
   return absl::InternalError(

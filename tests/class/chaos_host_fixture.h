@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "kernel/cpu_mask.h"
 #include "tests/class/agent_host_fixture.h"
 #include "tests/class/chaos_process.h"
 
@@ -46,9 +47,7 @@ class ChaosHostTest : public AgentHostTest {
     return cpus.empty() ? cpus_ : cpus;
   }
   static void SetAffinity(pid_t tid, const CpuSet& cpus) {
-    cpu_set_t mask;
-    CPU_ZERO(&mask);
-    cpus.ForEach([&](CpuId cpu) { CPU_SET(cpu.value(), &mask); });
+    const cpu_set_t mask = MaskOf(cpus);
     sched_setaffinity(tid, sizeof(mask), &mask);
   }
 

@@ -4,6 +4,7 @@
 // the threads looks for itself. Runs as root in the test host.
 #include <sched.h>
 
+#include "kernel/cpu_mask.h"
 #include "tests/class/class_host_fixture.h"
 #include "tests/class/dying_cpu.h"
 
@@ -95,9 +96,7 @@ TEST_F(DyingCpuHostTest, NobodyReachesUserModeOnACpuThatIsGivenUp) {
 
 // Who may use no other core waits there, and the kernel for them, but not for long.
 TEST_F(DyingCpuHostTest, ThreadsThatMayGoNowhereElseDoNotKeepACpu) {
-  cpu_set_t mask;
-  CPU_ZERO(&mask);
-  topology_.core(1).siblings.ForEach([&](CpuId cpu) { CPU_SET(cpu.value(), &mask); });
+  const cpu_set_t mask = MaskOf(topology_.core(1).siblings);
   for (const auto& vm : vms_) {
     for (const pid_t tid : vm->tids()) ASSERT_EQ(sched_setaffinity(tid, sizeof(mask), &mask), 0);
   }

@@ -7,6 +7,8 @@
 #include <chrono>
 #include <cstdlib>
 
+#include "kernel/cpu_mask.h"
+
 namespace corral {
 namespace {
 
@@ -19,9 +21,7 @@ int64_t Nanoseconds() {
 }  // namespace
 
 void BindThread(pid_t tid, CpuId cpu) {
-  cpu_set_t one;
-  CPU_ZERO(&one);
-  CPU_SET(cpu.value(), &one);
+  const cpu_set_t one = MaskOf({cpu.value()});
   if (sched_setaffinity(tid, sizeof(one), &one) != 0) abort();
 }
 

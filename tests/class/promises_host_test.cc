@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "agent/views/wait_view.h"
+#include "kernel/cpu_mask.h"
 #include "tests/class/agent_host_fixture.h"
 
 namespace corral {
@@ -67,9 +68,7 @@ class PromisesHostTest : public AgentHostTest {
     return SharesSince(vms, before);
   }
   static void Pin(pid_t tid, const CpuSet& cpus) {
-    cpu_set_t mask;
-    CPU_ZERO(&mask);
-    cpus.ForEach([&](CpuId cpu) { CPU_SET(cpu.value(), &mask); });
+    const cpu_set_t mask = MaskOf(cpus);
     ASSERT_EQ(sched_setaffinity(tid, sizeof(mask), &mask), 0) << strerror(errno);
   }
   bool BecomesPromised(pid_t tid) const {

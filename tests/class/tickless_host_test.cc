@@ -14,6 +14,7 @@
 #include <string>
 #include <thread>
 
+#include "kernel/cpu_mask.h"
 #include "tests/class/agent_host_fixture.h"
 
 namespace corral {
@@ -39,9 +40,7 @@ class TicklessHostTest : public AgentHostTest {
     return static_cast<double>(TicksOf(cpus) - before) / elapsed.count() / cpus.size();
   }
   static void StayOn(const CpuSet& cpus) {
-    cpu_set_t mask;
-    CPU_ZERO(&mask);
-    cpus.ForEach([&](CpuId cpu) { CPU_SET(cpu.value(), &mask); });
+    const cpu_set_t mask = MaskOf(cpus);
     ASSERT_EQ(sched_setaffinity(0, sizeof(mask), &mask), 0);
   }
   static void StopDeadlineServers(const CpuSet& cpus) {

@@ -25,6 +25,7 @@
 #include "kernel/bpf/bpf_agent_kernel.h"
 #include "kernel/bpf/bpf_control_kernel.h"
 #include "kernel/bpf/threads_by_policy.h"
+#include "kernel/cpu_mask.h"
 #include "tests/conformance/world.h"
 
 namespace corral::conformance {
@@ -32,13 +33,6 @@ namespace {
 
 absl::Status Errno(absl::string_view what) {
   return absl::InternalError(absl::StrCat(what, ": ", strerror(errno)));
-}
-
-cpu_set_t MaskOf(const CpuSet& cpus) {
-  cpu_set_t mask;
-  CPU_ZERO(&mask);
-  cpus.ForEach([&](CpuId cpu) { CPU_SET(cpu.value(), &mask); });
-  return mask;
 }
 
 pid_t MyTid() { return static_cast<pid_t>(syscall(SYS_gettid)); }

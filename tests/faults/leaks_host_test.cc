@@ -12,6 +12,7 @@
 #include <string>
 #include <tuple>
 
+#include "kernel/cpu_mask.h"
 #include "tests/class/agent_host_fixture.h"
 #include "tests/faults/bpf_sleepers.h"
 
@@ -78,9 +79,7 @@ class LeakTest : public AgentHostTest, public testing::WithParamInterface<std::t
   // On one core, where two VMs want both siblings.
   void ShareOneCore(int turn) {
     if (turn > 0) return;
-    cpu_set_t mask;
-    CPU_ZERO(&mask);
-    topology_.core(0).siblings.ForEach([&](CpuId cpu) { CPU_SET(cpu.value(), &mask); });
+    const cpu_set_t mask = MaskOf(topology_.core(0).siblings);
     for (const auto& vm : vms_) {
       for (const pid_t tid : vm->tids()) sched_setaffinity(tid, sizeof(mask), &mask);
     }
