@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/ctl/audit_command.h"
 
-#include <signal.h>
-
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
@@ -11,6 +9,7 @@
 #include "absl/time/time.h"
 #include "agent/ctl/audit_json.h"
 #include "agent/ctl/audit_text.h"
+#include "agent/ctl/interrupts.h"
 #include "kernel/audit/auditor.h"
 
 namespace corral::ctl {
@@ -47,18 +46,6 @@ int Show(const absl::StatusOr<AuditReport>& report, const Options& options) {
   return Judge(*report, options.fail_on);
 }
 
-// Sleeps, but not through an interrupt: the operator who is tired of waiting still gets the figures
-// so far.
-void WaitFor(absl::Duration duration) {
-  sigset_t interrupts;
-  sigemptyset(&interrupts);
-  sigaddset(&interrupts, SIGINT);
-  sigaddset(&interrupts, SIGTERM);
-  sigprocmask(SIG_BLOCK, &interrupts, nullptr);
-  const timespec timeout = absl::ToTimespec(duration);
-  sigtimedwait(&interrupts, nullptr, &timeout);
-}
-
 int Measure(const Options& options) {
   absl::Duration duration;
   if (!absl::ParseDuration(options.duration, &duration) || duration <= absl::ZeroDuration() ||
@@ -68,7 +55,9 @@ int Measure(const Options& options) {
   }
   absl::StatusOr<Auditor> auditor = Auditor::Load(ToAuditorOptions(options));
   if (!auditor.ok()) return Fail(auditor.status());
-  WaitFor(duration);
+  // The operator who is tired of waiting still gets the figures so far.
+  HoldInterrupts();
+  InterruptedWithin(absl::ToChronoNanoseconds(duration));
   return Show(auditor->Read(), options);
 }
 

@@ -2,7 +2,6 @@
 #include "agent/metrics/metrics_command.h"
 
 #include <prometheus/text_serializer.h>
-#include <signal.h>
 
 #include <CLI/CLI.hpp>
 #include <iostream>
@@ -11,6 +10,7 @@
 
 #include "agent/ctl/atomic_file.h"
 #include "agent/ctl/corral_yaml.h"
+#include "agent/ctl/interrupts.h"
 #include "agent/metrics/audit_metrics.h"
 #include "agent/metrics/class_metrics.h"
 #include "agent/metrics/http_server.h"
@@ -57,18 +57,12 @@ metrics::Families CollectAnew(const Options& options) {
 }
 
 int ServeMetrics(const Options& options) {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  // Also in the server's threads.
-  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  HoldInterrupts();  // also in the server's threads
   const auto server =
       metrics::HttpServer::Listen(options.listen, [&options] { return CollectAnew(options); });
   if (!server.ok()) return Fail(server.status());
   std::cerr << "corralctl: metrics on port " << (*server)->port() << std::endl;
-  int number = 0;
-  sigwait(&signals, &number);
+  AwaitInterrupt();
   return kOk;
 }
 

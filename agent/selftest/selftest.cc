@@ -2,7 +2,6 @@
 #include "agent/selftest/selftest.h"
 
 #include <sched.h>
-#include <signal.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
 
@@ -12,8 +11,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/time.h"
+#include "agent/ctl/interrupts.h"
 #include "kernel/audit/auditor.h"
+#include "kernel/cpu_mask.h"
 
 namespace corral {
 namespace {
@@ -26,28 +26,12 @@ constexpr int kLooks = 2;
 using VmProcesses = std::vector<std::unique_ptr<VmProcess>>;
 
 absl::Status Wait(Duration time) {
-  sigset_t interrupts;
-  sigemptyset(&interrupts);
-  sigaddset(&interrupts, SIGINT);
-  sigaddset(&interrupts, SIGTERM);
-  const timespec timeout = absl::ToTimespec(absl::FromChrono(time));
-  if (sigtimedwait(&interrupts, nullptr, &timeout) < 0) return absl::OkStatus();
+  if (!InterruptedWithin(time)) return absl::OkStatus();
   return absl::CancelledError("interrupted; everything was given back");
 }
 
-// From now on they wait for Wait().
-void HoldInterrupts() {
-  sigset_t interrupts;
-  sigemptyset(&interrupts);
-  sigaddset(&interrupts, SIGINT);
-  sigaddset(&interrupts, SIGTERM);
-  sigprocmask(SIG_BLOCK, &interrupts, nullptr);
-}
-
 absl::Status Confine(const VmProcess& vm, const CpuSet& cpus) {
-  cpu_set_t mask;
-  CPU_ZERO(&mask);
-  cpus.ForEach([&](CpuId cpu) { CPU_SET(cpu.value(), &mask); });
+  const cpu_set_t mask = MaskOf(cpus);
   for (const pid_t tid : vm.tids()) {
     if (sched_setaffinity(tid, sizeof(mask), &mask) == 0 &&
         setpriority(PRIO_PROCESS, static_cast<id_t>(tid), kLeastPriority) == 0)
