@@ -18,6 +18,9 @@ namespace corral {
 // A span of time in int64 ns.
 using Duration = std::chrono::nanoseconds;
 
+// As the class's memory holds it.
+constexpr Duration FromNs(uint64_t ns) { return Duration(static_cast<int64_t>(ns)); }
+
 // The clock of every time stamp that crosses the class's boundary.
 struct KernelClock {
   using rep = Duration::rep;

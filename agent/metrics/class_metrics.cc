@@ -109,7 +109,7 @@ void AddTallies(const ClassView& view, const ControlKernel& kernel, Families& fa
   };
   std::vector<double> bounds;
   for (unsigned i = 0; i + 1 < GHOST_WAIT_BUCKETS; ++i)
-    bounds.push_back(Seconds(Duration(static_cast<int64_t>(ghost_wait_bound(i)))));
+    bounds.push_back(Seconds(FromNs(ghost_wait_bound(i))));
   bounds.push_back(std::numeric_limits<double>::infinity());
   Family waits = Family::Histogram(families, "corral_domain_wait_seconds",
                                    "How long the vCPUs that the trust domain has now waited each "
@@ -117,7 +117,7 @@ void AddTallies(const ClassView& view, const ControlKernel& kernel, Families& fa
   for (const DomainView& domain : view.domains) {
     const ghost_tally tally = of(domain);
     waits.Add(LabelsOf(view, domain), bounds, {std::begin(tally.waits), std::end(tally.waits)},
-              Seconds(Duration(static_cast<int64_t>(tally.waited_ns))));
+              Seconds(FromNs(tally.waited_ns)));
   }
   Family moves = Family::Counter(families, "corral_domain_moves_total",
                                  "How often they came to run on another core than before, and on "

@@ -10,8 +10,6 @@
 namespace corral::report {
 namespace {
 
-Duration Ns(uint64_t ns) { return Duration(static_cast<int64_t>(ns)); }
-
 // How much of `time` a budget comes to.
 Duration ShareOf(Duration time, uint64_t granted_ns, uint64_t period_ns) {
   if (period_ns == 0) return Duration(0);
@@ -55,10 +53,7 @@ void Sampler::LookAt(uint32_t slot, Time now) {
     return;
   }
   const Duration runtime = ReadRuntime(word, now);
-  ghost_waits waits = {};
-  for (int why = 0; why < GHOST_NR_WAITS; ++why)
-    waits.ns[why] = __atomic_load_n(&kernel_.waits()[slot].ns[why], __ATOMIC_RELAXED);
-  waits.missed_ns = __atomic_load_n(&kernel_.waits()[slot].missed_ns, __ATOMIC_RELAXED);
+  const ghost_waits waits = ReadWaits(kernel_.waits()[slot]);
   Vcpu& vcpu = vcpus_[slot];
   if (vcpu.gtid != gtid) {
     vcpu = {.gtid = gtid, .domain = word.domain, .runtime = runtime, .waits = waits, .since = now};
@@ -71,11 +66,11 @@ void Sampler::LookAt(uint32_t slot, Time now) {
   if (word.node != GHOST_NO_NODE && word.cpu >= 0 && cpu < kernel_.cpus().size())
     (kernel_.cpus()[cpu].node == word.node ? sums.local : sums.remote) += ran;
   for (int why = 0; why < GHOST_NR_WAITS; ++why) {
-    const Duration waited = std::max(Ns(waits.ns[why] - vcpu.waits.ns[why]), Duration(0));
+    const Duration waited = std::max(FromNs(waits.ns[why] - vcpu.waits.ns[why]), Duration(0));
     sums.waited[why] += waited;
     if (why == GHOST_WAIT_FORCED_IDLE) idle_[word.queue] += waited;
   }
-  sums.missed += Ns(waits.missed_ns - vcpu.waits.missed_ns);
+  sums.missed += FromNs(waits.missed_ns - vcpu.waits.missed_ns);
   vcpu.guaranteed += ShareOf(now - std::max(looked_, vcpu.since), word.granted_ns, word.period_ns);
   vcpu.runtime = runtime;
   vcpu.waits = waits;

@@ -17,14 +17,13 @@ bool AskTheSame(const PlacementRequest& a, const PlacementRequest& b) {
 
 // A promise holds on the core that made it.
 PlacementRequest Lead::RequestOf(uint32_t slot, const ghost_status_word& word, int core) const {
-  const auto ns = [](uint64_t value) { return Duration(static_cast<int64_t>(value)); };
   const bool here = core >= 0 && CoreId(word.place) == state_.topology().core(core).id;
   return {.domain = DomainId(word.domain),
           .slot = slot,
           .vcpu = word.vcpu,
-          .budget = ns(word.budget_ns),
-          .period = ns(word.period_ns),
-          .granted = here ? ns(word.granted_ns) : Duration(0),
+          .budget = FromNs(word.budget_ns),
+          .period = FromNs(word.period_ns),
+          .granted = here ? FromNs(word.granted_ns) : Duration(0),
           .cpus = CpusOf(slot),
           .node = word.node == GHOST_NO_NODE ? -1 : static_cast<int>(word.node)};
 }

@@ -12,6 +12,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <iterator>
 
 #include "kernel/abi/ghost.h"
 #include "kernel/cpu_set.h"
@@ -52,14 +53,23 @@ inline ghost_status_word ReadStatusWord(const ghost_status_word& shared) {
   return copy;
 }
 
-// The task's CPU time until `now`, with the stint that goes on: whoever has a CPU without end adds to
-// the word's own figure when it leaves it. In this order, as the class asks for.
+// The task's CPU time until `now`, with the stint that goes on: whoever has a CPU without end adds
+// to the word's own figure when it leaves it. In this order, as the class asks for.
 inline Duration ReadRuntime(const ghost_status_word& shared, Time now) {
   const uint64_t runtime = __atomic_load_n(&shared.runtime_ns, __ATOMIC_ACQUIRE);
   const uint64_t since = __atomic_load_n(&shared.on_since_ns, __ATOMIC_ACQUIRE);
-  const Duration stint =
-      since == 0 ? Duration(0) : now.time_since_epoch() - Duration(static_cast<int64_t>(since));
-  return Duration(static_cast<int64_t>(runtime)) + std::max(stint, Duration(0));
+  const Duration stint = since == 0 ? Duration(0) : now.time_since_epoch() - FromNs(since);
+  return FromNs(runtime) + std::max(stint, Duration(0));
+}
+
+// What agents tell of a task's waits: each figure by itself only grows.
+inline ghost_waits ReadWaits(const ghost_waits& shared) {
+  ghost_waits copy{};
+  for (size_t i = 0; i < std::size(copy.ns); ++i)
+    copy.ns[i] = __atomic_load_n(&shared.ns[i], __ATOMIC_RELAXED);
+  copy.missed_ns = __atomic_load_n(&shared.missed_ns, __ATOMIC_RELAXED);
+  copy.missed = __atomic_load_n(&shared.missed, __ATOMIC_RELAXED);
+  return copy;
 }
 
 inline CpuSet ReadAffinity(const ghost_affinity& shared) {

@@ -10,11 +10,10 @@ CpuClocks ReadClocks(const ghost_cpu_state& cpu, Time now) {
   for (int attempt = 0; attempt < 4; ++attempt) {
     const uint64_t since = __atomic_load_n(&cpu.taken_since_ns, __ATOMIC_ACQUIRE);
     const uint32_t taken = __atomic_load_n(&cpu.taken, __ATOMIC_RELAXED);
-    clocks.host = Duration(static_cast<int64_t>(__atomic_load_n(&cpu.host_ns, __ATOMIC_RELAXED)));
-    clocks.agent = Duration(static_cast<int64_t>(__atomic_load_n(&cpu.agent_ns, __ATOMIC_ACQUIRE)));
+    clocks.host = FromNs(__atomic_load_n(&cpu.host_ns, __ATOMIC_RELAXED));
+    clocks.agent = FromNs(__atomic_load_n(&cpu.agent_ns, __ATOMIC_ACQUIRE));
     if (__atomic_load_n(&cpu.taken_since_ns, __ATOMIC_RELAXED) != since) continue;
-    const Duration present =
-        std::max(now.time_since_epoch() - Duration(static_cast<int64_t>(since)), Duration(0));
+    const Duration present = std::max(now.time_since_epoch() - FromNs(since), Duration(0));
     if (taken == GHOST_CPU_BY_HOST) clocks.host += present;
     if (taken == GHOST_CPU_BY_AGENT) clocks.agent += present;
     break;

@@ -140,8 +140,8 @@ SimulatedVerdict Simulation::VerdictOn(size_t domain, int vcpu) const {
   const ghost_status_word& word = control_->status_words()[slot];
   SimulatedVerdict verdict = {.vcpu = vcpu};
   if (word.place == GHOST_NO_CORE) return verdict;
-  verdict.granted = Duration(static_cast<int64_t>(word.granted_ns));
-  verdict.free = Duration(static_cast<int64_t>(word.free_ns));
+  verdict.granted = FromNs(word.granted_ns);
+  verdict.free = FromNs(word.free_ns);
   verdict.core = static_cast<int>(word.place);
   return verdict;
 }

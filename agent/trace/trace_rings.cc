@@ -15,7 +15,7 @@ T Load(const T& value) {
 // The number that the entry had throughout the copy; 0: it is being written.
 uint64_t Copy(const ghost_trace_event& shared, TraceEvent& event) {
   const uint64_t number = __atomic_load_n(&shared.number, __ATOMIC_ACQUIRE);
-  event.at = Time(Duration(static_cast<int64_t>(Load(shared.time_ns))));
+  event.at = Time(FromNs(Load(shared.time_ns)));
   event.tid = static_cast<pid_t>(Load(shared.tid));
   event.domain = Load(shared.domain);
   event.type = static_cast<ghost_trace_type>(Load(shared.type));

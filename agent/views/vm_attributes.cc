@@ -12,8 +12,6 @@
 namespace corral {
 namespace {
 
-Duration Ns(uint64_t ns) { return Duration(static_cast<int64_t>(ns)); }
-
 std::string Text(Duration time) { return absl::FormatDuration(absl::FromChrono(time)); }
 
 std::string Share(Duration time, Duration period) {
@@ -40,10 +38,10 @@ TimeShare CapOfVcpu(const VmSettings& settings, int vcpus) {
 
 TaskAttributes AttributesOf(const ghost_status_word& word) {
   return {.weight = word.weight,
-          .budget = Ns(word.budget_ns),
-          .period = Ns(word.period_ns),
-          .cap = Ns(word.cap_ns),
-          .cap_period = Ns(word.cap_period_ns),
+          .budget = FromNs(word.budget_ns),
+          .period = FromNs(word.period_ns),
+          .cap = FromNs(word.cap_ns),
+          .cap_period = FromNs(word.cap_period_ns),
           .node = word.node};
 }
 

@@ -34,7 +34,6 @@ SlotsByProcess Slots(const ControlKernel& kernel) {
 
 VcpuView ViewVcpu(const ControlKernel& kernel, uint32_t slot) {
   const ghost_status_word word = kernel.status_words()[slot];
-  const auto ns = [](uint64_t value) { return Duration(static_cast<int64_t>(value)); };
   return {.vcpu = static_cast<int>(word.vcpu),
           .tid = static_cast<pid_t>(word.tid),
           .attached = true,
@@ -42,7 +41,7 @@ VcpuView ViewVcpu(const ControlKernel& kernel, uint32_t slot) {
           .domain = word.domain,
           .trust = std::string(TextOf(kernel.domains()[word.domain].name)),
           .attributes = AttributesOf(word),
-          .granted = ns(word.granted_ns),
+          .granted = FromNs(word.granted_ns),
           .refused = WhyNotPromised(kernel, slot),
           .affinity = AffinityOf(kernel, slot),
           .cpu = word.cpu,

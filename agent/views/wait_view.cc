@@ -11,8 +11,6 @@
 namespace corral {
 namespace {
 
-Duration Ns(uint64_t ns) { return Duration(static_cast<int64_t>(ns)); }
-
 bool Same(const ghost_waits& a, const ghost_waits& b) { return memcmp(&a, &b, sizeof(a)) == 0; }
 
 }  // namespace
@@ -46,9 +44,9 @@ std::map<uint32_t, Waits> WaitsByDomain(const ControlKernel& kernel) {
   for (uint32_t slot = 0; slot < kernel.status_words().size(); ++slot) {
     const ghost_status_word& word = kernel.status_words()[slot];
     if ((word.flags & GHOST_SW_INUSE) == 0) continue;
+    const ghost_waits waits = ReadWaits(kernel.waits()[slot]);
     Waits& sum = sums[word.domain];
-    for (int why = 0; why < GHOST_NR_WAITS; ++why)
-      sum[why] += Ns(__atomic_load_n(&kernel.waits()[slot].ns[why], __ATOMIC_RELAXED));
+    for (int why = 0; why < GHOST_NR_WAITS; ++why) sum[why] += FromNs(waits.ns[why]);
   }
   return sums;
 }
@@ -74,12 +72,12 @@ std::map<uint32_t, Promises> PromisesByDomain(const ControlKernel& kernel) {
   for (uint32_t slot = 0; slot < kernel.status_words().size(); ++slot) {
     const ghost_status_word& word = kernel.status_words()[slot];
     if ((word.flags & GHOST_SW_INUSE) == 0) continue;
-    const ghost_waits& waits = kernel.waits()[slot];
+    const ghost_waits waits = ReadWaits(kernel.waits()[slot]);
     Promises& sum = sums[word.domain];
     if (word.period_ns != 0)
       sum.guaranteed += static_cast<double>(word.granted_ns) / static_cast<double>(word.period_ns);
-    sum.missed += Ns(__atomic_load_n(&waits.missed_ns, __ATOMIC_RELAXED));
-    sum.missed_periods += __atomic_load_n(&waits.missed, __ATOMIC_RELAXED);
+    sum.missed += FromNs(waits.missed_ns);
+    sum.missed_periods += waits.missed;
   }
   return sums;
 }
@@ -98,10 +96,7 @@ double VcpuWaits::Percent(Duration part) const {
 
 WaitWatch::Reading WaitWatch::Read(uint32_t slot, Time now) const {
   const ghost_status_word& word = kernel_.status_words()[slot];
-  Reading reading{.at = now, .runtime = ReadRuntime(word, now)};
-  for (int i = 0; i < GHOST_NR_WAITS; ++i)
-    reading.waits.ns[i] = __atomic_load_n(&kernel_.waits()[slot].ns[i], __ATOMIC_RELAXED);
-  return reading;
+  return {.at = now, .runtime = ReadRuntime(word, now), .waits = ReadWaits(kernel_.waits()[slot])};
 }
 
 void WaitWatch::Look() {
@@ -144,7 +139,7 @@ std::vector<VcpuWaits> WaitWatch::Result() const {
                        .time = end.at - begin.at,
                        .ran = end.runtime - begin.runtime};
     for (int i = 0; i < GHOST_NR_WAITS; ++i)
-      waits.waited[i] = Ns(end.waits.ns[i] - begin.waits.ns[i]);
+      waits.waited[i] = FromNs(end.waits.ns[i] - begin.waits.ns[i]);
     result.push_back(std::move(waits));
   }
   return result;

@@ -28,11 +28,8 @@ static inline __u64 ghost_wait_bound(unsigned int i)
 
 	if (i >= GHOST_WAIT_BUCKETS - 1)
 		return ~0ULL;
-	for (k = 0; k < GHOST_WAIT_BUCKETS; k++) {
-		if (k >= i)
-			break;
+	for (k = 0; k < i; k++)
 		bound *= k & 1 ? 2 : 5;
-	}
 	return bound;
 }
 

@@ -9,6 +9,9 @@
 // budget of it: as long as it has not, its sibling serves it or another member of that sibling, and
 // their budgets together fit into the gang's.
 //
+// A sibling may still owe its members something when the gang's time is over: it lost some of it,
+// to the agent for example. Then the gang goes on, behind all gangs that have time left.
+//
 // On top of it comes a hand-over to the gang, one from it, and one for each member that finds the
 // siblings taken: what a gang that computes makes necessary in a period. Members that sleep and
 // wake make more of them, and those are taken out of the gang's time, so others do not pay.

@@ -21,8 +21,6 @@ using std::chrono::seconds;
 
 constexpr char kLog[] = "/run/corral-host/corrald.log";
 
-Duration Ns(uint64_t ns) { return Duration(static_cast<int64_t>(ns)); }
-
 CpuSet CpusOf(const ghost_affinity& affinity) {
   CpuSet cpus;
   for (int cpu = 0; cpu < GHOST_AFFINITY_WORDS * 64; ++cpu) {
@@ -88,12 +86,12 @@ HeldTask LiveCorral::TaskIn(size_t slot) const {
   return {.tid = static_cast<pid_t>(word.tid),
           .vcpu = static_cast<int>(word.vcpu),
           .attributes = {.weight = word.weight,
-                         .budget = Ns(word.budget_ns),
-                         .period = Ns(word.period_ns),
-                         .cap = Ns(word.cap_ns),
-                         .cap_period = Ns(word.cap_period_ns),
+                         .budget = FromNs(word.budget_ns),
+                         .period = FromNs(word.period_ns),
+                         .cap = FromNs(word.cap_ns),
+                         .cap_period = FromNs(word.cap_period_ns),
                          .node = word.node},
-          .granted = Ns(word.granted_ns),
+          .granted = FromNs(word.granted_ns),
           .cpus = CpusOf(kernel_->affinities()[slot]),
           .domain = kernel_->domains()[word.domain].name};
 }
