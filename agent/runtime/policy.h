@@ -50,7 +50,6 @@ class TaskEvents {
   virtual void TaskDeparted(Task& task, Time now) = 0;
   virtual void TaskDead(Task& task, Time now) { TaskDeparted(task, now); }
   virtual void TaskAffinityChanged(Task&, Time) {}
-  virtual void TaskPriorityChanged(Task&, Time) {}
   // Weight, budget, period, cap, or what was granted. A change of domain comes as TaskDeparted and
   // TaskNew.
   virtual void TaskAttributesChanged(Task&, Time) {}

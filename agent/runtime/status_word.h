@@ -37,6 +37,7 @@ inline ghost_status_word ReadStatusWord(const ghost_status_word& shared) {
     copy.enclave = __atomic_load_n(&shared.enclave, __ATOMIC_RELAXED);
     copy.queue = __atomic_load_n(&shared.queue, __ATOMIC_RELAXED);
     copy.weight = __atomic_load_n(&shared.weight, __ATOMIC_RELAXED);
+    copy.priority = __atomic_load_n(&shared.priority, __ATOMIC_RELAXED);
     copy.budget_ns = __atomic_load_n(&shared.budget_ns, __ATOMIC_RELAXED);
     copy.period_ns = __atomic_load_n(&shared.period_ns, __ATOMIC_RELAXED);
     copy.cap_ns = __atomic_load_n(&shared.cap_ns, __ATOMIC_RELAXED);

@@ -50,7 +50,7 @@ struct Task {
   pid_t tid = 0;
   pid_t tgid = 0;
   uint32_t vcpu = 0;
-  uint32_t weight = 100;  // at least 1
+  uint32_t weight = 100;  // with its nice value; at least 1
   Duration budget{0};
   Duration period{0};
   Duration granted{0};  // what the enclave promised of it, on the core `place`

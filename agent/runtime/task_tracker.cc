@@ -19,6 +19,12 @@ Duration ToDuration(uint64_t ns) {
   return Duration(static_cast<int64_t>(std::min(ns, kMax)));
 }
 
+// By the control plane's word and by its own nice value, which is as good as a task of weight 100.
+uint32_t WeightOf(const ghost_status_word& word) {
+  const uint64_t priority = word.priority == 0 ? 100 : word.priority;
+  return static_cast<uint32_t>(std::clamp<uint64_t>(word.weight * priority / 100, 1, 1'000'000));
+}
+
 // When what the record knows happened: a status word does not say.
 Time EventTime(const Task& task, Time now) {
   return task.from_status_word ? now : std::min(now, Time(ToDuration(task.event_ns)));
@@ -68,7 +74,7 @@ bool TaskTracker::ReadAttributes(Task& task, const ghost_status_word& word) {
   task.tid = static_cast<pid_t>(word.tid);
   task.tgid = static_cast<pid_t>(word.tgid);
   task.vcpu = word.vcpu;
-  task.weight = std::max(word.weight, 1u);
+  task.weight = WeightOf(word);
   task.budget = ToDuration(word.budget_ns);
   task.period = ToDuration(word.period_ns);
   task.cap = ToDuration(word.cap_ns);
@@ -205,12 +211,9 @@ TaskTracker::Outcome TaskTracker::Apply(Task& task, const ghost_msg& message, Ti
     case GHOST_MSG_TASK_ON_CPU:
       if (!(message.flags & GHOST_MSG_F_OFFERED)) return Outcome::kOk;  // as committed
       return Taken(task, message, now);
-    case GHOST_MSG_TASK_PRIORITY_CHANGED:
-      events_.TaskPriorityChanged(task, now);
-      return Outcome::kOk;
     default:
-      // Attributes stand in the status word. So does the state of a task that is announced again,
-      // or with a message of a newer ABI.
+      // Attributes and the priority stand in the status word. So does the state of a task that is
+      // announced again, or with a message of a newer ABI.
       task.from_status_word = true;
       return Outcome::kLook;
   }

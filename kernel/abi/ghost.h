@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Both sides refuse to talk to another version; the error names both. */
-#define GHOST_ABI_VERSION 10
+#define GHOST_ABI_VERSION 11
 
 #define GHOST_MAX_SIBLINGS 8
 #define GHOST_MAX_ENCLAVES 16
@@ -118,6 +118,8 @@ struct ghost_status_word {
 	__u32 stops;	     /* how often its process was stopped while the class stayed: the kernel was in bypass for a while */
 	__u32 node;	     /* the NUMA node that its memory is on, or GHOST_NO_NODE */
 	__u32 offer;	     /* enum ghost_offer: which cores may take it, by its agent's word */
+	__u32 priority;	     /* its nice value, as the weight that sched_ext gives it: 100 is nice 0; 0: not known yet */
+	__u32 reserved;
 	/* Its agent's verdict on the budget; void once the control plane asks for another one. */
 	__u32 place;	  /* the core that keeps the promise, or that has most room; GHOST_NO_CORE: no verdict */
 	__u64 granted_ns; /* promised per period: the budget, or 0 */

@@ -180,7 +180,6 @@ struct ghost_task {
 	u64 rescued_until; /* the class runs it until then, whatever its agent wants */
 	u32 leaving;	  /* enum leave_cause: why it gives up the CPU next */
 	u32 elide_preempt; /* its agent does not want to hear of that */
-	u32 priority;	  /* as sched_ext counts it; 0: not known yet */
 	u32 offer;	  /* enum ghost_offer */
 	u32 yields_to;	  /* slot + 1: with LEAVE_YIELD and LEAVE_REPLACED, in whose favour; 0: nobody's */
 	u32 yielded_to;	  /* 1: its agent was told that a task yields in its favour, since it waits */

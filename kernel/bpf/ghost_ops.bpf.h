@@ -388,11 +388,12 @@ void BPF_PROG(ghost_set_weight, struct task_struct *p, u32 weight)
 	u32 slot = 0;
 	struct ghost_task *t = attached(p, &slot);
 
-	u32 before = t ? t->priority : 0;
+	struct ghost_status_word *sw = t ? status_word_of(slot) : NULL;
+	u32 before = sw ? sw->priority : 0;
 
-	if (!t || before == weight)
+	if (!t || !sw || before == weight)
 		return;
-	t->priority = weight;
+	WRITE_ONCE(sw->priority, weight);
 	if (before && t->announced)
 		task_post(slot, GHOST_MSG_TASK_PRIORITY_CHANGED, 0, task_bump(slot), scx_bpf_task_cpu(p));
 }

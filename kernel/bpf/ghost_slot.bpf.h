@@ -125,7 +125,6 @@ static __noinline int slot_fill(u32 slot, struct slot_owner *owner)
 	t->rescued_until = 0;
 	t->leaving = LEAVE_NOT;
 	t->elide_preempt = 0;
-	t->priority = 0;
 	w = t->word;
 	WRITE_ONCE(t->word, TASK_WORD(TASK_BARRIER(w) + 1, TASK_BLOCKED));
 	sw->runtime_ns = 0;
@@ -143,6 +142,7 @@ static __noinline int slot_fill(u32 slot, struct slot_owner *owner)
 	sw->cap_ns = 0;
 	sw->cap_period_ns = 0;
 	sw->node = GHOST_NO_NODE;
+	sw->priority = 0;
 	sw->place = GHOST_NO_CORE;
 	sw->granted_ns = 0;
 	sw->free_ns = 0;
@@ -201,6 +201,7 @@ static __noinline int slot_inherit(u32 slot, u32 from)
 	sw->cap_period_ns = old->cap_period_ns;
 	sw->weight = old->weight;
 	sw->node = old->node;
+	sw->priority = old->priority;
 	sw->cpu = old->cpu;
 	sw->switch_time_ns = old->switch_time_ns;
 	sw->runtime_ns = old->runtime_ns;
@@ -245,7 +246,6 @@ static __noinline int slot_change(struct task_struct *p, u32 cpu)
 	/* The present stint is accounted for at its end, here. */
 	WRITE_ONCE(sw->on_since_ns, old_sw->on_since_ns);
 	t->on_cpu_since = old_t->on_cpu_since;
-	t->priority = old_t->priority;
 	th->slot = next1;
 	slot_free(from);
 	return 0;

@@ -3,12 +3,12 @@
 // far goes first, to an idle CPU as near as possible to where it ran last, at once and not when a
 // balancer comes by; and rather than in other caches it runs a moment later.
 //
-// Order: a heap by elapsed runtime, divided by the weight that the control plane gave the task
-// (nice values are the paper's own open point; the class does not tell them). So that nobody
-// starves, what a task has ahead of the others or behind them when it gets in line counts up to
-// `credit`, and a newcomer begins as far behind as anybody may be. A task keeps its CPU until it
-// blocks, or until its slice is over and one waits that had less. Whoever gets in line is served
-// when each of the others has had two credits and some slices, at the latest.
+// Order: a heap by elapsed runtime, divided by the task's weight, in which its nice value counts
+// (the paper's own open point). So that nobody starves, what a task has ahead of the others or
+// behind them when it gets in line counts up to `credit`, and a newcomer begins as far behind as
+// anybody may be. A task keeps its CPU until it blocks, or until its slice is over and one waits
+// that had less. Whoever gets in line is served when each of the others has had two credits and
+// some slices, at the latest.
 //
 // Place: of the CPUs that it may use, in the L3 that it ran in last (a CCX): on the same core if
 // that is idle, or else on the emptiest; if there is none, it waits `park` for one; then the same

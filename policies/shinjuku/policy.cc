@@ -27,7 +27,8 @@ absl::Span<const OptionSpec> OptionTable() {
        .min = "0",
        .max = "10000",
        .help = "Tasks of at most this weight are batch tasks, all others are of the latency class; "
-               "0: there are no batch tasks."},
+               "0: there are no batch tasks. A nice value of 0 is a weight of 100, 4 is 41, "
+               "10 is 10."},
       {.name = "batch_until",
        .type = OptionType::kInt,
        .default_value = "95",

@@ -5,8 +5,7 @@
 // Two classes. The latency class is served first in, first out, and a task keeps a CPU that another
 // one of them waits for only for a slice of some microseconds. A batch task has a CPU that no task
 // of the latency class wants, and gives way to one at once (Shenango's sharing). Which class a task
-// is in, its weight tells: the control plane sets it, and hints from the tasks themselves are not
-// there yet.
+// is in, its weight tells, in which its nice value counts: from nice 4 on it is a batch task.
 //
 // Between two requests a CPU idles for a microsecond or two, in which the agent hears that the one
 // has ended and says who is next. So batch tasks are offered to CPUs that idle: the class starts

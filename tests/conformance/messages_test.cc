@@ -162,8 +162,12 @@ TEST_F(Messages, AffinityIsThereToBeReadWhenItIsAnnounced) {
 
 TEST_F(Messages, PriorityChanged) {
   const Member task = NewTask(NewDomain());
+  const ghost_status_word& word = agent_->status_words()[GHOST_GTID_SLOT(task.gtid.value())];
+  EXPECT_EQ(word.priority, 100u);
   ASSERT_TRUE(task.thread->SetNice(5).ok());
   Await(task.gtid, GHOST_MSG_TASK_PRIORITY_CHANGED);
+  EXPECT_LT(word.priority, 40u);
+  EXPECT_GT(word.priority, 25u);
 }
 
 TEST_F(Messages, AttributesChanged) {

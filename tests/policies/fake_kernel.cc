@@ -293,6 +293,7 @@ Gtid FakeKernel::Attach(uint32_t domain, bool runnable, int slot) {
                   .enclave = kEnclave.value(),
                   .queue = GHOST_QUEUE_DEFAULT,
                   .weight = 100,
+                  .priority = 100,
                   .place = GHOST_NO_CORE};
   WriteAffinity(static_cast<uint32_t>(slot), CpuSet::All());
   t.barrier = 0;

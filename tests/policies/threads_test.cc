@@ -109,6 +109,7 @@ class LockedKernel final : public AgentKernel {
       copy(to.enclave, from.enclave);
       copy(to.queue, from.queue);
       copy(to.weight, from.weight);
+      copy(to.priority, from.priority);
       copy(to.budget_ns, from.budget_ns);
       copy(to.period_ns, from.period_ns);
       copy(to.flags, from.flags);

@@ -158,6 +158,28 @@ TEST(Search, TimeIsSharedByWeight) {
   EXPECT_NEAR(ratio, 3, 0.15);
 }
 
+// As the threads themselves, or their operator, set them; also while they run. A step of 5 is about
+// a factor of 3, as for the kernel's own scheduler.
+TEST(Search, AndByNiceValue) {
+  CentralHost host({.policy = "search", .cores = 2, .foreign = 0});
+  CpuSet one;
+  one.Insert(CpuId(1));
+  SimThread& task = host.AddTask(std::make_unique<Endless>());
+  SimThread& nice = host.AddTask(std::make_unique<Endless>());
+  for (SimThread* const each : {&task, &nice}) host.SetAffinity(*each, one);
+  const auto ratio = [&] {
+    const Duration before[] = {host.machine().CpuTime(task), host.machine().CpuTime(nice)};
+    host.machine().RunFor(std::chrono::seconds(1));
+    return static_cast<double>((host.machine().CpuTime(task) - before[0]).count()) /
+           static_cast<double>((host.machine().CpuTime(nice) - before[1]).count());
+  };
+  EXPECT_NEAR(ratio(), 1, 0.05);
+  host.machine().SetNice(nice, 5);
+  EXPECT_NEAR(ratio(), 3.1, 0.2);
+  host.machine().SetNice(nice, 0);
+  EXPECT_NEAR(ratio(), 1, 0.05);
+}
+
 // It moves to another L3 only when its own has nothing for it, and then within the park time and
 // what it takes to notice.
 TEST(Search, ATaskParksBeforeItLeavesItsL3) {

@@ -59,6 +59,27 @@ RC_GTEST_PROP(Shinjuku, WeightsMayChange, ()) {
   }
 }
 
+// Nobody but the thread itself, or its operator, says that it is batch: by its nice value. It gives
+// way at once.
+TEST(Shinjuku, WhoIsNiceIsOfTheBatchClass) {
+  CentralHost host({.policy = "shinjuku", .cores = 2, .foreign = 0});
+  CpuSet one;
+  one.Insert(CpuId(1));
+  sim::SimThread& task = host.AddTask(std::make_unique<Endless>());
+  sim::SimThread& nice = host.AddTask(std::make_unique<Endless>());
+  for (sim::SimThread* const each : {&task, &nice}) host.SetAffinity(*each, one);
+  host.machine().RunFor(milliseconds(20));
+  EXPECT_GT(host.machine().CpuTime(nice), milliseconds(8));
+  host.machine().SetNice(nice, 10);
+  host.machine().RunFor(milliseconds(1));
+  const Duration had = host.machine().CpuTime(nice);
+  host.machine().RunFor(milliseconds(20));
+  EXPECT_EQ(host.machine().CpuTime(nice), had);
+  host.machine().SetNice(nice, 0);
+  host.machine().RunFor(milliseconds(20));
+  EXPECT_GT(host.machine().CpuTime(nice) - had, milliseconds(8));
+}
+
 TEST(LoadMeter, IsTheMeanOfTheLastWindow) {
   shinjuku::LoadMeter meter(milliseconds(10));
   meter.Note(Time(milliseconds(0)), 2, 4);
