@@ -104,12 +104,62 @@ AUDIT_INLINE void audit_span_open(struct audit_core *core, __u32 state, __u32 si
 	span->open.incumbent = audit_party_of(core, core->peers >> 4 * state & (AUDIT_MAX_SIBLINGS - 1));
 }
 
-AUDIT_INLINE void audit_span_close(struct audit_span *span, __u64 now)
+/* It has been counted up to `now`, and was over at `end`; or it never was. */
+AUDIT_INLINE void audit_span_close(struct audit_span *span, __u64 end, __u64 now)
 {
-	if (now - span->open.time > span->longest_ns) {
-		span->longest_ns = now - span->open.time;
+	if (end < span->open.time)
+		end = span->open.time;
+	if (end > now)
+		end = now;
+	span->ns -= now - end;
+	if (end == span->open.time && end != now)
+		span->count--;
+	if (end - span->open.time > span->longest_ns) {
+		span->longest_ns = end - span->open.time;
 		span->longest = span->open;
 	}
+}
+
+/* `state` ends at `end` by a switch of the one sibling: how much of it lies after the kernel last looked for another task for `other`? */
+AUDIT_INLINE void audit_doubt_note(struct audit_core *core, __u32 other, __u32 state, __u64 end)
+{
+	struct audit_doubt *doubt = &core->doubt[other & 1];
+	const __u64 look = core->look[other & 1], open = core->span[state].open.time, from = look > open ? look : open;
+
+	if (!look || from >= end)
+		return;
+	if (doubt->at != look) {
+		doubt->at = look;
+		for (__u32 i = 0; i < AUDIT_STATES; i++) {
+			doubt->ns[i] = 0;
+			doubt->count[i] = 0;
+			audit_barrier();
+		}
+		doubt->longest_ns = core->span[AUDIT_VCPU_ENFORCED].longest_ns;
+		doubt->longest = core->span[AUDIT_VCPU_ENFORCED].longest;
+	}
+	doubt->ns[state] += end - from;
+	doubt->count[state] += from == open;
+	if (state == AUDIT_VCPU_ENFORCED && from - open > doubt->longest_ns) {
+		doubt->longest_ns = from - open;
+		doubt->longest = core->span[state].open;
+	}
+}
+
+/* The sibling switches, and the kernel had looked for that since `left_at`. */
+AUDIT_INLINE void audit_doubt_settle(struct audit_core *core, __u32 sibling, __u64 left_at)
+{
+	struct audit_doubt *doubt = &core->doubt[sibling & 1];
+
+	if (doubt->at && doubt->at == left_at) {
+		for (__u32 state = 0; state < AUDIT_STATES; state++) {
+			core->span[state].ns -= doubt->ns[state];
+			core->span[state].count -= doubt->count[state];
+		}
+		core->span[AUDIT_VCPU_ENFORCED].longest_ns = doubt->longest_ns;
+		core->span[AUDIT_VCPU_ENFORCED].longest = doubt->longest;
+	}
+	doubt->at = 0;
 }
 
 /* Starts the epoch afresh in which `now` lies, if the core is not in it yet. */
@@ -122,6 +172,8 @@ AUDIT_INLINE void audit_core_roll(struct audit_core *core, __u64 epoch, __u64 no
 	core->negative = 0;
 	core->negative_ns = 0;
 	core->missed = 0;
+	core->doubt[0].at = 0;
+	core->doubt[1].at = 0;
 	for (__u32 state = 0; state < AUDIT_STATES; state++) {
 		struct audit_span *span = &core->span[state];
 		const __u32 open = core->mask >> state & 1;
@@ -155,13 +207,19 @@ AUDIT_INLINE __u64 audit_core_advance(struct audit_core *core, __u64 epoch, __u6
 	return now;
 }
 
-/* From `now` on, `sibling` runs what `slot` says. `left` is the task that ran until then: it should be the one we know of. */
+/*
+ * From `now` on, `sibling` runs what `slot` says. `left` is the task that ran until then: it should be the one we know of. `left_at`, not
+ * later, is when the kernel began to look for another one.
+ */
 AUDIT_INLINE void audit_core_switch(struct audit_core *core, __u32 sibling, __u64 left, const struct audit_slot *slot, __u64 epoch,
-				    __u64 now)
+				    __u64 left_at, __u64 now)
 {
+	const int two = core->siblings == 2;
 	__u32 mask;
 
 	now = audit_core_advance(core, epoch, now);
+	if (two)
+		audit_doubt_settle(core, sibling, left_at);
 	if (core->slot[sibling].task && core->slot[sibling].task != left)
 		core->missed++;
 	core->slot[sibling] = *slot;
@@ -176,8 +234,11 @@ AUDIT_INLINE void audit_core_switch(struct audit_core *core, __u32 sibling, __u6
 
 		if (is && !was)
 			audit_span_open(core, state, sibling, now);
-		else if (was && !is)
-			audit_span_close(&core->span[state], now);
+		if (is || !was)
+			continue;
+		if (two)
+			audit_doubt_note(core, !sibling, state, left_at);
+		audit_span_close(&core->span[state], left_at, now);
 	}
 	core->mask = mask;
 }
@@ -190,7 +251,7 @@ AUDIT_INLINE void audit_core_read(struct audit_core *core, __u64 epoch, __u64 no
 	now = audit_core_advance(core, epoch, now);
 	for (__u32 state = 0; state < AUDIT_STATES; state++) {
 		if (core->mask >> state & 1)
-			audit_span_close(&core->span[state], now);
+			audit_span_close(&core->span[state], now, now);
 	}
 }
 

@@ -19,8 +19,13 @@
  * Accounting. Each core has its siblings' stints and the conditions that hold between them (account.h) under one spin lock. A
  * switch of any sibling closes the interval since the last one. The time is read before the lock is taken: waiting for a sibling
  * must not count as running. A sibling may then overtake us; such an event counts as having happened at the later time, and is
- * counted. Inaccuracy: what sched_switch itself costs, since the probe sits a little before the change of registers. Both
- * siblings err alike.
+ * counted.
+ *
+ * A switch takes time, and others act on it meanwhile: whoever schedules may let a sibling go on as soon as its own probe of
+ * sched_switch has run, which is before ours if it was attached earlier. So what a switch ends is over when the kernel began to
+ * look for another task: no instruction of the former one's program or guest runs after that. What a switch begins, begins at
+ * our probe, a little before the change of registers. A CPU may even stand still between two probes (where it is emulated, or taken
+ * away by a hypervisor) while its sibling goes on and switches as well; then what was counted meanwhile is taken back at our probe.
  *
  * Evidence. No event is lost in silence. Every switch names the task that it ends, which must be the one that the last switch on
  * that CPU began; a break of this chain is counted. (There are kernels that do not report all switches; on one, which served as
@@ -292,7 +297,7 @@ static __always_inline void runs_here(struct task_struct *left, struct task_stru
 	__u64 *epoch_cell = bpf_map_lookup_elem(&audit_epoch, &audit_zero);
 	struct audit_slot slot = {}, previous;
 	struct audit_core *core;
-	__u64 epoch, now;
+	__u64 epoch, now, left_at = 0;
 	__u32 sibling;
 
 	if (!place || !place->mapped || !epoch_cell) {
@@ -306,18 +311,41 @@ static __always_inline void runs_here(struct task_struct *left, struct task_stru
 	describe(task, &slot);
 	epoch = *(volatile __u64 *)epoch_cell;
 	now = bpf_ktime_get_ns();
+	if (left != task) {
+		left_at = core->look[sibling];
+		core->look[sibling] = 0;
+	}
+	if (!left_at || left_at > now)
+		left_at = now;
 	bpf_spin_lock(&core->lock);
 	previous = core->slot[sibling];
-	audit_core_switch(core, sibling, (__u64)left, &slot, epoch, now);
+	audit_core_switch(core, sibling, (__u64)left, &slot, epoch, left_at, now);
 	bpf_spin_unlock(&core->lock);
 
 	if (previous.vm)
-		end_stint(&previous, epoch, now, left->exit_state != 0);
+		end_stint(&previous, epoch, left_at, left->exit_state != 0);
 	if (slot.vm)
 		begin_stint(task, &slot, cpu, epoch, now);
 }
 
 /* ------------------------------------------------------------------------------------------------ probes */
+
+/* The first thing in __schedule(), with interrupts off. Also on the way into a guest; whoever runs by then calls it again before it leaves. */
+SEC("fentry/rcu_note_context_switch")
+int BPF_PROG(audit_look)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	struct audit_cpu *place = bpf_map_lookup_elem(&audit_cpus, &cpu);
+	struct audit_core *core = place && place->mapped ? bpf_map_lookup_elem(&audit_cores, &place->core) : NULL;
+	__u32 sibling;
+
+	if (!core)
+		return 0;
+	sibling = place->sibling; /* what is checked is what is used */
+	if (sibling < AUDIT_MAX_SIBLINGS)
+		core->look[sibling] = bpf_ktime_get_ns();
+	return 0;
+}
 
 SEC("tp_btf/sched_switch")
 int BPF_PROG(audit_switch, bool preempt, struct task_struct *prev, struct task_struct *next)

@@ -82,6 +82,18 @@ struct audit_span {
 	struct audit_onset open; /* meaningful while the state's bit is set in audit_core.mask */
 };
 
+/*
+ * Of two siblings, what was counted while one of them may have been between two tasks: void if it was. The first one's kernel had begun
+ * to look for another task, and its probe had not run yet, while the other went on.
+ */
+struct audit_doubt {
+	__u64 at; /* since then; 0: there is no doubt */
+	__u64 ns[AUDIT_STATES];
+	__u64 count[AUDIT_STATES];
+	__u64 longest_ns; /* of AUDIT_VCPU_ENFORCED, before there was doubt */
+	struct audit_onset longest;
+};
+
 struct audit_core {
 	struct bpf_spin_lock lock;
 	__u32 siblings; /* how many of the entries of cpu and slot are in use */
@@ -99,6 +111,9 @@ struct audit_core {
 	struct audit_slot slot[AUDIT_MAX_SIBLINGS];
 	/* The conditions that each two siblings fulfil between them; on the diagonal those that one fulfils alone. Symmetric. */
 	__u16 between[AUDIT_MAX_SIBLINGS][AUDIT_MAX_SIBLINGS];
+	/* When the kernel last began to look for another task for the sibling, as long as there was no switch since; 0: not known. No lock. */
+	__u64 look[AUDIT_MAX_SIBLINGS];
+	struct audit_doubt doubt[2]; /* about each sibling; on cores with two */
 	struct audit_span span[AUDIT_STATES];
 };
 

@@ -39,8 +39,8 @@ class QuietLibbpf {
 
 // The file names of the pins.
 constexpr std::array<const char*, AuditObjects::kCount> kNames = {
-    "cores",  "cpus", "threads",     "processes", "declared",  "epoch",
-    "faults", "scan", "switch_link", "exec_link", "fork_link", "free_link"};
+    "cores", "cpus",        "threads",   "processes", "declared",  "epoch",    "faults",
+    "scan",  "switch_link", "exec_link", "fork_link", "free_link", "look_link"};
 
 absl::Status Denied(absl::string_view what) {
   return absl::PermissionDeniedError(
@@ -138,7 +138,8 @@ absl::StatusOr<AuditObjects> AuditObjects::Load(const std::vector<CpuSet>& cores
       bpf_map__fd(skeleton->maps.audit_declared), bpf_map__fd(skeleton->maps.audit_epoch),
       bpf_map__fd(skeleton->maps.audit_faults),   bpf_program__fd(skeleton->progs.audit_scan),
       bpf_link__fd(skeleton->links.audit_switch), bpf_link__fd(skeleton->links.audit_exec),
-      bpf_link__fd(skeleton->links.audit_fork),   bpf_link__fd(skeleton->links.audit_free)};
+      bpf_link__fd(skeleton->links.audit_fork),   bpf_link__fd(skeleton->links.audit_free),
+      bpf_link__fd(skeleton->links.audit_look)};
   AuditObjects objects;
   for (int i = 0; i < kCount; ++i) {
     objects.fds_[i] = Fd(fcntl(fds[i], F_DUPFD_CLOEXEC, 3));

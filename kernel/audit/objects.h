@@ -30,6 +30,7 @@ class AuditObjects {
     kExecLink,
     kForkLink,
     kFreeLink,
+    kLookLink,
     kCount,
   };
   static constexpr Id kFirstLink = kSwitchLink;

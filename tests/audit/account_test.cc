@@ -91,7 +91,7 @@ class AccountTest : public testing::TestWithParam<int> {
   void Switch(uint64_t epoch, uint64_t now) {
     const uint32_t sibling = random_() % slots_.size();
     slots_[sibling] = RandomSlot(random_);
-    audit_core_switch(core_.get(), sibling, 0, &slots_[sibling], epoch, now);
+    audit_core_switch(core_.get(), sibling, 0, &slots_[sibling], epoch, now, now);
   }
   void ExpectRead(uint64_t epoch, uint64_t now) {
     auto copy = std::make_unique<audit_core>(*core_);
@@ -142,11 +142,11 @@ TEST(Account, NamesThePairOfTheLongestOverlap) {
   const auto core = TwoSiblings();
   const audit_slot idle = Slot(AUDIT_IDLE), a = Slot(AUDIT_VCPU, 1, true),
                    b = Slot(AUDIT_VCPU, 2, true), c = Slot(AUDIT_VCPU, 3, true);
-  audit_core_switch(core.get(), 0, 0, &a, 0, 100);
-  audit_core_switch(core.get(), 1, 0, &b, 0, 200);
-  audit_core_switch(core.get(), 1, 0, &idle, 0, 250);
-  audit_core_switch(core.get(), 1, 0, &c, 0, 300);
-  audit_core_switch(core.get(), 1, 0, &idle, 0, 400);
+  audit_core_switch(core.get(), 0, 0, &a, 0, 100, 100);
+  audit_core_switch(core.get(), 1, 0, &b, 0, 200, 200);
+  audit_core_switch(core.get(), 1, 0, &idle, 0, 250, 250);
+  audit_core_switch(core.get(), 1, 0, &c, 0, 300, 300);
+  audit_core_switch(core.get(), 1, 0, &idle, 0, 400, 400);
   const audit_span& span = core->span[AUDIT_VCPU_ENFORCED];
   EXPECT_EQ(span.ns, 150u);
   EXPECT_EQ(span.count, 2u);
@@ -159,17 +159,101 @@ TEST(Account, NamesThePairOfTheLongestOverlap) {
   EXPECT_EQ(core->switches, 2u);
 }
 
+// Whoever schedules may act on a switch before the auditor's probe sees it.
+TEST(Account, WhatASwitchEndsWasOverWhenTheKernelLookedForAnother) {
+  const auto core = TwoSiblings();
+  const audit_slot idle = Slot(AUDIT_IDLE), a = Slot(AUDIT_VCPU, 1, true),
+                   b = Slot(AUDIT_VCPU, 2, true);
+  const audit_span& span = core->span[AUDIT_VCPU_ENFORCED];
+  audit_core_switch(core.get(), 0, 0, &a, 0, 100, 100);
+  audit_core_switch(core.get(), 1, 0, &b, 0, 200, 200);
+  audit_core_switch(core.get(), 0, 0, &idle, 0, /*left_at=*/190, 300);
+  EXPECT_EQ(span.ns, 0u);
+  EXPECT_EQ(span.count, 0u);
+  EXPECT_EQ(span.longest_ns, 0u);
+  audit_core_switch(core.get(), 0, 0, &a, 0, 400, 400);
+  audit_core_switch(core.get(), 0, 0, &idle, 0, /*left_at=*/450, 500);
+  EXPECT_EQ(span.ns, 50u);
+  EXPECT_EQ(span.count, 1u);
+  EXPECT_EQ(span.longest_ns, 50u);
+  // Another VM's comes instead: there was no moment between.
+  const audit_slot c = Slot(AUDIT_VCPU, 3, true);
+  audit_core_switch(core.get(), 0, 0, &a, 0, 600, 600);
+  audit_core_switch(core.get(), 0, 0, &c, 0, /*left_at=*/610, 620);
+  audit_core_switch(core.get(), 1, 0, &idle, 0, /*left_at=*/700, 710);
+  EXPECT_EQ(span.ns, 150u);
+  EXPECT_EQ(span.count, 2u);
+}
+
+// The CPU stands still between the two, while its sibling begins and ends a stint, and another one.
+TEST(Account, WhatWasCountedBetweenTheLookAndTheProbeIsTakenBack) {
+  const auto core = TwoSiblings();
+  const audit_slot idle = Slot(AUDIT_IDLE), a = Slot(AUDIT_VCPU, 1, true),
+                   b = Slot(AUDIT_VCPU, 2, true);
+  const audit_span& span = core->span[AUDIT_VCPU_ENFORCED];
+  // A real one first.
+  audit_core_switch(core.get(), 0, 0, &a, 0, 100, 100);
+  audit_core_switch(core.get(), 1, 0, &b, 0, 110, 110);
+  audit_core_switch(core.get(), 1, 0, &idle, 0, 120, 120);
+  core->look[0] = 150;
+  for (uint64_t at = 200; at < 300; at += 50) {
+    audit_core_switch(core.get(), 1, 0, &b, 0, at, at);
+    audit_core_switch(core.get(), 1, 0, &idle, 0, at + 30, at + 30);
+  }
+  EXPECT_EQ(span.ns, 70u) << "nobody can know yet";
+  audit_core_switch(core.get(), 0, 0, &idle, 0, /*left_at=*/150, 400);
+  EXPECT_EQ(span.ns, 10u);
+  EXPECT_EQ(span.count, 1u);
+  EXPECT_EQ(span.longest_ns, 10u);
+  EXPECT_EQ(span.longest.time, 110u);
+  EXPECT_EQ(core->span[AUDIT_VCPU_VCPU].ns, 10u);
+}
+
+// It looked, found nothing better than what ran there, and let that go on.
+TEST(Account, ALookThatLedToNoSwitchTakesNothingBack) {
+  const auto core = TwoSiblings();
+  const audit_slot idle = Slot(AUDIT_IDLE), a = Slot(AUDIT_VCPU, 1, true),
+                   b = Slot(AUDIT_VCPU, 2, true);
+  const audit_span& span = core->span[AUDIT_VCPU_ENFORCED];
+  audit_core_switch(core.get(), 0, 0, &a, 0, 100, 100);
+  core->look[0] = 150;
+  audit_core_switch(core.get(), 1, 0, &b, 0, 200, 200);
+  audit_core_switch(core.get(), 1, 0, &idle, 0, 230, 230);
+  core->look[0] = 300;
+  audit_core_switch(core.get(), 0, 0, &idle, 0, /*left_at=*/300, 400);
+  EXPECT_EQ(span.ns, 30u);
+  EXPECT_EQ(span.count, 1u);
+  EXPECT_EQ(span.longest_ns, 30u);
+}
+
+// An overlap that began before the look was one until then.
+TEST(Account, OnlyWhatLiesAfterTheLookIsTakenBack) {
+  const auto core = TwoSiblings();
+  const audit_slot idle = Slot(AUDIT_IDLE), a = Slot(AUDIT_VCPU, 1, true),
+                   b = Slot(AUDIT_VCPU, 2, true);
+  const audit_span& span = core->span[AUDIT_VCPU_ENFORCED];
+  audit_core_switch(core.get(), 0, 0, &a, 0, 100, 100);
+  audit_core_switch(core.get(), 1, 0, &b, 0, 110, 110);
+  core->look[0] = 150;
+  audit_core_switch(core.get(), 1, 0, &idle, 0, 170, 170);
+  audit_core_switch(core.get(), 0, 0, &idle, 0, /*left_at=*/150, 400);
+  EXPECT_EQ(span.ns, 40u);
+  EXPECT_EQ(span.count, 1u);
+  EXPECT_EQ(span.longest_ns, 40u);
+  EXPECT_EQ(span.longest.time, 110u);
+}
+
 TEST(Account, NamesThePairAmongManySiblings) {
   const auto core = std::make_unique<audit_core>();
   core->siblings = 8;
   for (uint32_t i = 0; i < 8; ++i) core->cpu[i] = i;
   const audit_slot helper = Slot(AUDIT_HELPER, 3), a = Slot(AUDIT_VCPU, 1), b = Slot(AUDIT_VCPU, 2),
                    idle = Slot(AUDIT_IDLE);
-  audit_core_switch(core.get(), 6, 0, &helper, 0, 100);
-  audit_core_switch(core.get(), 7, 0, &a, 0, 150);
-  audit_core_switch(core.get(), 2, 0, &b, 0, 200);
-  audit_core_switch(core.get(), 7, 0, &idle, 0, 250);
-  audit_core_switch(core.get(), 2, 0, &idle, 0, 250);
+  audit_core_switch(core.get(), 6, 0, &helper, 0, 100, 100);
+  audit_core_switch(core.get(), 7, 0, &a, 0, 150, 150);
+  audit_core_switch(core.get(), 2, 0, &b, 0, 200, 200);
+  audit_core_switch(core.get(), 7, 0, &idle, 0, 250, 250);
+  audit_core_switch(core.get(), 2, 0, &idle, 0, 250, 250);
   EXPECT_EQ(core->span[AUDIT_VCPU_EXPOSED].longest.newcomer.cpu, 2u);
   EXPECT_EQ(core->span[AUDIT_VCPU_EXPOSED].longest.incumbent.cpu, 7u);
   EXPECT_EQ(core->span[AUDIT_VCPU_HELPER].longest.newcomer.cpu, 7u);
@@ -180,9 +264,9 @@ TEST(Account, NamesThePairAmongManySiblings) {
 TEST(Account, AnOvertakenEventIsClampedAndCounted) {
   const auto core = TwoSiblings();
   const audit_slot a = Slot(AUDIT_VCPU, 1), b = Slot(AUDIT_VCPU, 2), idle = Slot(AUDIT_IDLE);
-  audit_core_switch(core.get(), 0, 0, &a, 0, 105);
-  audit_core_switch(core.get(), 1, 0, &b, 0, 100);
-  audit_core_switch(core.get(), 1, 0, &idle, 0, 205);
+  audit_core_switch(core.get(), 0, 0, &a, 0, 105, 105);
+  audit_core_switch(core.get(), 1, 0, &b, 0, 100, 100);
+  audit_core_switch(core.get(), 1, 0, &idle, 0, 205, 205);
   EXPECT_EQ(core->negative, 1u);
   EXPECT_EQ(core->negative_ns, 5u);
   EXPECT_EQ(core->span[AUDIT_VCPU_VCPU].ns, 100u);
@@ -193,10 +277,11 @@ TEST(Account, ASwitchFromAnotherTaskThanTheLastOneIsCounted) {
   audit_slot a = Slot(AUDIT_VCPU, 1), b = Slot(AUDIT_HOST);
   a.task = 0xa;
   b.task = 0xb;
-  audit_core_switch(core.get(), 0, /*left=*/0xc, &a, 0, 100);  // the first one: nothing was known
-  audit_core_switch(core.get(), 0, /*left=*/0xa, &b, 0, 200);
+  audit_core_switch(core.get(), 0, /*left=*/0xc, &a, 0, 100,
+                    100);  // the first one: nothing was known
+  audit_core_switch(core.get(), 0, /*left=*/0xa, &b, 0, 200, 200);
   EXPECT_EQ(core->missed, 0u);
-  audit_core_switch(core.get(), 0, /*left=*/0xa, &b, 0, 300);
+  audit_core_switch(core.get(), 0, /*left=*/0xa, &b, 0, 300, 300);
   EXPECT_EQ(core->missed, 1u);
 }
 
