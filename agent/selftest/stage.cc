@@ -20,8 +20,19 @@ namespace {
 constexpr char kEnclave[] = "selftest";
 constexpr char kPolicy[] = "secure_vm";
 constexpr Duration kAgentPatience = std::chrono::seconds(20);
+constexpr Duration kEmptyPatience = std::chrono::seconds(20);
 
 bool HasSiblings(const Core& core) { return core.nr_cpus > 1; }
+
+// Threads that have ended are in their domain until the kernel has forgotten them, which takes it a
+// grace period of RCU.
+template <typename Destroy>
+absl::Status OnceEmpty(const ControlKernel& kernel, Destroy&& destroy) {
+  for (const Time end = kernel.Now() + kEmptyPatience;; poll(nullptr, 0, 20)) {
+    absl::Status status = destroy();
+    if (status.ok() || kernel.Now() > end) return status;
+  }
+}
 
 // The last ones: the first are where hosts like to keep what is their own.
 template <typename Wanted>
@@ -117,7 +128,7 @@ absl::Status Stage::MakeEnclave(const StageOptions& options) {
 }
 
 absl::Status Stage::StartAgent() {
-  const absl::StatusOr<pid_t> started = LaunchAgent(*kernel_, agent_);
+  const absl::StatusOr<pid_t> started = LaunchAgent(*kernel_, agent_, /*hints=*/Fd());
   if (!started.ok()) return started.status();
   agent_process_ = *started;
   for (const Time end = kernel_->Now() + kAgentPatience; kernel_->Now() < end;
@@ -178,9 +189,10 @@ absl::Status Stage::Strike() {
   EndAgent(SIGTERM);
   absl::Status worst;
   if (kernel_ != nullptr) {
-    for (const DomainId domain : domains_) worst.Update(kernel_->DestroyDomain(domain));
+    for (const DomainId domain : domains_)
+      worst.Update(OnceEmpty(*kernel_, [&] { return kernel_->DestroyDomain(domain); }));
     if (own_enclave_ && enclave_.value() != GHOST_NO_ENCLAVE)
-      worst.Update(kernel_->DestroyEnclave(enclave_));
+      worst.Update(OnceEmpty(*kernel_, [&] { return kernel_->DestroyEnclave(enclave_); }));
   }
   domains_.clear();
   enclave_ = EnclaveId(GHOST_NO_ENCLAVE);
