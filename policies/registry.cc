@@ -32,8 +32,8 @@ absl::StatusOr<std::unique_ptr<CentralPolicy>> MakeCentralizedFifo(const PolicyC
 }
 
 absl::StatusOr<std::unique_ptr<CentralPolicy>> MakeShinjuku(const PolicyContext& context) {
-  return std::make_unique<shinjuku::ShinjukuPolicy>(context.topology, context.nr_slots,
-                                                    shinjuku::ReadOptions(context.options));
+  return std::make_unique<shinjuku::ShinjukuPolicy>(
+      context.topology, context.nr_slots, shinjuku::ReadOptions(context.options), context.hints);
 }
 
 absl::StatusOr<std::unique_ptr<CentralPolicy>> MakeSearch(const PolicyContext& context) {

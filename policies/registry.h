@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "agent/hints/hint_tables.h"
 #include "agent/runtime/options.h"
 #include "agent/runtime/policy.h"
 #include "agent/runtime/topology.h"
@@ -24,6 +25,7 @@ struct PolicyContext {
   const Topology& topology;  // the enclave's cores
   uint32_t nr_slots;         // tasks of the class
   const OptionValues& options;
+  const HintTables* hints = nullptr;  // of the enclave's processes; nullptr: nobody hints
 };
 
 // Exactly one of the factories is set.

@@ -4,6 +4,9 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,7 +27,8 @@ namespace corral {
 namespace {
 
 constexpr int kFirstPassedFd = 3;  // SD_LISTEN_FDS_START
-constexpr int kSafeFd = 512;       // above every number that a passed descriptor may need
+constexpr int kWaitingHinters = 16;
+constexpr int kSafeFd = 512;  // above every number that a passed descriptor may need
 
 absl::StatusOr<Fd> SealedOptions(const std::string& json) {
   Fd fd(memfd_create(kAgentOptionsFd, MFD_CLOEXEC | MFD_ALLOW_SEALING));
@@ -45,13 +49,14 @@ struct Prepared {
   char listen_pid[32] = "LISTEN_PID=";
 };
 
-absl::Status Prepare(const AgentSpec& spec, Prepared& p) {
+absl::Status Prepare(const AgentSpec& spec, const Fd& hints, Prepared& p) {
   absl::StatusOr<std::vector<NamedFd>> fds = DescriptorsForAgent(spec.cores);
   if (!fds.ok()) return fds.status();
   p.fds = *std::move(fds);
   absl::StatusOr<Fd> options = SealedOptions(spec.options_json);
   if (!options.ok()) return options.status();
   p.fds.push_back({"options", *std::move(options)});
+  if (hints) p.fds.push_back({"hints", Fd(fcntl(hints.get(), F_DUPFD_CLOEXEC, 0))});
 
   p.arguments = {spec.program, "--enclave", spec.enclave, "--policy", spec.policy};
   if (!spec.housekeeping.empty())
@@ -110,13 +115,32 @@ std::string InstalledAgent() {
   return (self / "corral-agent").string();
 }
 
-absl::StatusOr<pid_t> LaunchAgent(ControlKernel& kernel, const AgentSpec& spec) {
+absl::StatusOr<Fd> ListenForHints(const AgentSpec& spec) {
+  std::error_code error;
+  const std::filesystem::path dir = std::filesystem::path(spec.hints).parent_path();
+  std::filesystem::create_directories(dir, error);
+  chmod(dir.c_str(), 0755);  // whatever the umask is
+  sockaddr_un address = {.sun_family = AF_UNIX};
+  if (spec.hints.size() >= sizeof(address.sun_path))
+    return absl::InvalidArgumentError(absl::StrCat("the socket path ", spec.hints, " is too long"));
+  spec.hints.copy(address.sun_path, spec.hints.size());
+  Fd socket(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  unlink(spec.hints.c_str());
+  if (bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0 ||
+      chmod(spec.hints.c_str(), 0666) != 0 || listen(socket.get(), kWaitingHinters) != 0) {
+    return absl::InternalError(
+        absl::StrCat("cannot listen for hints on ", spec.hints, ": ", strerror(errno)));
+  }
+  return socket;
+}
+
+absl::StatusOr<pid_t> LaunchAgent(ControlKernel& kernel, const AgentSpec& spec, const Fd& hints) {
   if (access(spec.program.c_str(), X_OK) != 0) {
     return absl::NotFoundError(absl::StrCat("there is no agent program at ", spec.program,
                                             "; give its path with --agent"));
   }
   Prepared prepared;
-  if (const absl::Status status = Prepare(spec, prepared); !status.ok()) return status;
+  if (const absl::Status status = Prepare(spec, hints, prepared); !status.ok()) return status;
   int go[2];
   if (pipe2(go, O_CLOEXEC) != 0)
     return absl::InternalError(absl::StrCat("cannot make a pipe: ", strerror(errno)));

@@ -3,8 +3,9 @@
 // the class before it runs.
 //
 // The agent outlives its launcher. It inherits no descriptor but those named in
-// DescriptorsForAgent() and "options", passed by the protocol of sd_listen_fds_with_names(3). Used
-// from one thread; forks, so the child does only what is safe after a fork.
+// DescriptorsForAgent(), "options" and "hints", passed by the protocol of
+// sd_listen_fds_with_names(3). Used from one thread; forks, so the child does only what is safe
+// after a fork.
 #ifndef CORRAL_AGENT_DAEMON_AGENT_LAUNCHER_H_
 #define CORRAL_AGENT_DAEMON_AGENT_LAUNCHER_H_
 
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "kernel/fd.h"
 #include "kernel/ghost_kernel.h"
 
 namespace corral {
@@ -26,14 +28,19 @@ struct AgentSpec {
   std::string policy;
   std::string options_json;
   std::string housekeeping;  // cpulist; empty: each agent thread on its own core
+  std::string hints;         // path of the socket for hints (agent/hints); empty: none
 };
 
 // The corral-agent that belongs to this program: beside it, or where an installation or a build
 // puts it then.
 std::string InstalledAgent();
 
-// Returns the process id of the agent, a child of the caller.
-absl::StatusOr<pid_t> LaunchAgent(ControlKernel& kernel, const AgentSpec& spec);
+// A socket at the spec's path for hints, open to everybody.
+absl::StatusOr<Fd> ListenForHints(const AgentSpec& spec);
+
+// Returns the process id of the agent, a child of the caller. `hints`: what it listens on for them,
+// if it is to.
+absl::StatusOr<pid_t> LaunchAgent(ControlKernel& kernel, const AgentSpec& spec, const Fd& hints);
 
 }  // namespace corral
 

@@ -115,7 +115,7 @@ absl::Status AgentSupervisor::MatchSpec() {
 }
 
 absl::Status AgentSupervisor::SwitchTo(const AgentSpec& spec) {
-  const absl::StatusOr<pid_t> successor = LaunchAgent(kernel_, spec);
+  const absl::StatusOr<pid_t> successor = StartProcess(spec);
   if (!successor.ok()) return successor.status();
   // It now waits for the cores. One that cannot even start must not cost the old one its place.
   for (const Time end = kernel_.Now() + kProbation; kernel_.Now() < end; poll(nullptr, 0, 5)) {
@@ -140,9 +140,18 @@ absl::Status AgentSupervisor::SwitchTo(const AgentSpec& spec) {
   return absl::OkStatus();
 }
 
+// Without hints an agent is good enough.
+absl::StatusOr<pid_t> AgentSupervisor::StartProcess(const AgentSpec& spec) {
+  if (!hints_ && !spec.hints.empty()) {
+    absl::StatusOr<Fd> socket = ListenForHints(spec);
+    if (socket.ok()) hints_ = *std::move(socket);
+  }
+  return LaunchAgent(kernel_, spec, hints_);
+}
+
 absl::StatusOr<std::string> AgentSupervisor::Launch(Time now) {
   if (starts_in_window_++ == 0) window_begin_ = now;
-  const absl::StatusOr<pid_t> pid = LaunchAgent(kernel_, spec_);
+  const absl::StatusOr<pid_t> pid = StartProcess(spec_);
   if (!pid.ok())
     return absl::Status(pid.status().code(),
                         absl::StrCat("cannot start an agent for enclave ", spec_.enclave, ": ",

@@ -47,6 +47,7 @@ class AgentSupervisor {
   static constexpr Duration kTakeover = std::chrono::seconds(10);
 
   absl::StatusOr<std::string> Launch(Time now);
+  absl::StatusOr<pid_t> StartProcess(const AgentSpec& spec);
   News Tell(Event event, std::string text) const;
   // A thread that serves a core of the enclave; 0: none.
   pid_t ServingThread() const;
@@ -56,6 +57,7 @@ class AgentSupervisor {
 
   ControlKernel& kernel_;
   AgentSpec spec_;
+  Fd hints_;  // each agent that it starts listens on the same
   pid_t child_ = 0;
   Time window_begin_{};
   int starts_in_window_ = 0;

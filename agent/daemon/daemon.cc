@@ -166,7 +166,7 @@ absl::Status Daemon::Enforce() {
     if (const absl::Status status = Protect(*id, config); !status.ok()) return status;
     Enclave enclave{.config = config, .id = *id};
     enclave.supervisor = std::make_unique<AgentSupervisor>(
-        *kernel_, AgentFor(*kernel_, config_, config, *id, agent_program_));
+        *kernel_, AgentFor(*kernel_, config_, config, *id, agent_program_, options_.runtime_dir));
     if (const absl::Status matched = enclave.supervisor->MatchSpec(); !matched.ok()) {
       log_({Event::kPolicyRefused,
             absl::StrCat("enclave ", config.name, ": ", matched.message()),
@@ -409,8 +409,8 @@ absl::Status Daemon::SwitchPolicy(Enclave& enclave, const EnclaveConfig& wanted)
   if (wanted.policy == enclave.config.policy && wanted.options == enclave.config.options)
     return absl::OkStatus();
   const Time begin = kernel_->Now();
-  const absl::Status status =
-      enclave.supervisor->SwitchTo(AgentFor(*kernel_, config_, wanted, enclave.id, agent_program_));
+  const absl::Status status = enclave.supervisor->SwitchTo(
+      AgentFor(*kernel_, config_, wanted, enclave.id, agent_program_, options_.runtime_dir));
   if (!status.ok())
     return absl::Status(status.code(),
                         absl::StrCat("enclave ", wanted.name, ": ", status.message()));

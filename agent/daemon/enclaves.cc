@@ -37,14 +37,16 @@ absl::StatusOr<EnclaveId> FindOrCreateEnclave(ControlKernel& kernel, const Encla
 }
 
 AgentSpec AgentFor(const ControlKernel& kernel, const Config& config, const EnclaveConfig& enclave,
-                   EnclaveId id, const std::string& program) {
+                   EnclaveId id, const std::string& program, const std::string& runtime_dir) {
+  const bool may_hint = enclave.vms == Vms::kNone;
   return {.program = program,
           .enclave = enclave.name,
           .enclave_id = id,
           .cores = CoresOf(kernel, id),
           .policy = enclave.policy,
           .options_json = enclave.options.ToJson(),
-          .housekeeping = config.housekeeping};
+          .housekeeping = config.housekeeping,
+          .hints = may_hint ? absl::StrCat(runtime_dir, "/hints/", enclave.name) : ""};
 }
 
 }  // namespace corral

@@ -18,9 +18,10 @@ namespace corral {
 // to do.
 absl::StatusOr<EnclaveId> FindOrCreateEnclave(ControlKernel& kernel, const EnclaveConfig& config);
 
-// The agent that the configuration wants for an enclave.
+// The agent that the configuration wants for an enclave. Its processes may hint at a socket in
+// `runtime_dir`, unless they are VMs.
 AgentSpec AgentFor(const ControlKernel& kernel, const Config& config, const EnclaveConfig& enclave,
-                   EnclaveId id, const std::string& program);
+                   EnclaveId id, const std::string& program, const std::string& runtime_dir);
 
 }  // namespace corral
 

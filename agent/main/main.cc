@@ -4,8 +4,9 @@
 //   corral-agent --enclave NAME --policy NAME [--housekeeping CPULIST]
 //
 // Descriptors come by the protocol of sd_listen_fds_with_names(3): those of the class, and
-// "options", a sealed memory file with the policy's options as JSON. Without one the defaults hold.
-// Exit codes: exit_codes.h.
+// "options", a sealed memory file with the policy's options as JSON (without one the defaults
+// hold), and "hints", a socket on which processes of the enclave ask for a place to hint. Exit
+// codes: exit_codes.h.
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -14,13 +15,15 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <memory>
 #include <string>
 
+#include "agent/hints/hint_server.h"
 #include "agent/main/exit_codes.h"
+#include "agent/main/inherited_fd.h"
+#include "agent/main/privileges.h"
 #include "agent/main/sealed_options.h"
 #include "agent/runtime/agent_threads.h"
 #include "agent/runtime/central_agents.h"
@@ -50,7 +53,9 @@ int Fail(const CommandLine& line, const absl::Status& status, int code) {
 
 // Everything that the agent consists of, in the order in which it is made.
 struct Agent {
+  std::unique_ptr<HintTables> hints;
   std::unique_ptr<AgentKernel> kernel;
+  std::unique_ptr<HintServer> hint_server;  // if anybody may hint
   std::unique_ptr<EnclaveState> state;
   std::unique_ptr<PerCorePolicy> per_core;  // or
   std::unique_ptr<CentralPolicy> central;
@@ -64,6 +69,23 @@ absl::Status Keep(absl::StatusOr<std::unique_ptr<Policy>> made, std::unique_ptr<
   return made.status();
 }
 
+bool HasThreads(const AgentKernel& kernel, pid_t process) {
+  for (const ghost_status_word& word : kernel.status_words()) {
+    if ((word.flags & GHOST_SW_INUSE) && word.enclave == kernel.enclave_id().value() &&
+        word.tgid == static_cast<uint32_t>(process))
+      return true;
+  }
+  return false;
+}
+
+absl::Status MakeHintServer(Fd listener, Agent& agent) {
+  if (!listener) return absl::OkStatus();
+  const AgentKernel& kernel = *agent.kernel;
+  return Keep(HintServer::Create(std::move(listener), *agent.hints,
+                                 [&kernel](pid_t process) { return HasThreads(kernel, process); }),
+              agent.hint_server);
+}
+
 absl::Status MakePolicy(const CommandLine& line, Agent& agent) {
   const absl::StatusOr<const PolicyInfo*> info = FindPolicy(line.policy);
   if (!info.ok()) return absl::InvalidArgumentError(info.status().message());
@@ -71,11 +93,15 @@ absl::Status MakePolicy(const CommandLine& line, Agent& agent) {
   if (!json.ok()) return json.status();
   const absl::StatusOr<OptionValues> options = OptionValues::FromJson((*info)->options, *json);
   if (!options.ok()) return absl::InvalidArgumentError(options.status().message());
+  if (const absl::Status made = Keep(HintTables::Create(), agent.hints); !made.ok()) return made;
+  Fd hint_listener = InheritedFd("hints");
   // The descriptors of the class are taken last: this empties the environment of them.
   absl::StatusOr<std::unique_ptr<BpfAgentKernel>> kernel =
       BpfAgentKernel::FromInheritedFds(line.enclave);
   if (!kernel.ok()) return kernel.status();
   agent.kernel = *std::move(kernel);
+  if (const absl::Status made = MakeHintServer(std::move(hint_listener), agent); !made.ok())
+    return made;
   const absl::StatusOr<Topology> host = Topology::FromHost();
   if (!host.ok()) return host.status();
   absl::StatusOr<std::unique_ptr<EnclaveState>> state = EnclaveState::Create(*agent.kernel, *host);
@@ -83,7 +109,8 @@ absl::Status MakePolicy(const CommandLine& line, Agent& agent) {
   agent.state = *std::move(state);
   const PolicyContext context = {.topology = agent.state->topology(),
                                  .nr_slots = agent.kernel->info().nr_slots,
-                                 .options = *options};
+                                 .options = *options,
+                                 .hints = agent.hints.get()};
   if ((*info)->make_central != nullptr) return Keep((*info)->make_central(context), agent.central);
   return Keep((*info)->make_per_core(context), agent.per_core);
 }
@@ -115,16 +142,24 @@ int SignalFd() {
 }
 
 // Until a signal asks us to leave or a loop has ended by itself.
-void AwaitEnd(int signal_fd, const AgentThreads& threads) {
-  pollfd fds[] = {{.fd = signal_fd, .events = POLLIN}, {.fd = threads.done_fd(), .events = POLLIN}};
-  while (poll(fds, 2, -1) < 0 && errno == EINTR) {
+void AwaitEnd(int signal_fd, Agent& agent) {
+  const int hints_fd = agent.hint_server == nullptr ? -1 : agent.hint_server->fd();
+  pollfd fds[] = {{.fd = signal_fd, .events = POLLIN},
+                  {.fd = agent.threads->done_fd(), .events = POLLIN},
+                  {.fd = hints_fd, .events = POLLIN}};
+  for (;;) {
+    if (poll(fds, 3, -1) < 0) continue;
+    if (fds[0].revents != 0 || fds[1].revents != 0) return;
+    agent.hint_server->Serve();
   }
 }
 
 int Serve(const CommandLine& line) {
+  absl::Status status = DropPrivileges();
+  if (!status.ok()) return Fail(line, status, ExitCodeOf(status));
   const int signal_fd = SignalFd();
   Agent agent;
-  absl::Status status = MakePolicy(line, agent);
+  status = MakePolicy(line, agent);
   if (status.ok()) status = MakeThreads(line, agent);
   if (!status.ok()) return Fail(line, status, ExitCodeOf(status));
   if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0) {
@@ -135,7 +170,7 @@ int Serve(const CommandLine& line) {
   sd_notify(0, "READY=1");
   Log(line, "",
       std::string("policy ") + line.policy + " on CPUs " + agent.state->topology().cpus().Format());
-  AwaitEnd(signal_fd, *agent.threads);
+  AwaitEnd(signal_fd, agent);
   sd_notify(0, "STOPPING=1");
   for (const std::string& warning : agent.threads->warnings()) Log(line, "warning: ", warning);
   status = agent.threads->Stop();

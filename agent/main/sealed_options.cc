@@ -3,15 +3,13 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
+#include "agent/main/inherited_fd.h"
 
 namespace corral {
 namespace {
@@ -50,16 +48,9 @@ absl::StatusOr<std::string> ReadSealed(int fd) {
 }
 
 absl::StatusOr<std::string> InheritedOptions() {
-  char** names = nullptr;
-  const int count = sd_listen_fds_with_names(/*unset_environment=*/0, &names);
-  int fd = -1;
-  for (int i = 0; i < count; ++i) {
-    if (absl::string_view(names[i]) == kOptionsFdName) fd = SD_LISTEN_FDS_START + i;
-    free(names[i]);
-  }
-  free(names);
-  if (fd < 0) return std::string("{}");
-  return ReadSealed(fd);
+  const Fd fd = InheritedFd(kOptionsFdName);
+  if (!fd) return std::string("{}");
+  return ReadSealed(fd.get());
 }
 
 }  // namespace corral

@@ -281,7 +281,8 @@ absl::Status AgentProcess::Make(ControlKernel& control, const Topology& host) {
 absl::Status AgentProcess::MakeAgents() {
   const PolicyContext context = {.topology = state_->topology(),
                                  .nr_slots = kernel_->info().nr_slots,
-                                 .options = spec_.options};
+                                 .options = spec_.options,
+                                 .hints = spec_.hints};
   if (spec_.policy->make_central != nullptr) {
     absl::StatusOr<std::unique_ptr<CentralPolicy>> policy = spec_.policy->make_central(context);
     if (!policy.ok()) return policy.status();

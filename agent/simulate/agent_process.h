@@ -35,6 +35,7 @@ class AgentProcess {
     OptionValues options;
     CpuSet housekeeping;   // empty: each thread on its own core
     int memory_node = -1;  // on which the threads work as fast as they can; -1: on each
+    const HintTables* hints = nullptr;
     // For faults: how much later than usual a message wakes its reader.
     std::function<Duration()> message_delay;
   };

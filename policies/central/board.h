@@ -53,37 +53,40 @@ class Board {
   const Topology& topology() const { return topology_; }
   Entry* at(int core, int sibling) const { return places_[core][sibling]; }
 
+  // Of those that run.
+  template <typename Visit>
+  void ForEach(Visit visit) const {
+    for (const std::vector<Entry*>& core : places_) {
+      for (Entry* const entry : core) {
+        if (entry != nullptr) visit(*entry);
+      }
+    }
+  }
   // How many of that rank run.
   int Count(int rank) const {
     int count = 0;
-    for (const std::vector<Entry*>& core : places_) {
-      for (const Entry* const entry : core) count += entry != nullptr && entry->rank == rank;
-    }
+    ForEach([&](const Entry& entry) { count += entry.rank == rank; });
     return count;
   }
   // When, after `now`, the slice of the next one of that rank will be over; Time::max() if there is
   // none.
   Time NextSliceEnd(int rank, Time now, Duration slice) const {
     Time next = Time::max();
-    for (const std::vector<Entry*>& core : places_) {
-      for (const Entry* const entry : core) {
-        if (entry == nullptr || entry->rank != rank) continue;
-        const Time end = entry->SliceEnd(slice);
-        if (end > now) next = std::min(next, end);
-      }
-    }
+    ForEach([&](const Entry& entry) {
+      if (entry.rank != rank) return;
+      const Time end = entry.SliceEnd(slice);
+      if (end > now) next = std::min(next, end);
+    });
     return next;
   }
 
   // Whose slice is over begins another one. `visit` is told each that begins.
   template <typename Visit>
   void RenewSlices(Time now, Duration slice, Visit visit) {
-    for (const std::vector<Entry*>& core : places_) {
-      for (Entry* const entry : core) {
-        if (entry == nullptr || entry->pauses()) continue;
-        for (; now >= entry->SliceEnd(slice); entry->renewed += slice) visit(*entry);
-      }
-    }
+    ForEach([&](Entry& entry) {
+      if (entry.pauses()) return;
+      for (; now >= entry.SliceEnd(slice); entry.renewed += slice) visit(entry);
+    });
   }
 
   // It is there from now on, instead of whoever was.

@@ -13,17 +13,18 @@ void QueuePolicy::TaskNew(Task& task, Time now) {
 void QueuePolicy::GetInLine(Task& task) {
   Entry& entry = entries_[task];
   board_.TakeOff(entry);
-  Queue& queue = QueueOf(entry.rank);
   if (entry.waiting.linked) return;
+  entry.rank = RankOf(task);
   task.offer = OfferOf(entry.rank);
   entry.turn = next_turn_++;
   entry.used = Duration(0);
-  queue.PushBack(entry);
+  QueueOf(entry.rank).PushBack(entry);
 }
 
 void QueuePolicy::GoBackInLine(Task& task) {
   Entry& entry = entries_[task];
   board_.TakeOff(entry);
+  entry.rank = RankOf(task);
   task.offer = OfferOf(entry.rank);
   InsertByTurn(QueueOf(entry.rank), entry);
 }
@@ -59,6 +60,14 @@ void QueuePolicy::TaskAttributesChanged(Task& task, Time) {
   QueueOf(entry.rank).Erase(entry);
   entry.rank = rank;
   if (waits) GetInLine(task);
+}
+
+void QueuePolicy::RankAnew(const Queue& queue) {
+  for (Entry* entry = queue.front(); entry != nullptr;) {
+    Entry* const next = Queue::Next(*entry);
+    TaskAttributesChanged(*entry->task, {});
+    entry = next;
+  }
 }
 
 void QueuePolicy::Committed(int core, const CoreTransaction& txn, Time now) {

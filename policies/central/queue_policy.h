@@ -32,7 +32,8 @@ class QueuePolicy : public CentralPolicy {
   QueuePolicy(const Topology& topology, uint32_t nr_slots)
       : board_(topology), assigner_(board_), entries_(nr_slots) {}
 
-  // What kind of task it is (Entry::rank): asked when it comes, and when its attributes change.
+  // What kind of task it is (Entry::rank): asked when it comes, when it gets in line, when its
+  // attributes change, and by RankAnew.
   virtual int RankOf(const Task&) const { return 0; }
   // Which CPUs may start such a task without being told, now that it gets in line.
   virtual Offer OfferOf(int) const { return Offer::kNone; }
@@ -46,6 +47,12 @@ class QueuePolicy : public CentralPolicy {
   }
   // In each Schedule, before anything else.
   void Begin(EnclaveTransaction& txn, Time now);
+  // For kinds that change by themselves, without a word: of those that run, and of those that wait
+  // in a queue. The latter get in line where they belong now.
+  void RankAnew() {
+    board_.ForEach([this](Entry& running) { running.rank = RankOf(*running.task); });
+  }
+  void RankAnew(const Queue& queue);
   // Those that wait in `queue` get what there is for them, in its order.
   void Serve(const Queue& queue, Assigner::Yields yields) { assigner_.Serve(queue, yields); }
 

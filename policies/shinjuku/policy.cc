@@ -49,8 +49,17 @@ Options ReadOptions(const OptionValues& values) {
           .batch_until = static_cast<int>(values.GetInt("batch_until"))};
 }
 
+// Nobody says that one has changed.
+void ShinjukuPolicy::ReadHints(Time now) {
+  RankAnew();
+  if (now < look_at_waiting_) return;
+  look_at_waiting_ = now + kLookAtWaiting;
+  RankAnew(batch_);
+}
+
 void ShinjukuPolicy::Schedule(Time now, EnclaveTransaction& txn) {
   scheduled_at_ = now;
+  if (AnyHints()) ReadHints(now);
   load_.Note(now, board_.Count(kLatency), txn.NrUsable());
   Begin(txn, now);
   const auto yields = [&](const Entry& running, const Entry& waiting) {
@@ -66,6 +75,7 @@ Time ShinjukuPolicy::NextDeadline() const {
   if (!latency_.empty()) at = board_.NextSliceEnd(kLatency, scheduled_at_, options_.slice);
   if (!batch_.empty())
     at = std::min(at, board_.NextSliceEnd(kBatch, scheduled_at_, options_.batch_slice));
+  if (!batch_.empty() && AnyHints()) at = std::min(at, scheduled_at_ + options_.slice);
   return at;
 }
 

@@ -11,6 +11,13 @@ package_in() {
     echo "${packages[0]}"
 }
 
+# What applications are built with.
+devel_package_in() {
+    local packages=("$1"/x86_64/corral-devel-[0-9]*.x86_64.rpm)
+    [[ ${#packages[@]} == 1 && -e ${packages[0]} ]] || fail "not one package for applications in $1: ${packages[*]}"
+    echo "${packages[0]}"
+}
+
 # The page for Cockpit, a package of its own.
 page_package_in() {
     local packages=("$1"/noarch/cockpit-corral-[0-9]*.noarch.rpm)

@@ -61,7 +61,8 @@ void CentralHost::StartAgent() {
                                          .policy = policy,
                                          .options = std::move(values),
                                          .housekeeping = options_.housekeeping,
-                                         .memory_node = options_.agent_memory_node})
+                                         .memory_node = options_.agent_memory_node,
+                                         .hints = options_.hints})
                         .value());
 }
 

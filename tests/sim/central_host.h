@@ -34,6 +34,7 @@ class CentralHost {
     int cores_per_l3 = 0;        // 0: they share one
     int cores_per_node = 0;      // 0: there is one
     sim::Costs costs;
+    const HintTables* hints = nullptr;
     CpuSet housekeeping;
     uint32_t tasks = 1024;
     uint32_t queue_messages = 3640;  // room for them, in each queue

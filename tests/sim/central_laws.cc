@@ -28,6 +28,7 @@ CentralJudge::CentralJudge(CentralHost& host, const CentralSetting& setting)
     : host_(host),
       slices_(setting.slices),
       batch_weight_(setting.batch_weight),
+      hints_(setting.host.hints),
       turn_(kTurn + setting.tolerance),
       notice_(kNotice + setting.tolerance) {
   host.machine().Observe(this);
@@ -58,7 +59,11 @@ void CentralJudge::Reset(Time now) {
 
 int CentralJudge::RankOf(const SimThread& task) const {
   const ghost_status_word* const word = host_.WordOf(task);
-  return word != nullptr && word->weight <= batch_weight_ ? 1 : 0;
+  if (word == nullptr) return 0;
+  const bool hinted =
+      hints_ != nullptr &&
+      hints_->Of(static_cast<pid_t>(word->tgid), static_cast<pid_t>(word->tid)) == Hint::kBatch;
+  return hinted || word->weight <= batch_weight_ ? 1 : 0;
 }
 
 Time CentralJudge::HeldSince(const SimThread& task) const {

@@ -64,6 +64,7 @@ class CentralJudge final : public sim::SwitchObserver {
   CentralHost& host_;
   const std::vector<Duration> slices_;
   const uint32_t batch_weight_;
+  const HintTables* const hints_;
   const Duration turn_;    // two events so close may come to the agent in one turn
   const Duration notice_;  // until it has noticed, and decided
   std::map<const sim::SimThread*, Stint> stints_;

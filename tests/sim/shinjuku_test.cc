@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "policies/shinjuku/load_meter.h"
+#include "tests/hints/hint_pad.h"
 #include "tests/sim/random_laws.h"
 
 namespace corral {
@@ -53,6 +54,35 @@ RC_GTEST_PROP(Shinjuku, WeightsMayChange, ()) {
       RC_ASSERT(world.host.control().UpdateTask(Gtid(word->gtid), {.weight = weight}).ok());
     }
     world.Run(3);
+    world.judge.Reset(world.host.machine().now());
+    world.Run(4);
+    AssertLaws(world);
+  }
+}
+
+// Threads say what they are at, whatever they do at the moment; none gets more than its weight has
+// it.
+RC_GTEST_PROP(Shinjuku, HintsLower, ()) {
+  const std::unique_ptr<HintTables> hints = HintTables::Create().value();
+  CentralSetting setting = RandomSetting();
+  setting.host.hints = hints.get();
+  setting.habits.forks = false;
+  CentralLaws world(setting);
+  const sim::SimThread& first = world.host.AddTask(std::make_unique<Endless>());
+  const pid_t process = first.tgid;
+  HintPad pad(*hints, process);
+  for (int i = 0; i < setting.tasks; ++i) {
+    world.host.AddTask(
+        std::make_unique<RandomTask>(world.host, setting.habits, world.random.Next()),
+        world.random.Chance(500) ? 20 : 100, /*domain=*/1, process);
+  }
+  for (int i = 0; i < 10; ++i) {
+    const sim::SimThread& task = *world.host.tasks()[world.random.Below(world.host.tasks().size())];
+    const ghost_status_word* const word = world.host.WordOf(task);
+    if (word != nullptr)
+      pad.Set(static_cast<pid_t>(word->tid), world.random.Chance(500) ? Hint::kBatch : Hint::kNone);
+    // One of the latency class that waits is served as such before it is seen.
+    world.host.machine().RunFor(milliseconds(40));
     world.judge.Reset(world.host.machine().now());
     world.Run(4);
     AssertLaws(world);
