@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Headless Chromium as a person at Cockpit: looks, presses keys, and can say whether letters are readable and anything hangs over."""
 import base64
+import pathlib
 import re
+import sys
 import tempfile
 
 from selenium import webdriver
@@ -11,6 +13,9 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.chrome.service import Service
 
 from cockpit_host import PATIENCE, expect, wait_for
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "pictures"))
+from drawn import undrawn  # noqa: E402, beside the other tests of pictures
 
 # Each text node that is seen, and what style sheets write before an element, against the ground it lies on (WCAG 2.1).
 CONTRAST = r"""
@@ -186,6 +191,14 @@ class Browser:
             expect(not hanging, f"{where}, {width} px: {hanging}")
             self.picture(f"{where}-{width}")
         self.resize(1280)
+
+    def check_drawn(self, where, selectors):
+        """What the selectors, by name, find first is there for the eye."""
+        found = {name: self.driver.find_elements("css selector", selector) for name, selector in selectors.items()}
+        lacking = [name for name, elements in found.items() if not elements]
+        expect(not lacking, f"{where}: not on the page: {lacking}")
+        missing = undrawn(self.driver, {name: elements[0] for name, elements in found.items()})
+        expect(not missing, f"{where}: not in the picture: {missing}")
 
     def check_console(self, where):
         """What Cockpit's own pages complain of, where no systemd answers, is theirs."""

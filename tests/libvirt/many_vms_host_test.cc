@@ -7,9 +7,12 @@
 #include <signal.h>
 
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "tests/libvirt/live_corral.h"
@@ -48,6 +51,31 @@ class ManyVms : public testing::Test {
     fflush(stdout);
   }
 
+  // A host is at rest most of the time. Emulation takes ten times as long as a machine or more, so
+  // what holds here holds there.
+  void ExpectNextToNoCpuTimeAtRest() const {
+    std::this_thread::sleep_for(seconds(5));
+    const Duration before = CpuTimeOf(corral_->daemon());
+    const auto begin = steady_clock::now();
+    std::this_thread::sleep_for(seconds(60));
+    const Duration spent = CpuTimeOf(corral_->daemon()) - before;
+    const double percent = 100 * std::chrono::duration<double>(spent) /
+                           std::chrono::duration<double>(steady_clock::now() - begin);
+    printf("corrald at rest, with %d VMs: %.2f %% of a CPU\n", vms_, percent);
+    fflush(stdout);
+    EXPECT_LT(percent, 1.0);
+  }
+  static Duration CpuTimeOf(pid_t process) {
+    Duration sum{0};
+    for (const auto& task :
+         std::filesystem::directory_iterator(absl::StrCat("/proc/", process, "/task"))) {
+      int64_t ns = 0;
+      std::ifstream(task.path() / "schedstat") >> ns;
+      sum += Duration(ns);
+    }
+    return sum;
+  }
+
   int vms_ = 0;
   std::unique_ptr<LiveCorral> corral_;
   std::unique_ptr<VirshShell> virsh_;
@@ -61,6 +89,7 @@ TEST_F(ManyVms, AreHeldOnceEach) {
     ASSERT_TRUE(answer.ok) << name << ": " << answer.text;
   }
   ExpectAllHeld("the last start", vms_, seconds(1));
+  ExpectNextToNoCpuTimeAtRest();
   const std::map<uint32_t, uint64_t> before = corral_->Gtids();
 
   corral_->StopDaemon(SIGKILL);
