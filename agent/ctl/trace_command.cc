@@ -15,6 +15,8 @@ namespace {
 
 // Rings of busy CPUs are full in some tens of milliseconds.
 constexpr std::chrono::milliseconds kLook{5};
+// All are in memory until the file is written, which has some 200 bytes for each.
+constexpr size_t kMostEvents = 1'000'000;
 
 struct Options {
   std::string output;
@@ -28,7 +30,7 @@ int RunTrace(const Options& options) {
   std::vector<TraceEvent> events = rings.Read();
   const auto end =
       std::chrono::steady_clock::now() + std::chrono::duration<double>(options.seconds);
-  while (std::chrono::steady_clock::now() < end) {
+  while (std::chrono::steady_clock::now() < end && events.size() < kMostEvents) {
     std::this_thread::sleep_for(kLook);
     const std::vector<TraceEvent> more = rings.Read();
     events.insert(events.end(), more.begin(), more.end());
@@ -42,6 +44,7 @@ int RunTrace(const Options& options) {
     const auto span = std::chrono::duration<double>(events.back().at - events.front().at);
     std::cout << " of the last " << span.count() << " s";
   }
+  if (events.size() >= kMostEvents) std::cout << "; it ended early, with as many as it takes";
   if (rings.lost() > 0) std::cout << "; " << rings.lost() << " came too fast to be read";
   std::cout << "\nOpen it in ui.perfetto.dev or chrome://tracing; it stays on your machine.\n";
   return kOk;
