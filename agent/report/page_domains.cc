@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/time/time.h"
 #include "agent/pictures/svg.h"
 #include "agent/report/page_parts.h"
 
@@ -32,14 +33,26 @@ std::string Cell(const std::string& text, bool bad = false) {
 
 std::string Share(double part) { return PercentText(part, 1); }
 
+double Waited(const DomainSummary& d) {
+  const double wanted = d.used_s + d.all_waited_s;
+  return wanted > 0 ? d.all_waited_s / wanted : 0;
+}
+
+std::string WaitText(const DomainSummary& d, Duration wait) {
+  if (d.waits == 0) return "-";
+  if (wait == Duration::max()) return "&gt; 1s";
+  return absl::FormatDuration(absl::FromChrono(wait));
+}
+
 std::string Row(const DomainSummary& d, size_t index) {
   const std::string vcpus =
       absl::StrCat(d.vcpus, d.refused > 0 ? absl::StrCat(", ", d.refused, " refused") : "");
   return absl::StrCat("<tr><th scope=\"row\" class=\"name\"><a href=\"#d", index, "\">",
                       NameHtml(d.name), "</a></th>", Cell(vcpus, d.refused > 0),
                       Cell(Figure(d.guaranteed)), Cell(Figure(d.used)), "<td>", DrawSmall(d),
-                      "</td>", Cell(Share(d.wait.p50)), Cell(Share(d.wait.p90)),
-                      Cell(Share(d.wait.p99)), Cell(SecondsText(d.missed_s), d.missed_s > 0),
+                      "</td>", Cell(Share(Waited(d))), Cell(WaitText(d, d.wait.p50)),
+                      Cell(WaitText(d, d.wait.p90)), Cell(WaitText(d, d.wait.p99)),
+                      Cell(SecondsText(d.missed_s), d.missed_s > 0),
                       Cell(SecondsText(d.unprotected_s), d.unprotected_s > 0),
                       Cell(PercentText(d.local_s, d.local_s + d.remote_s)), "</tr>\n");
 }
@@ -142,12 +155,13 @@ std::string DomainsSection(const Summary& summary) {
   absl::StrAppend(
       &out,
       "</p>\n<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"Trust "
-      "domains\"><table>\n<caption>Figures in CPUs are means. Wait is the part of the time in "
-      "which its vCPUs wanted a CPU that they waited for one, from sample to "
-      "sample.</caption>\n<thead><tr><th scope=\"col\">Domain</th><th scope=\"col\" "
+      "domains\"><table>\n<caption>Figures in CPUs are means. Waited is the part of the time in "
+      "which its vCPUs wanted a CPU that they waited for one, and a wait is how long each took "
+      "at most.</caption>\n<thead><tr><th scope=\"col\">Domain</th><th scope=\"col\" "
       "class=\"n\">vCPUs</th><th scope=\"col\" class=\"n\">Guaranteed<br/>CPUs</th><th "
       "scope=\"col\" class=\"n\">Used<br/>CPUs</th><th scope=\"col\">Use over time</th><th "
-      "scope=\"col\" class=\"n\">Wait<br/>p50</th><th scope=\"col\" "
+      "scope=\"col\" class=\"n\">Waited</th><th scope=\"col\" class=\"n\">Wait<br/>p50</th><th "
+      "scope=\"col\" "
       "class=\"n\">Wait<br/>p90</th><th scope=\"col\" class=\"n\">Wait<br/>p99</th><th "
       "scope=\"col\" class=\"n\">Missed</th><th scope=\"col\" "
       "class=\"n\">Unpro-<br/>tected</th><th scope=\"col\" "

@@ -16,7 +16,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little);
 
-constexpr char kMagic[8] = {'C', 'o', 'r', 'r', 'a', 'l', 'S', '1'};
+constexpr char kMagic[8] = {'C', 'o', 'r', 'r', 'a', 'l', 'S', '2'};
 constexpr size_t kCoresInCell = 4;
 constexpr double kMillion = 1e6;
 constexpr double kMostMillionths = std::numeric_limits<uint32_t>::max();
@@ -55,7 +55,9 @@ struct DomainCells {
   uint32_t id;
   uint16_t vcpus, refused, unprotected, cores;
   uint32_t guaranteed, used, missed, local, remote;
-  uint32_t waited[GHOST_NR_WAITS];
+  uint16_t waited[GHOST_NR_WAITS];    // with 11 bits
+  uint8_t waits[GHOST_WAIT_BUCKETS];  // with 3 bits
+  uint16_t reserved;
   char name[GHOST_DOMAIN_NAME_LEN];
 };
 static_assert(sizeof(DomainCells) == 2 * kCell);
@@ -88,6 +90,20 @@ uint32_t Millionths(double share) {
 }
 
 double Share(uint32_t millionths) { return millionths / kMillion; }
+
+// A number by its first `bits` bits, and where they stand.
+template <int bits, typename Small>
+Small Rounded(uint32_t value) {
+  const int shift = std::max(static_cast<int>(std::bit_width(value)) - bits, 0);
+  return static_cast<Small>(shift << bits | value >> shift);
+}
+// In the middle of those that are rounded so.
+template <int bits>
+uint32_t Unrounded(uint32_t rounded) {
+  const uint32_t shift = std::min(rounded >> bits, 31u - bits);
+  const uint32_t first = rounded & ((1u << bits) - 1);
+  return first << shift | (shift > 0 ? 1u << (shift - 1) : 0);
+}
 
 uint32_t Checksum(const void* bytes, size_t size) {
   return static_cast<uint32_t>(
@@ -131,7 +147,10 @@ DomainCells ToCells(const DomainSample& domain) {
   cells.missed = Millionths(domain.missed);
   cells.local = Millionths(domain.local);
   cells.remote = Millionths(domain.remote);
-  for (int why = 0; why < GHOST_NR_WAITS; ++why) cells.waited[why] = Millionths(domain.waited[why]);
+  for (int why = 0; why < GHOST_NR_WAITS; ++why)
+    cells.waited[why] = Rounded<11, uint16_t>(Most<uint32_t>(Millionths(domain.waited[why])));
+  for (int i = 0; i < GHOST_WAIT_BUCKETS; ++i)
+    cells.waits[i] = Rounded<3, uint8_t>(domain.waits[i]);
   return cells;
 }
 
@@ -147,7 +166,9 @@ DomainSample FromCells(const DomainCells& cells) {
                          .missed = Share(cells.missed),
                          .local = Share(cells.local),
                          .remote = Share(cells.remote)};
-  for (int why = 0; why < GHOST_NR_WAITS; ++why) domain.waited[why] = Share(cells.waited[why]);
+  for (int why = 0; why < GHOST_NR_WAITS; ++why)
+    domain.waited[why] = Share(Unrounded<11>(cells.waited[why]));
+  for (int i = 0; i < GHOST_WAIT_BUCKETS; ++i) domain.waits[i] = Unrounded<3>(cells.waits[i]);
   return domain;
 }
 

@@ -2,8 +2,9 @@
 // A sample as bytes: cells of 64 bytes, of which a header takes two, a trust domain two, what was
 // told four, and four cores one. Header and body have checksums of their own.
 //
-// The numbers are little-endian, as all machines write them that the class runs on; shares are
-// kept to a millionth of a CPU. Pure functions; any thread.
+// The numbers are little-endian, as all machines write them that the class runs on. Shares are
+// kept to a millionth of a CPU; what was waited for to a thousandth of itself; and how many waits
+// there were to an eighth. Pure functions; any thread.
 #ifndef CORRAL_AGENT_REPORT_RECORD_H_
 #define CORRAL_AGENT_REPORT_RECORD_H_
 

@@ -15,6 +15,7 @@
 
 #include "absl/time/time.h"
 #include "kernel/abi/ghost.h"
+#include "kernel/abi/tally.h"
 #include "kernel/types.h"
 
 namespace corral::report {
@@ -29,6 +30,9 @@ struct DomainSample {
   double guaranteed = 0;
   double used = 0;
   std::array<double, GHOST_NR_WAITS> waited = {};
+  // How often its vCPUs waited for a CPU, by how long: up to ghost_wait_bound(), and more than the
+  // bound before.
+  std::array<uint32_t, GHOST_WAIT_BUCKETS> waits = {};
   // Of what was guaranteed: wanted, and not had, for whatever reason but a cap.
   double missed = 0;
   // Of `used`, where the node of the memory is known: on that node, and on others.

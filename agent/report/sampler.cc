@@ -54,9 +54,17 @@ void Sampler::LookAt(uint32_t slot, Time now) {
   }
   const Duration runtime = ReadRuntime(word, now);
   const ghost_waits waits = ReadWaits(kernel_.waits()[slot]);
+  std::array<uint64_t, GHOST_WAIT_BUCKETS> counts{};
+  for (size_t i = 0; i < counts.size(); ++i)
+    counts[i] = __atomic_load_n(&kernel_.tallies()[slot].waits[i], __ATOMIC_RELAXED);
   Vcpu& vcpu = vcpus_[slot];
   if (vcpu.gtid != gtid) {
-    vcpu = {.gtid = gtid, .domain = word.domain, .runtime = runtime, .waits = waits, .since = now};
+    vcpu = {.gtid = gtid,
+            .domain = word.domain,
+            .runtime = runtime,
+            .waits = waits,
+            .counts = counts,
+            .since = now};
     return;
   }
   Sums& sums = domains_[vcpu.domain];
@@ -71,9 +79,12 @@ void Sampler::LookAt(uint32_t slot, Time now) {
     if (why == GHOST_WAIT_FORCED_IDLE) idle_[word.queue] += waited;
   }
   sums.missed += FromNs(waits.missed_ns - vcpu.waits.missed_ns);
+  for (size_t i = 0; i < counts.size(); ++i)
+    sums.waits[i] += static_cast<uint32_t>(counts[i] - vcpu.counts[i]);
   vcpu.guaranteed += ShareOf(now - std::max(looked_, vcpu.since), word.granted_ns, word.period_ns);
   vcpu.runtime = runtime;
   vcpu.waits = waits;
+  vcpu.counts = counts;
 }
 
 Sample Sampler::Take() {
@@ -119,6 +130,7 @@ void Sampler::AddDomains(Sample& sample, double ns) const {
       domain.missed = Cpus(sums->second.missed, ns);
       for (int why = 0; why < GHOST_NR_WAITS; ++why)
         domain.waited[why] = Cpus(sums->second.waited[why], ns);
+      domain.waits = sums->second.waits;
     }
     sample.domains.push_back(std::move(domain));
   }

@@ -30,6 +30,7 @@ class Sampler {
   struct Sums {
     Duration used{0}, local{0}, remote{0}, missed{0};
     std::array<Duration, GHOST_NR_WAITS> waited = {};
+    std::array<uint32_t, GHOST_WAIT_BUCKETS> waits = {};
   };
   struct Counters {
     uint64_t switches = 0, rescues = 0, breaches = 0;
@@ -40,6 +41,7 @@ class Sampler {
     uint32_t domain = 0;
     Duration runtime{0};  // at the last look
     ghost_waits waits = {};
+    std::array<uint64_t, GHOST_WAIT_BUCKETS> counts = {};  // of its waits, by length
     // In this stretch.
     Time since{};
     Duration guaranteed{0};

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
 #include <set>
 #include <utility>
 
@@ -60,11 +61,17 @@ class Mean {
   std::vector<double> sums_;
 };
 
-// By nearest rank, of values that each count alike.
-double Percentile(const std::vector<double>& sorted, int percent) {
-  if (sorted.empty()) return 0;
-  const size_t rank = (sorted.size() * static_cast<size_t>(percent) + 99) / 100;
-  return sorted[std::max<size_t>(rank, 1) - 1];
+using WaitCounts = std::array<uint64_t, GHOST_WAIT_BUCKETS>;
+
+// By nearest rank.
+Duration Percentile(const WaitCounts& waits, uint64_t all, int percent) {
+  const uint64_t rank = (all * static_cast<uint64_t>(percent) + 99) / 100;
+  uint64_t below = 0;
+  for (unsigned i = 0; i + 1 < GHOST_WAIT_BUCKETS; ++i) {
+    below += waits[i];
+    if (below >= rank) return FromNs(ghost_wait_bound(i));
+  }
+  return Duration::max();
 }
 
 class DomainSums {
@@ -88,9 +95,7 @@ class DomainSums {
     for (int why = 0; why < GHOST_NR_WAITS; ++why)
       sum_.waited_s[why] += domain.waited[why] * seconds;
     sum_.all_waited_s += domain.all_waited() * seconds;
-    const double wanted = domain.used + domain.all_waited();
-    // Who hardly wanted a CPU cannot say how long one waits for it.
-    if (wanted > 0.001) shares_.push_back(domain.all_waited() / wanted);
+    for (size_t i = 0; i < waits_.size(); ++i) waits_[i] += domain.waits[i];
   }
   void AddSlice(const DomainSample& domain, size_t slice, double seconds) {
     used_.Add(slice, domain.used, seconds);
@@ -105,8 +110,11 @@ class DomainSums {
       sum_.guaranteed /= seconds_;
       sum_.used = sum_.used_s / seconds_;
     }
-    std::sort(shares_.begin(), shares_.end());
-    sum_.wait = {Percentile(shares_, 50), Percentile(shares_, 90), Percentile(shares_, 99)};
+    sum_.waits = std::accumulate(waits_.begin(), waits_.end(), uint64_t{0});
+    if (sum_.waits > 0) {
+      sum_.wait = {Percentile(waits_, sum_.waits, 50), Percentile(waits_, sum_.waits, 90),
+                   Percentile(waits_, sum_.waits, 99)};
+    }
     sum_.used_over_time = used_.Of(covered);
     sum_.guaranteed_over_time = guaranteed_.Of(covered);
     sum_.waited_over_time = waited_.Of(covered);
@@ -117,7 +125,7 @@ class DomainSums {
  private:
   DomainSummary sum_;
   double seconds_ = 0;
-  std::vector<double> shares_;
+  WaitCounts waits_{};
   Mean used_, guaranteed_, waited_, missed_;
 };
 

@@ -27,8 +27,9 @@ inline constexpr Duration kGap = std::chrono::seconds(5);
 // A figure over time: its mean in each slice. Negative: nothing is known of that slice.
 using Series = std::vector<double>;
 
+// How long waits for a CPU were at most; Duration::max(): longer than the class tells apart.
 struct WaitPercentiles {
-  double p50 = 0, p90 = 0, p99 = 0;
+  Duration p50{0}, p90{0}, p99{0};
 };
 
 struct DomainSummary {
@@ -43,7 +44,7 @@ struct DomainSummary {
   double unprotected_s = 0;  // of its vCPUs
   std::array<double, GHOST_NR_WAITS> waited_s = {};
   double all_waited_s = 0;
-  // Of the time that its vCPUs wanted a CPU, the part in which they waited: from sample to sample.
+  uint64_t waits = 0;  // of its vCPUs
   WaitPercentiles wait;
   Series used_over_time, guaranteed_over_time, waited_over_time, missed_over_time;
 };

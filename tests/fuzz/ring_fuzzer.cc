@@ -42,7 +42,7 @@ void Sign(std::string& bytes, size_t from, size_t size, size_t at) {
 void SignAll(std::string& bytes) {
   if (bytes.size() >= kCell) Sign(bytes, 0, kCell - 4, kCell - 4);
   for (size_t at = kCell; at + 2 * kCell <= bytes.size();) {
-    if (bytes.compare(at, 8, "CorralS1") != 0) {
+    if (bytes.compare(at, 8, "CorralS2") != 0) {
       at += kCell;
       continue;
     }

@@ -108,6 +108,9 @@ TEST_P(PageOfHost, TellsWhatHappened) {
               absl::StrContains(tiles, "33.8%"))
       << tiles;
   EXPECT_TRUE(absl::StrContains(document_.All("//h:section[@aria-labelledby='numa']"), "90.0%"));
+  const std::string domains = document_.All("//h:section[@aria-labelledby='domains']");
+  EXPECT_TRUE(absl::StrContains(domains, "50us")) << domains;
+  EXPECT_TRUE(absl::StrContains(domains, "10ms")) << domains;
 }
 
 TEST_P(PageOfHost, IsWholeByItself) {
@@ -177,20 +180,22 @@ TEST(Page, OfAQuietHostSaysSo) {
 
 TEST(Summary, OfNothingIsAnError) { EXPECT_TRUE(absl::IsInvalidArgument(Summarize({}).status())); }
 
-TEST(Summary, HasPercentilesOverSamples) {
+TEST(Summary, HasPercentilesOfWaits) {
   std::vector<Sample> samples = MadeSamples({.domains = 1}, 100);
-  for (int i = 0; i < 100; ++i) {
-    DomainSample& domain = samples[i].domains[0];
-    domain.waited = {};
-    domain.used = 1;
-    // A part of (i + 1) % of what it wanted.
-    domain.waited[GHOST_WAIT_TURN] = (i + 1) / (100.0 - i - 1 + 1e-9);
-  }
-  const absl::StatusOr<Summary> summary = Summarize(samples);
-  ASSERT_TRUE(summary.ok());
-  EXPECT_NEAR(summary->domains[0].wait.p50, 0.50, 1e-6);
-  EXPECT_NEAR(summary->domains[0].wait.p90, 0.90, 1e-6);
-  EXPECT_NEAR(summary->domains[0].wait.p99, 0.99, 1e-6);
+  const auto percentiles = [&] { return Summarize(samples)->domains[0].wait; };
+  const auto bound = [](unsigned bucket) { return FromNs(ghost_wait_bound(bucket)); };
+  EXPECT_EQ(percentiles().p50, bound(3));
+  EXPECT_EQ(percentiles().p90, bound(3));
+  EXPECT_EQ(percentiles().p99, bound(8));
+  // Over all samples, and not the mean of each one's.
+  for (int i = 0; i < 50; ++i) samples[i].domains[0].waits = {};
+  for (int i = 0; i < 10; ++i) samples[i].domains[0].waits[0] = 1'000;
+  EXPECT_EQ(percentiles().p50, bound(0));
+  EXPECT_EQ(percentiles().p90, bound(3));
+  for (Sample& sample : samples) sample.domains[0].waits[GHOST_WAIT_BUCKETS - 1] = 1'000;
+  EXPECT_EQ(percentiles().p50, Duration::max());
+  for (Sample& sample : samples) sample.domains[0].waits = {};
+  EXPECT_EQ(percentiles().p99, Duration(0));
 }
 
 TEST(Summary, AddsUpWhatSamplesSay) {

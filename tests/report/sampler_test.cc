@@ -63,6 +63,8 @@ TEST(SamplerTest, SeesUseAndForcedIdle) {
     EXPECT_EQ(domain.cores, 1u);
     EXPECT_EQ(domain.missed, 0);
     EXPECT_EQ(domain.unprotected, 0u);
+    // 5 s of waits, a tenure of 10 ms each, and the other one comes after it at once.
+    EXPECT_NEAR(domain.waits[ghost_wait_bucket(10'500'000)], 500, 30);
   }
   ASSERT_EQ(sample.cores.size(), 1u);
   EXPECT_NEAR(sample.cores[0].forced_idle, 1, 0.04);
