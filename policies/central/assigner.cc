@@ -33,7 +33,7 @@ bool Assigner::Place(const Entry& waiting, Yields yields) {
   const bool like_last = task.domain == failed_.domain && waiting.rank == failed_.rank &&
                          task.affinity == failed_.affinity;
   if (like_last) return false;
-  if (Place(waiting, yields, [](const Entry&, int) { return 0; })) return true;
+  if (Place(waiting, yields, [](const Entry&, int, int) { return 0; })) return true;
   failed_ = {.domain = task.domain, .rank = waiting.rank, .affinity = task.affinity};
   return false;
 }
@@ -45,11 +45,14 @@ void Assigner::Serve(const Queue& queue, Yields yields) {
 }
 
 bool Assigner::Place(const Entry& waiting, Yields yields, Distance distance) {
+  const bool placed = TryPlace(waiting, yields, distance);
+  if (!placed) Reserve(waiting);
+  return placed;
+}
+
+bool Assigner::TryPlace(const Entry& waiting, Yields yields, Distance distance) {
   const Spot spot = Find(waiting, yields, distance);
-  if (spot == Spot()) {
-    Reserve(waiting);
-    return false;
-  }
+  if (spot == Spot()) return false;
   Take(waiting, spot);
   return true;
 }
@@ -72,12 +75,13 @@ Assigner::Spot Assigner::Find(const Entry& waiting, Yields yields, Distance dist
     if (running != nullptr && !yields(*running, waiting)) continue;
     hopeless_ = false;
     if (!MayUse(waiting, spot)) continue;
-    const int far = distance(waiting, spot.core);
+    const int crowd = Crowd(spot.core);
+    const int far = distance(waiting, spot.core, crowd);
     if (far == kOutOfReach) continue;
     const Fit fit = Fits(waiting, spot.core, yields);
     if (fit == Fit::kNo) continue;
     const bool evicts = running != nullptr || fit == Fit::kIfOthersLeave;
-    std::tuple price(evicts, far, Crowd(spot.core), int64_t{Detour(spot, last)});
+    std::tuple price(evicts, far, crowd, int64_t{Detour(spot, last)});
     if (running != nullptr) {
       const int detour = running->rank != waiting.rank ? Detour(spot, last) : 0;
       price = {true, far, detour - kDetours * running->rank,
@@ -166,15 +170,17 @@ int Assigner::Detour(const Spot& spot, const Spot& last) {
   return spot.sibling != last.sibling ? 1 : 0;
 }
 
-// How many siblings of the core work.
 int Assigner::Crowd(int core) const {
-  const CoreTransaction& txn = txn_->core(core);
+  const int siblings = txn_->core(core).nr_siblings();
   int busy = 0;
-  for (int i = 0; i < txn.nr_siblings(); ++i) {
-    const bool kept = txn.sibling(i).target == Target::kKeep;
-    busy += kept ? board_.at(core, i) != nullptr : txn.sibling(i).target == Target::kRun;
-  }
+  for (int i = 0; i < siblings; ++i) busy += !IsIdle(core, i);
   return busy;
+}
+
+bool Assigner::IsIdle(int core, int sibling) const {
+  const CoreTransaction& txn = txn_->core(core);
+  if (!txn.usable(sibling) || txn.sibling(sibling).target == Target::kRun) return false;
+  return txn.sibling(sibling).target == Target::kIdle || board_.at(core, sibling) == nullptr;
 }
 
 }  // namespace corral::central

@@ -28,8 +28,9 @@ class Assigner {
   // Whether a task that runs gives way to one that waits.
   using Yields = absl::FunctionRef<bool(const Entry& running, const Entry& waiting)>;
 
-  // Of a core, for a task that waits: the less the better; kOutOfReach: not now.
-  using Distance = absl::FunctionRef<int(const Entry& waiting, int core)>;
+  // Of a core of which `crowd` siblings are busy, for a task that waits: the less the better;
+  // kOutOfReach: not now.
+  using Distance = absl::FunctionRef<int(const Entry& waiting, int core, int crowd)>;
   static constexpr int kOutOfReach = -1;
 
   // `board` must outlive it.
@@ -39,11 +40,17 @@ class Assigner {
   // True if the task is to run now.
   bool Place(const Entry& waiting, Yields yields);
   bool Place(const Entry& waiting, Yields yields, Distance distance);
+  // The same, but where it gets nothing no core is kept for it: it will be asked about again.
+  bool TryPlace(const Entry& waiting, Yields yields, Distance distance);
   // Those that wait in `queue` get what there is for them, in its order.
   void Serve(const Queue& queue, Yields yields);
   // No CPU was idle and nobody gave way, whichever CPUs the task may use: so it is not worth while
   // to ask about more of its kind.
   bool hopeless() const { return hopeless_; }
+  // How many siblings of the core will be busy, if only for the agent or threads of the host.
+  int Crowd(int core) const;
+  // That nobody runs there, or will.
+  bool IsIdle(int core, int sibling) const;
 
  private:
   struct Spot {
@@ -61,7 +68,6 @@ class Assigner {
   Fit Fits(const Entry& waiting, int core, Yields yields) const;
   bool MayUse(const Entry& waiting, const Spot& spot) const;
   Spot LastSpot(const Task& task) const;
-  int Crowd(int core) const;
   Time FreeAt(int core, DomainId domain) const;
 
   const Board& board_;

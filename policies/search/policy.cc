@@ -10,11 +10,16 @@ using central::Entry;
 
 namespace {
 
-constexpr absl::string_view kPlacements[] = {"nearest", "anywhere"};
+constexpr absl::string_view kPlacements[] = {"idle_cores", "nearest", "anywhere"};
 
 // CPU time as a task of weight 100 would have had it.
 int64_t Weighted(Duration time, uint32_t weight) {
   return time.count() * 100 / std::max<int64_t>(weight, 1);
+}
+
+Placement ReadPlacement(absl::string_view name) {
+  if (name == "nearest") return Placement::kNearest;
+  return name == "anywhere" ? Placement::kAnywhere : Placement::kIdleCores;
 }
 
 }  // namespace
@@ -41,11 +46,19 @@ absl::Span<const OptionSpec> OptionTable() {
        .max = "10s",
        .help = "How much CPU time a task may be ahead of the others, or behind, when it gets in "
                "line."},
+      {.name = "locality",
+       .type = OptionType::kDuration,
+       .default_value = "50ms",
+       .min = "1us",
+       .max = "10s",
+       .help = "How much more CPU time than another a task may have had and still gets a CPU of "
+               "the L3 cache that it ran in before the other one."},
       {.name = "placement",
        .type = OptionType::kChoice,
-       .default_value = "nearest",
+       .default_value = "idle_cores",
        .choices = kPlacements,
-       .help = "Whether a task gets the nearest CPU to where it ran last, or any."},
+       .help = "Whether a task gets the nearest idle core to where it ran last, even where its L3 "
+               "cache has an idle sibling of a busy one; or the nearest CPU; or any."},
   };
   return kTable;
 }
@@ -54,7 +67,8 @@ Options ReadOptions(const OptionValues& values) {
   return {.slice = values.GetDuration("slice"),
           .park = values.GetDuration("park"),
           .credit = values.GetDuration("credit"),
-          .nearest = values.GetChoice("placement") == "nearest"};
+          .locality = values.GetDuration("locality"),
+          .placement = ReadPlacement(values.GetChoice("placement"))};
 }
 
 SearchPolicy::SearchPolicy(const Topology& topology, uint32_t nr_slots, const Options& options)
@@ -63,11 +77,15 @@ SearchPolicy::SearchPolicy(const Topology& topology, uint32_t nr_slots, const Op
       assigner_(board_),
       seekers_(nr_slots),
       waiting_(nr_slots) {
+  placed_.reserve(nr_slots);
   passed_over_.reserve(nr_slots);
-  for (const Core& core : topology.cores()) {
+  for (int c = 0; c < topology.nr_cores(); ++c) {
+    const Core& core = topology.core(c);
     l3s_.resize(std::max(l3s_.size(), static_cast<size_t>(core.l3) + 1));
-    l3s_[core.l3] = l3s_[core.l3] | core.siblings;
+    l3s_[core.l3].cpus = l3s_[core.l3].cpus | core.siblings;
+    l3s_[core.l3].cores.push_back(c);
   }
+  idle_core_.resize(l3s_.size());
 }
 
 // ---- what happens to tasks ----
@@ -90,7 +108,9 @@ void SearchPolicy::GetInLine(Task& task, Time now) {
   board_.TakeOff(seeker.entry);
   if (seeker.waits()) return;
   const int64_t credit = options_.credit.count();
-  seeker.elapsed = std::clamp(seeker.elapsed, floor_ - credit, floor_ + credit);
+  // Those who get ahead by their L3 get as far ahead as ends that.
+  const int64_t most = floor_ + credit + options_.locality.count();
+  seeker.elapsed = std::clamp(seeker.elapsed, floor_ - credit, most);
   seeker.in_line_since = now;
   seeker.number = next_number_++;
   waiting_.Push(seeker);
@@ -135,6 +155,7 @@ void SearchPolicy::Schedule(Time now, EnclaveTransaction& txn) {
   scheduled_at_ = now;
   Begin(txn, now);
   Serve(now);
+  if (waiting_.empty() && options_.placement == Placement::kIdleCores) Relieve(txn);
 }
 
 // Time passes for those that run.
@@ -151,26 +172,71 @@ void SearchPolicy::Begin(EnclaveTransaction& txn, Time now) {
   if (least != INT64_MAX) floor_ = std::max(floor_, least);
 }
 
-// In the order of the heap, those that get nothing included, which are put back afterwards.
+// Those that are to run wait until that is committed.
 void SearchPolicy::Serve(Time now) {
   next_unparked_ = Time::max();
+  if (options_.placement == Placement::kIdleCores) Offer(Reach::kIdleCores, INT64_MAX, now);
+  if (options_.placement != Placement::kAnywhere && !waiting_.empty())
+    Offer(Reach::kOwnL3, waiting_.top().elapsed + options_.locality.count(), now);
+  Offer(Reach::kAll, INT64_MAX, now);
+  for (Seeker* const seeker : placed_) waiting_.Push(*seeker);
+  placed_.clear();
+}
+
+// In the order of the heap, to those that had up to `most`. Those that get nothing are put back.
+void SearchPolicy::Offer(Reach reach, int64_t most, Time now) {
   const auto yields = [&](const Entry& running, const Entry& waiting) {
-    return Yields(seekers_[*running.task], seekers_[*waiting.task], now);
+    return reach != Reach::kIdleCores &&
+           Yields(seekers_[*running.task], seekers_[*waiting.task], now);
   };
-  const auto distance = [&](const Entry& waiting, int core) {
-    return DistanceOf(seekers_[*waiting.task], core, now);
+  bool parks = false;
+  const auto distance = [&](const Entry& waiting, int core, int crowd) {
+    const Seeker& seeker = seekers_[*waiting.task];
+    const int far = DistanceOf(seeker, core);
+    const bool stays = far == kSameL3 && (seeker.home >= 0 || reach != Reach::kOwnL3);
+    if (reach == Reach::kIdleCores && crowd > 0) return Assigner::kOutOfReach;
+    return stays || !parks ? far : Assigner::kOutOfReach;
   };
-  while (!waiting_.empty()) {
+  while (!waiting_.empty() && waiting_.top().elapsed <= most) {
     Seeker& seeker = waiting_.top();
     waiting_.Erase(seeker);
-    passed_over_.push_back(&seeker);
-    if (assigner_.Place(seeker.entry, yields, distance)) continue;
+    parks = Parks(reach, seeker, now);
+    const bool placed = reach == Reach::kAll ? assigner_.Place(seeker.entry, yields, distance)
+                                             : assigner_.TryPlace(seeker.entry, yields, distance);
+    (placed ? placed_ : passed_over_).push_back(&seeker);
+    if (placed) continue;
     if (assigner_.hopeless()) break;
-    if (IsParked(seeker, now))
+    if (reach == Reach::kAll && parks)
       next_unparked_ = std::min(next_unparked_, seeker.in_line_since + options_.park);
   }
   for (Seeker* const seeker : passed_over_) waiting_.Push(*seeker);
   passed_over_.clear();
+}
+
+// Of two that share a core while one of their L3 idles, one gets in line, and then that core.
+void SearchPolicy::Relieve(EnclaveTransaction& txn) {
+  const Topology& topology = board_.topology();
+  std::fill(idle_core_.begin(), idle_core_.end(), -1);
+  for (int c = 0; c < topology.nr_cores(); ++c) {
+    if (assigner_.Crowd(c) == 0) idle_core_[topology.core(c).l3] = c;
+  }
+  for (int c = 0; c < topology.nr_cores(); ++c) {
+    int& idle = idle_core_[topology.core(c).l3];
+    if (idle < 0 || assigner_.Crowd(c) < 2) continue;
+    const int sibling = Movable(txn.core(c), c, topology.core(idle).siblings);
+    if (sibling < 0) continue;
+    txn.Idle(c, sibling);
+    idle = -1;
+  }
+}
+
+// -1: none of those on the core may use `there`.
+int SearchPolicy::Movable(const CoreTransaction& txn, int core, const CpuSet& there) const {
+  for (int i = 0; i < txn.nr_siblings(); ++i) {
+    const Entry* const entry = board_.at(core, i);
+    if (entry != nullptr && txn.usable(i) && entry->task->affinity.Intersects(there)) return i;
+  }
+  return -1;
 }
 
 bool SearchPolicy::Yields(const Seeker& running, const Seeker& waiting, Time now) const {
@@ -184,20 +250,39 @@ int64_t SearchPolicy::ElapsedAt(const Seeker& running, Time now) const {
   return running.elapsed + Weighted(entry.had + ran - running.charged, running.weight);
 }
 
-int SearchPolicy::DistanceOf(const Seeker& waiting, int core, Time now) const {
-  if (!options_.nearest || waiting.home < 0) return kSameL3;
+int SearchPolicy::DistanceOf(const Seeker& waiting, int core) const {
+  if (options_.placement == Placement::kAnywhere || waiting.home < 0) return kSameL3;
   const Core& here = board_.topology().core(core);
   const Core& there = board_.topology().core(waiting.home);
   if (here.l3 == there.l3) return kSameL3;
-  if (IsParked(waiting, now)) return Assigner::kOutOfReach;
   return here.node == there.node ? kSameNode : kElsewhere;
+}
+
+// Whether it stays with what its L3 has.
+bool SearchPolicy::Parks(Reach reach, const Seeker& waiting, Time now) const {
+  if (reach == Reach::kOwnL3) return true;
+  return IsParked(waiting, now) && (reach == Reach::kAll || !MayShare(waiting));
+}
+
+// Its L3 has a CPU for it, if only a sibling of a busy core.
+bool SearchPolicy::MayShare(const Seeker& waiting) const {
+  const Topology& topology = board_.topology();
+  for (const int c : l3s_[topology.core(waiting.home).l3].cores) {
+    for (int i = 0; i < topology.core(c).nr_cpus; ++i) {
+      const CpuId cpu = topology.core(c).cpu[i];
+      if (assigner_.IsIdle(c, i) && waiting.entry.task->affinity.Contains(cpu)) return true;
+    }
+  }
+  return false;
 }
 
 // In vain where it may use none of the CPUs that it waits for.
 bool SearchPolicy::IsParked(const Seeker& waiting, Time now) const {
-  if (!options_.nearest || now >= waiting.in_line_since + options_.park) return false;
+  if (options_.placement == Placement::kAnywhere || now >= waiting.in_line_since + options_.park)
+    return false;
   if (waiting.home < 0) return false;
-  return waiting.entry.task->affinity.Intersects(l3s_[board_.topology().core(waiting.home).l3]);
+  return waiting.entry.task->affinity.Intersects(
+      l3s_[board_.topology().core(waiting.home).l3].cpus);
 }
 
 void SearchPolicy::Committed(int core, const CoreTransaction& txn, Time now) {

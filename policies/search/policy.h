@@ -7,13 +7,16 @@
 // (the paper's own open point). So that nobody starves, what a task has ahead of the others or
 // behind them when it gets in line counts up to `credit`, and a newcomer begins as far behind as
 // anybody may be. A task keeps its CPU until it blocks, or until its slice is over and one waits
-// that had less. Whoever gets in line is served when each of the others has had two credits and
-// some slices, at the latest.
+// that had less. Whoever gets in line is served when each of the others has had two credits, a
+// `locality` and some slices, at the latest.
 //
-// Place: of the CPUs that it may use, in the L3 that it ran in last (a CCX): on the same core if
-// that is idle, or else on the emptiest; if there is none, it waits `park` for one; then the same
-// NUMA node, and then the rest. A sibling of a busy core is much slower for both, so that an idle
-// core of the same L3 comes before what is left of its own.
+// Place: in the L3 that it ran in last (a CCX), on an idle core if there is one. A sibling of a
+// busy core is much slower for both: before it takes that, it goes to an idle core of its NUMA
+// node, or else of any, and whoever has to share moves on when a core of that L3 becomes idle and
+// nobody waits. Where its L3 has no idle CPU at all, it waits `park` for one, and then takes the
+// nearest elsewhere. Where all are busy, whoever moves leaves caches to be filled again, which is
+// work that there is too much of already: what becomes free goes to those of its own L3 first,
+// unless somebody else had `locality` less.
 //
 // Source: SOSP'21 section 4.4. Units: ns. Thread rules: as agent/runtime/policy.h says.
 #ifndef CORRAL_POLICIES_SEARCH_POLICY_H_
@@ -29,11 +32,18 @@
 
 namespace corral::search {
 
+enum class Placement : uint8_t {
+  kIdleCores,  // as above
+  kNearest,    // what is left of a busy core of its L3 comes before idle cores elsewhere
+  kAnywhere,   // any CPU is as good as another, and nobody parks
+};
+
 struct Options {
   Duration slice = std::chrono::milliseconds(1);
   Duration park = std::chrono::microseconds(100);
   Duration credit = std::chrono::milliseconds(10);
-  bool nearest = true;  // otherwise any CPU is as good as another, and nobody parks
+  Duration locality = std::chrono::milliseconds(50);
+  Placement placement = Placement::kIdleCores;
 };
 
 absl::Span<const OptionSpec> OptionTable();
@@ -59,6 +69,7 @@ class SearchPolicy final : public CentralPolicy {
 
  private:
   enum Distance { kSameL3, kSameNode, kElsewhere };
+  enum class Reach : uint8_t { kIdleCores, kOwnL3, kAll };  // of what is offered
 
   void Charge(Seeker& seeker);
   void GetInLine(Task& task, Time now);
@@ -66,16 +77,27 @@ class SearchPolicy final : public CentralPolicy {
   void Begin(EnclaveTransaction& txn, Time now);
   void Serve(Time now);
   bool Yields(const Seeker& running, const Seeker& waiting, Time now) const;
-  int DistanceOf(const Seeker& waiting, int core, Time now) const;
+  void Offer(Reach reach, int64_t most, Time now);
+  void Relieve(EnclaveTransaction& txn);
+  int Movable(const CoreTransaction& txn, int core, const CpuSet& there) const;
+  int DistanceOf(const Seeker& waiting, int core) const;
+  bool Parks(Reach reach, const Seeker& waiting, Time now) const;
   bool IsParked(const Seeker& waiting, Time now) const;
+  bool MayShare(const Seeker& waiting) const;
 
   const Options options_;
-  std::vector<CpuSet> l3s_;  // the enclave's CPUs of each
+  struct L3 {
+    CpuSet cpus;  // of the enclave
+    std::vector<int> cores;
+  };
+  std::vector<L3> l3s_;
+  std::vector<int> idle_core_;  // by L3, room for Relieve
   central::Board board_;
   central::Assigner assigner_;
   PerTask<Seeker> seekers_;
   RuntimeHeap waiting_;
-  std::vector<Seeker*> passed_over_;  // room for Serve
+  std::vector<Seeker*> placed_;       // room for Serve
+  std::vector<Seeker*> passed_over_;  // room for Offer
   uint64_t next_number_ = 0;
   int64_t floor_ = 0;  // the least elapsed runtime of those that are not asleep
   Time scheduled_at_{};

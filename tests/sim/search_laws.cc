@@ -29,6 +29,7 @@ int CpusOf(int cores, const CentralHost::Options& options) {
 SearchJudge::SearchJudge(CentralHost& host, const CentralHost::Options& options,
                          const Promises& promises)
     : host_(host),
+      siblings_(options.siblings),
       cpus_per_l3_(CpusOf(options.cores_per_l3, options)),
       cpus_per_node_(CpusOf(options.cores_per_node, options)),
       promises_(promises),
@@ -49,9 +50,11 @@ void SearchJudge::Switched(Time now, int cpu, const SimThread* from, const SimTh
       Report(now, absl::StrCat(to->name(), " got CPU ", cpu, ", which it may not use"));
     if (promises_.order) CheckOrder(now, cpu, *to);
     CheckPlace(now, cpu, *to);
+    if (promises_.idle_cores) CheckShares(now, cpu, *to, from == nullptr ? left_[cpu] : now);
     stints_[to] = {.cpu = cpu, .had = host_.machine().CpuTime(*to)};
   }
   if (to == nullptr || from == nullptr || from->vm == 0) left_[cpu] = now;
+  if (from == nullptr) came_[cpu] = now;
 }
 
 void SearchJudge::Look(Time now) {
@@ -106,8 +109,11 @@ void SearchJudge::CheckOrder(Time now, int cpu, const SimThread& task) {
     // It may have had its turn, and the agent went to the CPU that it was to get.
     if (since == Time::max() || host_.WordOf(*other)->barrier != stints_[other].looked_at) continue;
     if (now - since < 2 * turn_ || Parked(now, cpu, *other)) continue;
+    const int last = stints_[&task].cpu;
+    const bool near = last >= 0 && L3Of(last) == L3Of(cpu);
     // Newcomers are not all seen at the same time.
-    if (Elapsed(*other) + static_cast<double>(turn_.count()) >= Elapsed(task)) continue;
+    const Duration ahead = turn_ + (near ? promises_.locality : Duration(0));
+    if (Elapsed(*other) + static_cast<double>(ahead.count()) >= Elapsed(task)) continue;
     Report(now, absl::StrCat(task.name(), " got CPU ", cpu, " with ", Elapsed(task) / 1000,
                              " us, before ", other->name(), ", which had ", Elapsed(*other) / 1000,
                              " and waits for ", Us(now - since)));
@@ -124,6 +130,8 @@ void SearchJudge::CheckPlace(Time now, int cpu, const SimThread& task) {
   ++moves_;
   // It may have been decided before its affinity was set.
   if (now - host_.AffinitySince(task) < notice_) return;
+  if (promises_.idle_cores && Alone(now, cpu) && siblings_ > 1)
+    return CheckIdleCore(now, cpu, task);
   if (now - task.waiting_since() < promises_.park && MayUseL3(task, L3Of(last))) {
     Report(now, absl::StrCat(task.name(), " got CPU ", cpu, " after CPU ", last, " within ",
                              Us(now - task.waiting_since()), " us"));
@@ -137,6 +145,60 @@ void SearchJudge::CheckPlace(Time now, int cpu, const SimThread& task) {
     Report(now, absl::StrCat(task.name(), " got CPU ", cpu, " after CPU ", last, ", and CPU ",
                              idle.value(), " idles"));
   });
+}
+
+// At an idle core of another L3.
+void SearchJudge::CheckIdleCore(Time now, int cpu, const SimThread& task) {
+  const int last = stints_[&task].cpu;
+  host_.cpus().ForEach([&](CpuId other) {
+    if (!Nearer(other.value(), cpu, last) || !task.affinity().Contains(other)) return;
+    if (!CoreIdle(now, other.value(), notice_)) return;
+    Report(now, absl::StrCat(task.name(), " got CPU ", cpu, " after CPU ", last,
+                             ", and the core of CPU ", other.value(), " idles"));
+  });
+}
+
+// A CPU of its own L3 that became free while it was parked it may have.
+void SearchJudge::CheckShares(Time now, int cpu, const SimThread& task, Time freed) {
+  if (Alone(now, cpu) || now - host_.AffinitySince(task) < notice_) return;
+  const int last = stints_[&task].cpu;
+  const bool parked = last >= 0 && freed + turn_ >= task.waiting_since() &&
+                      now - task.waiting_since() < promises_.park + notice_;
+  host_.cpus().ForEach([&](CpuId other) {
+    if (parked && L3Of(other.value()) != L3Of(last)) return;
+    if (!task.affinity().Contains(other) || !CoreIdle(now, other.value(), notice_)) return;
+    Report(now, absl::StrCat(task.name(), " shares the core of CPU ", cpu, ", and the one of CPU ",
+                             other.value(), " idles"));
+  });
+}
+
+bool SearchJudge::Nearer(int a, int b, int last) const {
+  const auto distance = [&](int cpu) {
+    return L3Of(cpu) == L3Of(last) ? 0 : NodeOf(cpu) == NodeOf(last) ? 1 : 2;
+  };
+  return distance(a) < distance(b);
+}
+
+bool SearchJudge::CoreIdle(Time now, int cpu, Duration since) const {
+  const int first = cpu / siblings_ * siblings_;
+  for (int other = first; other < first + siblings_; ++other) {
+    const auto left = left_.find(other);
+    if (!host_.cpus().Contains(CpuId(other)) || host_.machine().Running(CpuId(other)) != nullptr)
+      return false;
+    if (left != left_.end() && now - left->second < since) return false;
+  }
+  return true;
+}
+
+// Nobody else was on its core when that was decided.
+bool SearchJudge::Alone(Time now, int cpu) const {
+  const int first = cpu / siblings_ * siblings_;
+  for (int other = first; other < first + siblings_; ++other) {
+    if (other == cpu || host_.machine().Running(CpuId(other)) == nullptr) continue;
+    const auto came = came_.find(other);
+    if (came == came_.end() || now - came->second >= turn_) return false;
+  }
+  return true;
 }
 
 void SearchJudge::LookAt(Time now, CpuId cpu, const SimThread& waits) {
