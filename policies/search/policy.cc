@@ -48,11 +48,11 @@ absl::Span<const OptionSpec> OptionTable() {
                "line."},
       {.name = "locality",
        .type = OptionType::kDuration,
-       .default_value = "50ms",
+       .default_value = "5ms",
        .min = "1us",
        .max = "10s",
-       .help = "How much more CPU time than another a task may have had and still gets a CPU of "
-               "the L3 cache that it ran in before the other one."},
+       .help = "How long a task waits while those of a CPU's own L3 cache get it first, even if "
+               "they had more runtime."},
       {.name = "placement",
        .type = OptionType::kChoice,
        .default_value = "idle_cores",
@@ -108,24 +108,28 @@ void SearchPolicy::GetInLine(Task& task, Time now) {
   board_.TakeOff(seeker.entry);
   if (seeker.waits()) return;
   const int64_t credit = options_.credit.count();
-  // Those who get ahead by their L3 get as far ahead as ends that.
-  const int64_t most = floor_ + credit + options_.locality.count();
-  seeker.elapsed = std::clamp(seeker.elapsed, floor_ - credit, most);
+  seeker.elapsed = std::clamp(seeker.elapsed, floor_ - credit, floor_ + credit);
   seeker.in_line_since = now;
   seeker.number = next_number_++;
   waiting_.Push(seeker);
+  in_line_.PushBack(seeker.entry);
+}
+
+void SearchPolicy::Leave(Seeker& seeker) {
+  waiting_.Erase(seeker);
+  in_line_.Erase(seeker.entry);
 }
 
 void SearchPolicy::TaskBlocked(Task& task, Time) {
   Seeker& seeker = seekers_[task];
   Charge(seeker);
   board_.TakeOff(seeker.entry);
-  waiting_.Erase(seeker);
+  Leave(seeker);
 }
 
 void SearchPolicy::TaskOnCpu(Task& task, Time now) {
   Seeker& seeker = seekers_[task];
-  waiting_.Erase(seeker);
+  Leave(seeker);
   Charge(seeker);
   board_.Put(seeker.entry, task.cpu, now);
   seeker.given = seeker.entry.core;
@@ -175,16 +179,19 @@ void SearchPolicy::Begin(EnclaveTransaction& txn, Time now) {
 // Those that are to run wait until that is committed.
 void SearchPolicy::Serve(Time now) {
   next_unparked_ = Time::max();
-  if (options_.placement == Placement::kIdleCores) Offer(Reach::kIdleCores, INT64_MAX, now);
-  if (options_.placement != Placement::kAnywhere && !waiting_.empty())
-    Offer(Reach::kOwnL3, waiting_.top().elapsed + options_.locality.count(), now);
-  Offer(Reach::kAll, INT64_MAX, now);
+  if (options_.placement == Placement::kIdleCores) Offer(Reach::kIdleCores, now);
+  if (options_.placement != Placement::kAnywhere) {
+    if (!in_line_.empty() && IsOverdue(seekers_[*in_line_.front()->task], now))
+      Offer(Reach::kAllIfOverdue, now);
+    Offer(Reach::kOwnL3, now);
+  }
+  Offer(Reach::kAll, now);
   for (Seeker* const seeker : placed_) waiting_.Push(*seeker);
   placed_.clear();
 }
 
-// In the order of the heap, to those that had up to `most`. Those that get nothing are put back.
-void SearchPolicy::Offer(Reach reach, int64_t most, Time now) {
+// In the order of the heap. Those that get nothing are put back.
+void SearchPolicy::Offer(Reach reach, Time now) {
   const auto yields = [&](const Entry& running, const Entry& waiting) {
     return reach != Reach::kIdleCores &&
            Yields(seekers_[*running.task], seekers_[*waiting.task], now);
@@ -197,9 +204,13 @@ void SearchPolicy::Offer(Reach reach, int64_t most, Time now) {
     if (reach == Reach::kIdleCores && crowd > 0) return Assigner::kOutOfReach;
     return stays || !parks ? far : Assigner::kOutOfReach;
   };
-  while (!waiting_.empty() && waiting_.top().elapsed <= most) {
+  while (!waiting_.empty()) {
     Seeker& seeker = waiting_.top();
     waiting_.Erase(seeker);
+    if (reach == Reach::kAllIfOverdue && !IsOverdue(seeker, now)) {
+      passed_over_.push_back(&seeker);
+      continue;
+    }
     parks = Parks(reach, seeker, now);
     const bool placed = reach == Reach::kAll ? assigner_.Place(seeker.entry, yields, distance)
                                              : assigner_.TryPlace(seeker.entry, yields, distance);
@@ -261,7 +272,11 @@ int SearchPolicy::DistanceOf(const Seeker& waiting, int core) const {
 // Whether it stays with what its L3 has.
 bool SearchPolicy::Parks(Reach reach, const Seeker& waiting, Time now) const {
   if (reach == Reach::kOwnL3) return true;
-  return IsParked(waiting, now) && (reach == Reach::kAll || !MayShare(waiting));
+  return IsParked(waiting, now) && (reach != Reach::kIdleCores || !MayShare(waiting));
+}
+
+bool SearchPolicy::IsOverdue(const Seeker& waiting, Time now) const {
+  return now >= waiting.in_line_since + options_.locality;
 }
 
 // Its L3 has a CPU for it, if only a sibling of a busy core.
@@ -288,7 +303,7 @@ bool SearchPolicy::IsParked(const Seeker& waiting, Time now) const {
 void SearchPolicy::Committed(int core, const CoreTransaction& txn, Time now) {
   board_.Follow(core, txn, now, [&](Task& task) -> Entry& {
     Seeker& seeker = seekers_[task];
-    waiting_.Erase(seeker);
+    Leave(seeker);
     seeker.given = core;
     return seeker.entry;
   });

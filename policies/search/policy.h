@@ -7,8 +7,8 @@
 // (the paper's own open point). So that nobody starves, what a task has ahead of the others or
 // behind them when it gets in line counts up to `credit`, and a newcomer begins as far behind as
 // anybody may be. A task keeps its CPU until it blocks, or until its slice is over and one waits
-// that had less. Whoever gets in line is served when each of the others has had two credits, a
-// `locality` and some slices, at the latest.
+// that had less. Whoever gets in line is served when `locality` is over and each of the others has
+// had two credits and some slices, at the latest.
 //
 // Place: in the L3 that it ran in last (a CCX), on an idle core if there is one. A sibling of a
 // busy core is much slower for both: before it takes that, it goes to an idle core of its NUMA
@@ -42,7 +42,7 @@ struct Options {
   Duration slice = std::chrono::milliseconds(1);
   Duration park = std::chrono::microseconds(100);
   Duration credit = std::chrono::milliseconds(10);
-  Duration locality = std::chrono::milliseconds(50);
+  Duration locality = std::chrono::milliseconds(5);
   Placement placement = Placement::kIdleCores;
 };
 
@@ -69,21 +69,23 @@ class SearchPolicy final : public CentralPolicy {
 
  private:
   enum Distance { kSameL3, kSameNode, kElsewhere };
-  enum class Reach : uint8_t { kIdleCores, kOwnL3, kAll };  // of what is offered
+  enum class Reach : uint8_t { kIdleCores, kAllIfOverdue, kOwnL3, kAll };  // of what is offered
 
   void Charge(Seeker& seeker);
   void GetInLine(Task& task, Time now);
+  void Leave(Seeker& seeker);
   int64_t ElapsedAt(const Seeker& running, Time now) const;
   void Begin(EnclaveTransaction& txn, Time now);
   void Serve(Time now);
   bool Yields(const Seeker& running, const Seeker& waiting, Time now) const;
-  void Offer(Reach reach, int64_t most, Time now);
+  void Offer(Reach reach, Time now);
   void Relieve(EnclaveTransaction& txn);
   int Movable(const CoreTransaction& txn, int core, const CpuSet& there) const;
   int DistanceOf(const Seeker& waiting, int core) const;
   bool Parks(Reach reach, const Seeker& waiting, Time now) const;
   bool IsParked(const Seeker& waiting, Time now) const;
   bool MayShare(const Seeker& waiting) const;
+  bool IsOverdue(const Seeker& waiting, Time now) const;
 
   const Options options_;
   struct L3 {
@@ -96,6 +98,7 @@ class SearchPolicy final : public CentralPolicy {
   central::Assigner assigner_;
   PerTask<Seeker> seekers_;
   RuntimeHeap waiting_;
+  central::Queue in_line_;            // the same, by when they got in line
   std::vector<Seeker*> placed_;       // room for Serve
   std::vector<Seeker*> passed_over_;  // room for Offer
   uint64_t next_number_ = 0;

@@ -109,15 +109,20 @@ void SearchJudge::CheckOrder(Time now, int cpu, const SimThread& task) {
     // It may have had its turn, and the agent went to the CPU that it was to get.
     if (since == Time::max() || host_.WordOf(*other)->barrier != stints_[other].looked_at) continue;
     if (now - since < 2 * turn_ || Parked(now, cpu, *other)) continue;
-    const int last = stints_[&task].cpu;
-    const bool near = last >= 0 && L3Of(last) == L3Of(cpu);
+    if (now - since < promises_.locality + 2 * turn_ && MayPass(now, cpu, task)) continue;
     // Newcomers are not all seen at the same time.
-    const Duration ahead = turn_ + (near ? promises_.locality : Duration(0));
-    if (Elapsed(*other) + static_cast<double>(ahead.count()) >= Elapsed(task)) continue;
+    if (Elapsed(*other) + static_cast<double>(turn_.count()) >= Elapsed(task)) continue;
     Report(now, absl::StrCat(task.name(), " got CPU ", cpu, " with ", Elapsed(task) / 1000,
                              " us, before ", other->name(), ", which had ", Elapsed(*other) / 1000,
                              " and waits for ", Us(now - since)));
   }
+}
+
+// One that does not wait for long yet: because it is of the CPU's L3, or waits for long itself.
+bool SearchJudge::MayPass(Time now, int cpu, const SimThread& task) {
+  const int last = stints_[&task].cpu;
+  const bool near = last >= 0 && L3Of(last) == L3Of(cpu);
+  return near || now - task.waiting_since() >= promises_.locality - turn_;
 }
 
 void SearchJudge::CheckPlace(Time now, int cpu, const SimThread& task) {

@@ -2,7 +2,8 @@
 // Laws of the policy search, judged from outside while a CentralHost runs:
 //
 //   order      a task does not get a CPU while one waits that could use it and had less runtime;
-//              one of the CPU's L3 may have had up to `locality` more
+//              before one that waits for less than `locality` it does if it is of the CPU's L3, or
+//              waits for longer than that itself
 //   slices     nor does it have one for long that one with less runtime waits for
 //   affinity   it does not get one that it may not use
 //   placement  it gets none of another L3 before it was parked, unless it may use none of its own;
@@ -58,6 +59,7 @@ class SearchJudge final : public sim::SwitchObserver {
 
   bool Starts(const sim::SimThread& task);
   void CheckOrder(Time now, int cpu, const sim::SimThread& task);
+  bool MayPass(Time now, int cpu, const sim::SimThread& task);
   void CheckPlace(Time now, int cpu, const sim::SimThread& task);
   void CheckShares(Time now, int cpu, const sim::SimThread& task, Time freed);
   void CheckIdleCore(Time now, int cpu, const sim::SimThread& task);

@@ -43,7 +43,7 @@ Setting RandomSetting(bool order) {
   setting.host.values = {{"slice", absl::StrCat(slice, "us")},
                          {"park", absl::StrCat(park, "us")},
                          {"credit", absl::StrCat(credit, "us")}};
-  const int locality = *rc::gen::element(1, 1, 1000, 50000).as("locality, us");
+  const int locality = *rc::gen::element(1, 1, 1000, 20000).as("locality, us");
   const bool idle_cores = *rc::gen::arbitrary<bool>().as("idle cores first");
   setting.host.values.emplace_back("locality", absl::StrCat(locality, "us"));
   setting.host.values.emplace_back("placement", idle_cores ? "idle_cores" : "nearest");
@@ -106,9 +106,8 @@ struct World {
   // may have half.
   Duration Bound() const {
     const auto others = static_cast<int64_t>(host.tasks().size());
-    const Duration ahead = 2 * setting.credit + setting.promises.locality;
-    return 2 * (others * (ahead + 3 * setting.promises.slice) + setting.promises.park +
-                loop_timing::kSharedStay);
+    return 2 * (others * (2 * setting.credit + 3 * setting.promises.slice) + setting.promises.park +
+                setting.promises.locality + loop_timing::kSharedStay);
   }
 
   const Setting setting;
