@@ -21,9 +21,9 @@
 // Affinities to a node and L3s only FairPerCpu knows. All are deterministic. Units: ns. Not
 // thread-safe.
 // Sources: MicroQuanta, Snap (SOSP'19) section 2.4 and ghOSt (SOSP'21) section 4.3, by description,
-// as the class was never published; FairPerCpu, kernel/sched/fair.c of Linux 6.5 (CFS) by
-// behaviour, with its defaults for 8 CPUs and more; IdealPreemptive, Kleinrock, Queueing Systems
-// II, 4.4 (processor sharing) and Schrage 1968 (shortest remaining time).
+// as the class was never published; FairPerCpu, kernel/sched/fair.c of Linux 5.5 to 5.15
+// (CFS) by behaviour, with its defaults for 8 CPUs and more; IdealPreemptive, Kleinrock, Queueing
+// Systems II, 4.4 (processor sharing) and Schrage 1968 (shortest remaining time).
 #ifndef CORRAL_TESTS_SIM_BASELINES_BASELINES_H_
 #define CORRAL_TESTS_SIM_BASELINES_BASELINES_H_
 
@@ -35,20 +35,35 @@
 
 namespace corral::baselines {
 
-// Each CPU runs the thread with the least weighted virtual runtime. A thread that wakes goes to an
-// idle CPU if there is one, or else to where it was; a CPU that runs dry takes from the fullest;
-// weights are evened out every few ms. A thread has its domain's weight; otherwise domains are
-// ignored.
+// Each CPU runs the thread with the least weighted virtual runtime, and a thread that waits has its
+// turn after a slice. A thread has its domain's weight; otherwise domains are ignored.
 struct FairOptions {
+  enum class Balancing : uint8_t {
+    // A thread that wakes goes to an idle CPU if there is one anywhere, or else to where it was; a
+    // CPU that runs dry takes from the fullest; weights are evened out, and siblings relieved,
+    // every few ms. Kinder than any kernel: what FairPerCpu cannot do is then not balancing's
+    // fault.
+    kAtOnce,
+    // As Linux does, in scheduling domains (fair_domains.cc).
+    kDomains,
+  };
+  Balancing balancing = Balancing::kAtOnce;
+  // sysctl_sched_min_granularity and _latency, 0.75 and 6 ms times 1 + log2(CPUs, of which 8
+  // count): each of n that share a CPU has a slice of latency / n, but not less than the other.
   Duration min_granularity = std::chrono::milliseconds(3);
-  // How far behind a thread has to be to preempt at its wakeup, and how much sleep is credited.
+  Duration latency = std::chrono::milliseconds(24);
+  // How far behind a thread has to be to preempt at its wakeup (sysctl_sched_wakeup_granularity),
+  // and how much sleep is credited (GENTLE_FAIR_SLEEPERS: half of the latency).
   Duration wakeup_granularity = std::chrono::milliseconds(4);
   Duration sleeper_credit = std::chrono::milliseconds(12);
-  Duration balance_every = std::chrono::milliseconds(4);
-  // A thread that wakes looks for an idle CPU, and a CPU that runs dry takes from others, only
-  // within an L3, as Linux does (select_idle_sibling; newidle_balance, while CPUs idle for less
-  // than 500 us at a time in the mean). What is left is balance_every's.
-  bool within_l3 = false;
+  // When the end of a slice, and a domain's turn to be balanced, is noticed.
+  Duration tick = sim::Costs().tick;
+  Duration balance_every = std::chrono::milliseconds(4);  // of kAtOnce
+  // Of kDomains: sysctl_sched_migration_cost. Who ran so shortly ago is cache hot. A CPU whose idle
+  // times are shorter than newidle_threshold in the mean takes nothing from others when it runs dry
+  // (newidle_balance, up to 5.15; since then it does where a scan takes less, nearly always).
+  Duration migration_cost = std::chrono::microseconds(500);
+  Duration newidle_threshold = std::chrono::microseconds(500);
   Duration context_switch = sim::Costs().context_switch;
   Duration core_migration = sim::Costs().core_migration;
   Duration l3_migration = sim::Costs().l3_migration;
