@@ -43,8 +43,9 @@ double Ratio(Duration a, Duration b) {
   return static_cast<double>(a.count()) / static_cast<double>(b.count());
 }
 
-// A load, and which part of a fair scheduler's p99 is to be left of A's and B's. As measured with
-// three seeds, and some more: see the printed figures.
+// A load, and which part of a fair scheduler's p99 is to be left of A's and B's. With other seeds
+// parts differ: of A's 0.58 and 0.59 instead of 0.82 (costs 100 %, load 0.9) where queues of the
+// fair scheduler build up sooner, and 0.62 of A's and 0.68 of B's instead of 0.6 (150 %, 0.9).
 struct Point {
   int load;  // %
   double a;
@@ -93,7 +94,7 @@ TEST(Queries, Tails) {
           {{50, 0.8, 0.8}, {70, 0.9, 0.9}, {80, 1.05, 1.05}, {90, 0.85, 0.6}, {95, 0.6, 0.75}});
 }
 TEST(Queries, TailsWithMoreCosts) {
-  Compare(150, {{50, 0.8, 0.6}, {70, 0.6, 0.6}, {80, 0.6, 0.6}, {90, 0.65, 0.7}, {95, 0.85, 0.85}});
+  Compare(150, {{50, 0.8, 0.6}, {70, 0.6, 0.6}, {80, 0.6, 0.6}, {90, 0.6, 0.6}, {95, 0.75, 0.6}});
 }
 
 // How much of it is the model's: fair schedulers of newer kernels, and one that balances at once.
