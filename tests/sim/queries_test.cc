@@ -125,7 +125,7 @@ TEST(Queries, OtherFairSchedulersAreNoBetter) {
 TEST(Queries, PlacementMatters) {
   for (const int percent : {50, 100, 150}) {
     const sim::Costs costs = sim::Scaled(sim::Costs(), percent);
-    const Queries queries = {.load = 0.95, .time = std::chrono::milliseconds(100)};
+    const Queries queries = {.load = 0.95, .time = std::chrono::milliseconds(60)};
     const QueryResult search = RunPolicy(queries, costs, {});
     const QueryResult anywhere = RunPolicy(queries, costs, {{"placement", "anywhere"}});
     const QueryResult nearest = RunPolicy(queries, costs, {{"placement", "nearest"}});
