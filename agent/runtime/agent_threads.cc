@@ -107,11 +107,13 @@ void AgentThreads::Prepare(int core) {
 // In an upgrade in place the former agent of the core leaves when it is told to; until then the
 // core is occupied.
 absl::Status AgentThreads::EnterWithPatience(int core) {
+  const ghost_core_state& state = state_.kernel().cores()[state_.topology().core(core).id.value()];
+  const auto has_agent = [&] { return __atomic_load_n(&state.agent_tid, __ATOMIC_RELAXED) != 0; };
   for (;;) {
+    // Asked before as well: it may leave just after it was in our way.
+    const bool had_agent = has_agent();
     const absl::Status status = agents_.Enter(core);
-    const Core& place = state_.topology().core(core);
-    const ghost_core_state& state = state_.kernel().cores()[place.id.value()];
-    const bool occupied = !status.ok() && __atomic_load_n(&state.agent_tid, __ATOMIC_RELAXED) != 0;
+    const bool occupied = !status.ok() && (had_agent || has_agent());
     if (!occupied || stop_.load(std::memory_order_acquire)) {
       return occupied ? absl::OkStatus() : status;
     }

@@ -64,6 +64,10 @@ FakeKernel::FakeKernel(const Topology& topology, const Options& options)
 // ---- AgentKernel ----
 
 absl::Status FakeKernel::EnterAgent(CoreId core) {
+  if (leaves_at_refusal_.erase(core.value()) > 0) {
+    cores_[core.value()].agent_tid = 0;
+    return absl::FailedPreconditionError("it is in use");
+  }
   agents_.insert(core.value());
   cores_[core.value()].agent_tid = 1;
   return absl::OkStatus();

@@ -55,6 +55,11 @@ class FakeKernel final : public AgentKernel {
 
   // ---- the world ----
   void SetTime(Time now) { now_ = now; }
+  // Another agent has the core, and leaves it just after the next one was refused because of it.
+  void OccupyUntilRefusal(CoreId core) {
+    cores_[core.value()].agent_tid = 99;
+    leaves_at_refusal_.insert(core.value());
+  }
   // A thread enters the class; TASK_NEW is sent. `slot` reuses a slot that is free.
   Gtid Attach(uint32_t domain, bool runnable, int slot = -1);
   void Wake(Gtid task);
@@ -147,6 +152,7 @@ class FakeKernel final : public AgentKernel {
   ghost_class_info info_{};
   ghost_enclave enclave_{};
   std::vector<ghost_core_state> cores_;
+  std::set<uint32_t> leaves_at_refusal_;
   std::vector<ghost_cpu_config> cpus_;
   std::vector<ghost_cpu_state> cpu_states_;
   std::vector<ghost_status_word> words_;

@@ -271,6 +271,26 @@ TEST(AgentThreads, OfACentralizedAgentLoseNobodyUnderChaos) {
   ExpectToLoseNobodyUnderChaos(kernel, *state, agents);
 }
 
+// In an upgrade in place.
+TEST(AgentThreads, EnterACoreThatIsLeftJustAfterItWasRefused) {
+  const Topology topology = Topology::FromHwlocSynthetic("numa:1 core:2 pu:2").value();
+  LockedKernel kernel(topology, {.slots = 8});
+  std::unique_ptr<EnclaveState> state = EnclaveState::Create(kernel, topology).value();
+  secure_vm::SecureVmPolicy policy(state->topology(), 8, {});
+  PerCoreAgents agents(*state, policy);
+  kernel.Do([](FakeKernel& k) { k.OccupyUntilRefusal(CoreId(1)); });
+  std::unique_ptr<AgentThreads> threads =
+      AgentThreads::Create(*state, agents, {.housekeeping = CpuSet{0}}).value();
+  threads->Start();
+  const auto entered = [&] {
+    return kernel.Do([](FakeKernel& k) { return k.cores()[1].agent_tid == 1; });
+  };
+  for (const Time end = RealNow() + std::chrono::seconds(20); RealNow() < end && !entered();)
+    std::this_thread::sleep_for(milliseconds(5));
+  EXPECT_TRUE(entered());
+  EXPECT_TRUE(threads->Stop().ok());
+}
+
 // A loop that nobody wakes sleeps until its self-check, a second later. The machine may be busy
 // with something else once, but not each time.
 TEST(AgentThreads, StopsWhileItWaits) {
