@@ -72,14 +72,35 @@ void CoreScheduler::SettleTime(Time now) {
   const Duration had = *std::max_element(had_.begin(), had_.end());
   Duration served{0};
   if (serving_ != nullptr) {
-    served = std::min(serving_->left(), *std::max_element(served_.begin(), served_.end()));
-    serving_->Charge(served);
+    const Duration most = *std::max_element(served_.begin(), served_.end());
+    served = serving_->Charge(most, LostOf(most));
   }
   if (holder_ != nullptr) {
     holder_->vtime += (had - served).count() * kDefaultWeight / holder_->share;
   }
   had_.fill(Duration(0));
   served_.fill(Duration(0));
+}
+
+// Who has a sibling, is owed something, and will be at the next SettleTime, lost what others had
+// more until then: our decision was that it runs.
+void CoreScheduler::NoteOwing() {
+  owing_ = 0;
+  for (int i = 0; i < core_.nr_cpus; ++i) {
+    const Vcpu* const v = running_[i];
+    if (v != nullptr && serving_ != nullptr && v->server == serving_ && v->owed())
+      owing_ |= SiblingBit(i);
+  }
+}
+
+Duration CoreScheduler::LostOf(Duration served) const {
+  Duration lost{0};
+  for (int i = 0; i < core_.nr_cpus; ++i) {
+    if ((owing_ & SiblingBit(i)) == 0) continue;
+    const Vcpu& vcpu = *running_[i];
+    if (vcpu.server == serving_ && vcpu.owed()) lost = std::max(lost, served - served_[i]);
+  }
+  return lost;
 }
 
 // Brings everything up to `now`.

@@ -14,6 +14,7 @@ void CoreScheduler::Schedule(Time now, CoreTransaction& txn) {
     if (txn.usable(i)) usable_ |= SiblingBit(i);
   }
   Decide(now, txn);
+  NoteOwing();
   SayWhy(now);
 }
 

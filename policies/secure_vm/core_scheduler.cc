@@ -149,6 +149,7 @@ void CoreScheduler::Committed(const CoreTransaction& txn, Time now) {
     if (vcpu.pen != holder_) SetHolder(vcpu.pen, now);
     TakeSibling(vcpu, i, now);
   }
+  NoteOwing();
   SayWhy(now);
 }
 
@@ -193,7 +194,10 @@ void CoreScheduler::JoinServer(Vcpu& vcpu, Time now) {
   if (task.granted == Duration(0) || task.period == Duration(0) || task.place != core_.id) return;
   if (vcpu.siblings == 0) return;
   SettleTime(now);
-  vcpu.pen->ServerOf(task.period, core_.nr_cpus, tenures_.hand_over).Join(vcpu, now, room_from_);
+  const GangTerms terms = {.nr_siblings = core_.nr_cpus,
+                           .hand_over = tenures_.hand_over,
+                           .reserve_percent = tenures_.reserve_percent};
+  vcpu.pen->ServerOf(task.period, terms).Join(vcpu, now, room_from_);
 }
 
 void CoreScheduler::LeaveServer(Vcpu& vcpu, Time now) {
@@ -266,6 +270,7 @@ void CoreScheduler::LeaveSibling(Vcpu& vcpu, Time now) {
   if (vcpu.sibling < 0) return;
   Charge(vcpu, now);
   running_[vcpu.sibling] = nullptr;
+  owing_ &= ~SiblingBit(vcpu.sibling);
   vcpu.sibling = -1;
   --vcpu.pen->nr_running;
 }

@@ -49,6 +49,7 @@ struct Tenures {
   Duration shortest = std::chrono::milliseconds(2);
   Duration longest = std::chrono::milliseconds(10);
   Duration hand_over = std::chrono::microseconds(20);  // what servers are charged for one
+  int reserve_percent = 5;                             // of the core, that is not promised
 };
 
 class CoreScheduler final : public CorePolicy {
@@ -98,6 +99,8 @@ class CoreScheduler final : public CorePolicy {
   void ChargeCap(Vcpu& vcpu, Duration had, Time now);
   void Settle(Time now);
   void SettleTime(Time now);
+  void NoteOwing();
+  Duration LostOf(Duration served) const;
   void RenewCap(Vcpu& vcpu, Time now);
   void Unthrottle(Time now);
   void MeasureShare(Pen& pen) const;
@@ -157,6 +160,7 @@ class CoreScheduler final : public CorePolicy {
   // Since the last Settle, by sibling: time had, and time had of what serving_ promised.
   std::array<Duration, GHOST_MAX_SIBLINGS> had_{};
   std::array<Duration, GHOST_MAX_SIBLINGS> served_{};
+  Siblings owing_ = 0;   // that have served all the time a vCPU whom serving_ owed something
   Siblings usable_ = 0;  // as of the last decision
   Siblings lent_ = 0;    // the holder's, to its vCPUs of other cores
   Time settled_at_{};

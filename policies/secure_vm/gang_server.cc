@@ -127,6 +127,7 @@ void GangServer::Join(Vcpu& vcpu, Time now, Time from) {
   Deal();
   const Duration most = Outstanding();
   left_ = first ? most : std::min(most, left_ + std::max(most - before, Duration(0)));
+  if (first) reserve_left_ = InProportion(Reserve(), deadline_ - vcpu.promised_from, period_);
 }
 
 Time GangServer::Leave(Vcpu& vcpu, Time now) {
@@ -172,6 +173,7 @@ void GangServer::Renew(Time now) {
   deadline_ = PeriodStart(now, period_) + period_;
   for (Vcpu* v = members_.front(); v != nullptr; v = members_.Next(*v)) RenewMember(*v, now);
   left_ = Outstanding();
+  reserve_left_ = Reserve();
 }
 
 void GangServer::Wake(const Vcpu& vcpu, Time now, Time from) {
@@ -181,11 +183,29 @@ void GangServer::Wake(const Vcpu& vcpu, Time now, Time from) {
   }
   const Duration rest = std::max(deadline_ - from, Duration(0));
   left_ = std::min(left_, InProportion(budget_, rest, period_));
+  reserve_left_ = std::min(reserve_left_, InProportion(Reserve(), rest, period_));
 }
 
 void GangServer::DealAgain() {
   Deal();
   left_ = std::min(left_, Outstanding());
+  reserve_left_ = std::min(reserve_left_, Reserve());
+}
+
+Duration GangServer::Charge(Duration time, Duration lost) {
+  if (left_ == Duration(0)) return Duration(0);
+  const Duration back = std::min({lost, reserve_left_, time});
+  reserve_left_ -= back;
+  left_ += back;
+  const Duration had = std::min(left_, time);
+  left_ -= had;
+  return had;
+}
+
+// As much in proportion as of the whole core: what is promised, and this much on top of each
+// promise, is the core.
+Duration GangServer::Reserve() const {
+  return budget_ * terms_.reserve_percent / (100 - terms_.reserve_percent);
 }
 
 void GangServer::Deal() {
@@ -193,8 +213,8 @@ void GangServer::Deal() {
   std::vector<int> home;
   for (const Vcpu* v = members_.front(); v != nullptr; v = members_.Next(*v))
     vcpus.push_back({v->budget, v->siblings});
-  hand_overs_ = HandOverTime(vcpus, nr_siblings_, hand_over_);
-  budget_ = GangTime(vcpus, nr_siblings_, &home) + hand_overs_;
+  hand_overs_ = HandOverTime(vcpus, terms_.nr_siblings, terms_.hand_over);
+  budget_ = GangTime(vcpus, terms_.nr_siblings, &home) + hand_overs_;
   size_t i = 0;
   for (Vcpu* v = members_.front(); v != nullptr; v = members_.Next(*v)) v->home = home[i++];
 }

@@ -9,8 +9,12 @@
 // budget of it: as long as it has not, its sibling serves it or another member of that sibling, and
 // their budgets together fit into the gang's.
 //
-// A sibling may still owe its members something when the gang's time is over: it lost some of it,
-// to the agent for example. Then the gang goes on, behind all gangs that have time left.
+// A sibling may lose some of that time while the others go on: the agent runs there, or an
+// interrupt handler. If its member is owed something still, all lost it, as if the core had not
+// been there: the gang is not charged for that, up to its part of the reserve that admission keeps
+// for what is not Corral's. All gangs with their parts fit into the core, so whoever's siblings
+// lose more than was reserved does not take it from other gangs: it goes on behind all that have
+// time left.
 //
 // On top of it comes a hand-over to the gang, one from it, and one for each member that finds the
 // siblings taken: what a gang that computes makes necessary in a period. Members that sleep and
@@ -39,6 +43,13 @@
 
 namespace corral::secure_vm {
 
+// What gangs of a core have in common.
+struct GangTerms {
+  int nr_siblings = 1;
+  Duration hand_over{0};    // what one is charged for
+  int reserve_percent = 0;  // of the core, that is not promised; less than 100
+};
+
 // What one vCPU of a gang was promised.
 struct Promised {
   Duration budget{0};
@@ -54,15 +65,14 @@ Duration HandOverTime(absl::Span<const Promised> vcpus, int nr_siblings, Duratio
 
 class GangServer {
  public:
-  GangServer(int nr_siblings, Duration hand_over)
-      : nr_siblings_(nr_siblings), hand_over_(hand_over) {}
+  explicit GangServer(const GangTerms& terms) : terms_(terms) {}
 
   Duration period() const { return period_; }
   Duration left() const { return left_; }
   Time period_end() const { return deadline_; }  // of the present one
-  // The same, while the gang has time left. A sibling may have lost some of it, to the agent for
-  // instance, while the others went on; who is still owed something then comes after all whose
-  // gangs have time left, and before those that were promised nothing.
+  // The same, while the gang has time left. A sibling may have lost more of it than was reserved;
+  // who is still owed something then comes after all whose gangs have time left, and before those
+  // that were promised nothing.
   Time deadline() const { return left_ > Duration(0) ? deadline_ : kOvertime; }
   bool empty() const { return members_.empty(); }
   // A member wants what it was promised, and has not had it.
@@ -84,9 +94,10 @@ class GangServer {
   void RenewMember(Vcpu& vcpu, Time now, Duration between = Duration(0)) const;
   // `vcpu` is runnable again, and the core can be the gang's from `from` on.
   void Wake(const Vcpu& vcpu, Time now, Time from);
-  // The core has been the gang's for so long.
-  void Charge(Duration time) { left_ -= std::min(left_, time); }
-  void ChargeHandOver() { Charge(hand_over_); }
+  // The core has been the gang's for so long, and a sibling lost `lost` of it whose member is owed
+  // more. Returns what of the time was the gang's.
+  Duration Charge(Duration time, Duration lost);
+  void ChargeHandOver() { left_ -= std::min(left_, terms_.hand_over); }
 
  private:
   static constexpr Time kOvertime = Time::max() - Duration(1);
@@ -95,13 +106,14 @@ class GangServer {
   void NoteMissed(const Vcpu& vcpu, Time now, Duration between) const;
   Duration Outstanding() const;
   Duration PartOf(const Vcpu& vcpu) const;
+  Duration Reserve() const;
 
-  const int nr_siblings_;
-  const Duration hand_over_;
+  const GangTerms terms_;
   Duration period_{0};
   Duration hand_overs_{0};
   Duration budget_{0};  // with hand-overs, as is left_
   Duration left_{0};
+  Duration reserve_left_{0};  // of what siblings may lose in the present period
   Time deadline_{};
   List<Vcpu, &Vcpu::member> members_;
 };

@@ -12,7 +12,7 @@ GangServer* Pen::Due() const {
   return due;
 }
 
-GangServer& Pen::ServerOf(Duration period, int nr_siblings, Duration hand_over) {
+GangServer& Pen::ServerOf(Duration period, const GangTerms& terms) {
   GangServer* free = nullptr;
   for (const std::unique_ptr<GangServer>& server : servers) {
     if (server->empty()) {
@@ -22,7 +22,7 @@ GangServer& Pen::ServerOf(Duration period, int nr_siblings, Duration hand_over) 
     }
   }
   if (free != nullptr) return *free;
-  servers.push_back(std::make_unique<GangServer>(nr_siblings, hand_over));
+  servers.push_back(std::make_unique<GangServer>(terms));
   return *servers.back();
 }
 

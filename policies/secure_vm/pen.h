@@ -35,7 +35,7 @@ struct Pen {
   // Of the servers that are active, the one with the earliest deadline.
   GangServer* Due() const;
   // The server for the period; may allocate.
-  GangServer& ServerOf(Duration period, int nr_siblings, Duration hand_over);
+  GangServer& ServerOf(Duration period, const GangTerms& terms);
   void Enqueue(Vcpu& vcpu, bool front);
   void Dequeue(Vcpu& vcpu);
 };
