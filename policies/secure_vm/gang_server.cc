@@ -127,7 +127,9 @@ void GangServer::Join(Vcpu& vcpu, Time now, Time from) {
   Deal();
   const Duration most = Outstanding();
   left_ = first ? most : std::min(most, left_ + std::max(most - before, Duration(0)));
-  if (first) reserve_left_ = InProportion(Reserve(), deadline_ - vcpu.promised_from, period_);
+  if (!first) return;
+  const Duration rest = std::max(deadline_ - vcpu.promised_from, Duration(0));
+  reserve_left_ = InProportion(Reserve(), rest, period_);
 }
 
 Time GangServer::Leave(Vcpu& vcpu, Time now) {

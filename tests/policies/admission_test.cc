@@ -72,6 +72,11 @@ TEST(Siblings, AsManyRunAtOnceAsHaveOneEach) {
   EXPECT_EQ(AtOnce({0, 1}, 2), 1);
 }
 
+constexpr GangTerms kOneSibling = {
+    .nr_siblings = 1, .hand_over = microseconds(50), .reserve_percent = 5};
+constexpr GangTerms kTwoSiblings = {
+    .nr_siblings = 2, .hand_over = microseconds(50), .reserve_percent = 5};
+
 Time At(Duration time) { return Time(time); }
 
 struct Member {
@@ -81,7 +86,7 @@ struct Member {
 
 TEST(GangServer, TheRoomOfOneThatLeavesIsFreeWhenItsShareOfTheTimeHasPassed) {
   for (const auto& [had, free] : {std::pair(60, 100), {30, 50}, {0, 20}}) {
-    GangServer server(1, microseconds(50));
+    GangServer server(kOneSibling);
     Member member;
     server.Join(member.vcpu, At(Duration(0)), Time());
     member.vcpu.left -= milliseconds(had);
@@ -91,7 +96,7 @@ TEST(GangServer, TheRoomOfOneThatLeavesIsFreeWhenItsShareOfTheTimeHasPassed) {
 }
 
 TEST(GangServer, APromiseThatBeginsLaterIsAPartOfThePeriodInWhichItDoes) {
-  GangServer server(1, microseconds(50));
+  GangServer server(kOneSibling);
   Member member;
   server.Join(member.vcpu, At(milliseconds(20)), At(milliseconds(150)));
   EXPECT_EQ(member.vcpu.left, Duration(0));
@@ -103,14 +108,14 @@ TEST(GangServer, APromiseThatBeginsLaterIsAPartOfThePeriodInWhichItDoes) {
 
 // What the gang had already, it has not again because others come or its siblings are other ones.
 TEST(GangServer, ChangesWithinAPeriodGiveNothingBack) {
-  GangServer server(2, microseconds(50));
+  GangServer server(kTwoSiblings);
   Member one, other;
   for (Member* m : {&one, &other}) {
     m->vcpu.siblings = 3;
     server.Join(m->vcpu, At(Duration(0)), Time());
   }
   EXPECT_EQ(server.left(), milliseconds(60) + microseconds(100));
-  server.Charge(milliseconds(50));
+  server.Charge(milliseconds(50), Duration(0));
   for (Member* m : {&one, &other}) m->vcpu.left -= milliseconds(50);
   one.vcpu.siblings = other.vcpu.siblings = 1;
   server.DealAgain();
@@ -119,6 +124,45 @@ TEST(GangServer, ChangesWithinAPeriodGiveNothingBack) {
   EXPECT_EQ(server.left(), milliseconds(120) + microseconds(150)) << "one after the other";
   server.Leave(other.vcpu, At(milliseconds(100)));
   EXPECT_EQ(server.left(), milliseconds(60) + microseconds(100));
+}
+
+// What one sibling loses while the others go on, the gang has again, until that is a twentieth of
+// the core in proportion; in each period anew.
+TEST(GangServer, IsNotChargedForWhatASiblingLosesUpToTheReserve) {
+  GangServer server(kTwoSiblings);
+  Member one, other;
+  for (Member* m : {&one, &other}) {
+    m->vcpu.siblings = 3;
+    server.Join(m->vcpu, At(Duration(0)), Time());
+  }
+  const Duration all = milliseconds(60) + microseconds(100);
+  const Duration reserve = all * 5 / 95;
+  EXPECT_EQ(server.Charge(milliseconds(20), milliseconds(1)), milliseconds(20));
+  EXPECT_EQ(server.left(), all - milliseconds(19));
+  EXPECT_EQ(server.Charge(milliseconds(20), milliseconds(15)), milliseconds(20));
+  EXPECT_EQ(server.left(), all - milliseconds(40) + reserve);
+  const Duration rest = server.left();
+  EXPECT_EQ(server.Charge(milliseconds(40), milliseconds(10)), rest);
+  EXPECT_EQ(server.left(), Duration(0)) << "the rest is lost";
+  EXPECT_EQ(server.Charge(milliseconds(1), milliseconds(1)), Duration(0));
+  server.Renew(At(milliseconds(100)));
+  EXPECT_EQ(server.left(), all);
+  EXPECT_EQ(server.Charge(all, milliseconds(50)), all);
+  EXPECT_EQ(server.left(), reserve);
+}
+
+TEST(GangServer, HasAPartOfTheReserveForAPartOfAPeriod) {
+  for (const bool joins : {true, false}) {
+    GangServer server(kOneSibling);
+    Member member;
+    server.Join(member.vcpu, At(milliseconds(joins ? 75 : 0)), Time());
+    if (!joins) server.Wake(member.vcpu, At(milliseconds(75)), At(milliseconds(75)));
+    const Duration all = milliseconds(60) + microseconds(100);
+    const Duration part = all * 5 / 95 / 4;
+    const Duration left = server.left();
+    server.Charge(left, left);
+    EXPECT_NEAR(static_cast<double>(server.left().count()), static_cast<double>(part.count()), 2);
+  }
 }
 
 CoreAdmission Core() {

@@ -172,6 +172,53 @@ RC_GTEST_PROP(Promises, BudgetsAreKeptInEachPeriod, ()) {
   RC_ASSERT(simulation->Run().shared == Duration(0));
 }
 
+// The agent of the second core runs on one of its siblings, often, because others sleep and wake up
+// there. The gang, which is promised 42 %, has its time all the same: where its core is promised to
+// another until the period's end, it would have none of what the agent took.
+TEST(Promises, WhatTheAgentTakesOfASiblingIsGivenBack) {
+  Scenario scenario;
+  scenario.policy = *FindPolicy("secure_vm");
+  scenario.options = OptionValues::Defaults(scenario.policy->options);
+  ASSERT_TRUE(scenario.options.Set("co_running", "true").ok());
+  scenario.topology = "numa:1 core:2 pu:2";
+  scenario.seed = 4;
+  const auto add = [&](int vcpus, uint32_t weight, bool spins) -> TaskAttributes& {
+    ScenarioDomain domain = {.name = "d" + std::to_string(scenario.domains.size())};
+    domain.vcpus = vcpus;
+    domain.attributes.weight = weight;
+    if (!spins) {
+      domain.load = {
+          .kind = ScenarioLoad::Kind::kMix, .run = microseconds(50), .sleep = microseconds(50)};
+    }
+    scenario.domains.push_back(domain);
+    return scenario.domains.back().attributes;
+  };
+  const auto promise = [](TaskAttributes& attributes, Duration budget, Duration period) {
+    attributes.budget = budget;
+    attributes.period = period;
+  };
+  add(3, 50, /*spins=*/false);
+  add(1, 300, /*spins=*/false);
+  promise(add(1, 100, /*spins=*/false), microseconds(3200), milliseconds(10));
+  promise(add(1, 100, /*spins=*/true), milliseconds(29), milliseconds(100));
+  add(1, 100, /*spins=*/true);
+  promise(add(2, 50, /*spins=*/true), milliseconds(21), milliseconds(50));
+  constexpr size_t kGang = 5;
+  const std::unique_ptr<Simulation> simulation = Simulation::Create(scenario, sim::Costs()).value();
+  simulation->Advance(milliseconds(200));
+  Samples samples(*simulation);
+  samples.Take(60);
+  int interrupted = 0;
+  for (int v = 0; v < 2; ++v) {
+    ASSERT_EQ(simulation->VerdictOn(kGang, v).granted, milliseconds(21));
+    samples.ForEachPeriod(kGang, static_cast<size_t>(v), milliseconds(50), [&](const Had& had) {
+      EXPECT_GE(had.time, milliseconds(21) - microseconds(10));
+      interrupted += had.stints > 50;
+    });
+  }
+  EXPECT_GT(interrupted, 3) << "nothing was taken";
+}
+
 // ---- affinities ----
 
 // Some of the machine's CPUs, as operators pin vCPUs.
