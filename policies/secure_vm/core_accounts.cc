@@ -88,8 +88,9 @@ void CoreScheduler::NoteOwing() {
   owing_ = 0;
   for (int i = 0; i < core_.nr_cpus; ++i) {
     const Vcpu* const v = running_[i];
-    if (v != nullptr && serving_ != nullptr && v->server == serving_ && v->owed())
-      owing_ |= SiblingBit(i);
+    if (v == nullptr || serving_ == nullptr || v->server != serving_ || !v->owed()) continue;
+    owing_ |= SiblingBit(i);
+    NoteServed(i, *serving_);
   }
 }
 

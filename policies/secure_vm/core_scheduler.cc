@@ -243,10 +243,16 @@ void CoreScheduler::Dequeue(Vcpu& vcpu) {
 }
 
 // Of those that come and those that go, the one with the earliest deadline pays: it interrupts the
-// others, at its beginning, and gives back to them at its end.
+// others, at its beginning, and gives back to them at its end; however its domain uses the core
+// between the two.
 void CoreScheduler::ChargeHandOver(const CoreTransaction& txn) {
   Served payer;
-  bool comes = false;
+  bool comes = false, stays = true;
+  for (int i = 0; i < txn.nr_siblings(); ++i) {
+    const auto& sibling = txn.sibling(i);
+    if (sibling.target == CoreTransaction::Target::kRun)
+      stays &= vcpus_[*sibling.task].pen == holder_;
+  }
   const auto consider = [&](const Served& served) {
     const bool pays = payer.server == nullptr || served.deadline < payer.deadline;
     if (served.server != nullptr && pays) payer = served;
@@ -255,15 +261,22 @@ void CoreScheduler::ChargeHandOver(const CoreTransaction& txn) {
     const auto& sibling = txn.sibling(i);
     if (sibling.target == CoreTransaction::Target::kKeep) continue;
     consider(last_[i]);
-    last_[i] = Served();
+    if (!stays) last_[i] = Served();
     if (sibling.target != CoreTransaction::Target::kRun) continue;
     const Vcpu& vcpu = vcpus_[*sibling.task];
     if (!vcpu.owed()) continue;
     comes = true;
-    last_[i] = {vcpu.server, vcpu.server->deadline()};
+    NoteServed(i, *vcpu.server);
     consider(last_[i]);
   }
   if (comes) payer.server->ChargeHandOver();
+}
+
+// Whoever goes on when the gang's time is over did not come for that.
+void CoreScheduler::NoteServed(int sibling, GangServer& server) {
+  Served& last = last_[sibling];
+  if (last.server == &server && last.deadline == server.period_end()) return;
+  last = {&server, server.deadline()};
 }
 
 void CoreScheduler::LeaveSibling(Vcpu& vcpu, Time now) {

@@ -89,6 +89,7 @@ class CoreScheduler final : public CorePolicy {
   void Requeue(Vcpu& vcpu, bool front, Time now);
   void Dequeue(Vcpu& vcpu);
   void ChargeHandOver(const CoreTransaction& txn);
+  void NoteServed(int sibling, GangServer& server);
   void LeaveSibling(Vcpu& vcpu, Time now);
   void TakeSibling(Vcpu& vcpu, int sibling, Time now);
   void SetHolder(Pen* pen, Time now);
@@ -150,7 +151,7 @@ class CoreScheduler final : public CorePolicy {
   GangServer* serving_ = nullptr;  // the holder has the core because of it
   Time room_from_{};               // all of what was promised to those that left is free then
   std::array<Vcpu*, GHOST_MAX_SIBLINGS> running_{};
-  // By sibling: whose promise the one there, or the last one, was put there for.
+  // By sibling: whose promise the holder last had it for, and the deadline for which it got it.
   struct Served {
     GangServer* server = nullptr;
     Time deadline{};
