@@ -269,7 +269,7 @@ void CoreScheduler::ChargeHandOver(const CoreTransaction& txn) {
     NoteServed(i, *vcpu.server);
     consider(last_[i]);
   }
-  if (comes) payer.server->ChargeHandOver();
+  if (comes && payer.server != nullptr) payer.server->ChargeHandOver();
 }
 
 // Whoever goes on when the gang's time is over did not come for that.
