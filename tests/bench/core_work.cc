@@ -27,8 +27,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "tests/bench/corral_in_charge.h"
 #include "agent/selftest/vm_process.h"
+#include "tests/bench/corral_in_charge.h"
 
 namespace corral::bench {
 namespace {
@@ -116,8 +116,8 @@ std::optional<Done> UnderCoreScheduling(Duration time) {
 
 absl::StatusOr<Done> UnderCorral(const std::string& agent, const std::string& tenure, Duration time,
                                  nlohmann::ordered_json& json) {
-  const absl::StatusOr<std::unique_ptr<CorralInCharge>> corral =
-      CorralInCharge::Make(agent, absl::StrCat("{\"tenure\":\"", tenure, "\"}"));
+  const absl::StatusOr<std::unique_ptr<CorralInCharge>> corral = CorralInCharge::Make(
+      {.agent = agent, .options = absl::StrCat("{\"tenure\":\"", tenure, "\"}")});
   if (!corral.ok()) return corral.status();
   const Vms vms;
   if (const absl::Status status = vms.AttachTo(**corral); !status.ok()) return status;

@@ -173,8 +173,8 @@ absl::StatusOr<nlohmann::ordered_json> Run(const std::string& agent) {
   std::map<std::string, std::vector<Waits>> corral;
   nlohmann::ordered_json json = {{"emulated", "ratios only"}, {"wake_ups", kWakeUps}};
   for (const char* const sharing : {"machine", "off"}) {
-    absl::StatusOr<std::unique_ptr<CorralInCharge>> loaded =
-        CorralInCharge::Make(agent, absl::StrCat("{\"sharing\":\"", sharing, "\"}"));
+    absl::StatusOr<std::unique_ptr<CorralInCharge>> loaded = CorralInCharge::Make(
+        {.agent = agent, .options = absl::StrCat("{\"sharing\":\"", sharing, "\"}")});
     if (!loaded.ok()) return loaded.status();
     const absl::StatusOr<std::vector<Waits>> waits = MeasureAll(loaded->get());
     if (!waits.ok()) return waits.status();
