@@ -51,6 +51,11 @@ constexpr Duration kWarmUp = milliseconds(20);  // not counted
 constexpr Duration kSettle = milliseconds(5);
 constexpr Duration kPatience = seconds(2);
 constexpr int kLongPermille = 5;
+// To measure what a key costs, and what the CPUs can do.
+constexpr uint32_t kGets = 1000;
+constexpr uint32_t kScanned = 20'000;
+constexpr int kSaturating = 4000;  // requests
+constexpr int kAtOncePerCpu = 4;
 
 struct Plan {
   std::string server = CORRAL_ROCKSDB_SERVER;
@@ -146,7 +151,6 @@ absl::StatusOr<Json> Bench::Run() {
 }
 
 void Bench::Calibrate() {
-  constexpr uint32_t kGets = 1000, kScanned = 20'000;
   const double get_us = Us(client_.Alone(Request::Kind::kGet, kGets)) / kGets;
   const double key_us = Us(client_.Alone(Request::Kind::kScan, kScanned)) / kScanned;
   const Sizes sizes = {.get = static_cast<uint32_t>(std::max(1.0, plan_.short_us / get_us)),
@@ -159,11 +163,10 @@ void Bench::Calibrate() {
 }
 
 double Bench::RequestsPerSecond() {
-  constexpr int kNumber = 4000, kAtOncePerCpu = 4;
   const std::vector<Arrival> arrivals =
-      DrawArrivals(kNumber, kNumber * kLongPermille / 1000, seconds(1), /*seed=*/0);
+      DrawArrivals(kSaturating, kSaturating * kLongPermille / 1000, seconds(1), /*seed=*/0);
   const int at_once = kAtOncePerCpu * static_cast<int>(cpus_.size());
-  return kNumber / DoubleSeconds(client_.Saturate(arrivals, at_once)).count();
+  return kSaturating / DoubleSeconds(client_.Saturate(arrivals, at_once)).count();
 }
 
 absl::StatusOr<Json> Bench::Round(int number, double rate) {
@@ -250,7 +253,7 @@ Json Bench::Compare(const std::map<std::string, double>& p99_us) const {
 }  // namespace
 }  // namespace corral::bench
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   corral::bench::Plan plan;
   std::string file;
   CLI::App app("p99 of short requests to RocksDB beside long ones, by scheduler");
@@ -279,4 +282,7 @@ int main(int argc, char** argv) {
   std::cout << json->dump(2) << "\n";
   if (!file.empty()) std::ofstream(file) << json->dump(2) << "\n";
   return 0;
+} catch (const std::exception& error) {
+  std::cerr << error.what() << "\n";
+  return 1;
 }

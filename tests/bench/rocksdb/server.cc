@@ -52,6 +52,7 @@ int Run(int fd, int workers, uint32_t keys) {
     return 1;
   }
   std::vector<std::thread> pool;
+  pool.reserve(static_cast<size_t>(workers));
   for (int i = 0; i < workers; ++i)
     pool.emplace_back([&, i] { Work(**store, mailboxes.of[static_cast<size_t>(i)]); });
   mailboxes.open = true;
