@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -154,7 +155,22 @@ void AwaitEnd(int signal_fd, Agent& agent) {
   }
 }
 
+// While it is still allowed to. Where it is not, the unit's LimitMEMLOCK holds, and LockMemory()
+// tells.
+void AllowLockedMemory() {
+  const rlimit unlimited = {.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
+  setrlimit(RLIMIT_MEMLOCK, &unlimited);
+}
+
+// What is mapped now and later.
+void LockMemory(const CommandLine& line) {
+  if (mlockall(MCL_CURRENT | MCL_FUTURE) == 0) return;
+  Log(line, "warning: ",
+      "memory could not be locked, so page faults may delay decisions; raise LimitMEMLOCK");
+}
+
 int Serve(const CommandLine& line) {
+  AllowLockedMemory();
   absl::Status status = DropPrivileges();
   if (!status.ok()) return Fail(line, status, ExitCodeOf(status));
   const int signal_fd = SignalFd();
@@ -162,10 +178,7 @@ int Serve(const CommandLine& line) {
   status = MakePolicy(line, agent);
   if (status.ok()) status = MakeThreads(line, agent);
   if (!status.ok()) return Fail(line, status, ExitCodeOf(status));
-  if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0) {
-    Log(line, "warning: ",
-        "memory could not be locked, so page faults may delay decisions; raise LimitMEMLOCK");
-  }
+  LockMemory(line);
   agent.threads->Start();
   sd_notify(0, "READY=1");
   Log(line, "",
