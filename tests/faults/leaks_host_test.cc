@@ -10,7 +10,9 @@
 #include <cstdlib>
 #include <optional>
 #include <string>
+#include <thread>
 #include <tuple>
+#include <vector>
 
 #include "kernel/cpu_mask.h"
 #include "tests/class/agent_host_fixture.h"
@@ -39,12 +41,27 @@ struct Leak {
 class LeakTest : public AgentHostTest, public testing::WithParamInterface<std::tuple<Leak, bool>> {
  public:
   void Nothing(int) {}
-  // Each change takes a running thread off its queue and puts it back in place.
+  // Each change takes a running thread off its queue and puts it back in place. Between the two its
+  // core is free, and a sibling has to ask just then: so many changes, and host threads after each
+  // of whose turns a CPU asks.
   void ChangeNice(int turn) {
-    for (const auto& vm : vms_) {
-      for (const pid_t tid : vm->tids())
-        setpriority(PRIO_PROCESS, static_cast<id_t>(tid), turn % 20);
+    constexpr int kRounds = 50;
+    if (turn == 0) MakeCpusAsk();
+    for (int round = turn * kRounds; round < (turn + 1) * kRounds; ++round) {
+      for (const auto& vm : vms_) {
+        for (const pid_t tid : vm->tids())
+          setpriority(PRIO_PROCESS, static_cast<id_t>(tid), round % 20);
+      }
     }
+  }
+  void MakeCpusAsk() {
+    topology_.cpus().ForEach([this](CpuId cpu) {
+      interrupters_.emplace_back([cpu](const std::stop_token& stop) {
+        const cpu_set_t mask = MaskOf({cpu.value()});
+        sched_setaffinity(0, sizeof(mask), &mask);
+        while (!stop.stop_requested()) std::this_thread::sleep_for(milliseconds(1));
+      });
+    });
   }
   // Threads of a process that was never attached.
   void EnterAsStranger(int turn) {
@@ -116,6 +133,7 @@ class LeakTest : public AgentHostTest, public testing::WithParamInterface<std::t
   }
   void TearDown() override {
     if (slow_ > 0) kill(slow_, SIGKILL);
+    interrupters_.clear();
     vms_.clear();
     sleepers_.reset();
     AgentHostTest::TearDown();
@@ -144,6 +162,7 @@ class LeakTest : public AgentHostTest, public testing::WithParamInterface<std::t
   Leak leak_;
   bool open_ = false;
   VmProcesses vms_;
+  std::vector<std::jthread> interrupters_;
   pid_t slow_ = -1;
   std::optional<BpfSleepers> sleepers_;
   Duration overlap_{};
