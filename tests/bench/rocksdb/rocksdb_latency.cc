@@ -5,8 +5,10 @@
 //
 // As in the paper, the workers have as many CPUs under each, of whose capacity the load is a part,
 // measured under the default scheduler; Corral's agent has one more for itself, and the client
-// another one. Where the agent's CPU comes from is a question of its own: `default_all` is the
-// default scheduler with that one, too, for the same requests, which are a smaller load then.
+// another one. The agent's CPU is busy under the default scheduler as well, because CPUs of the
+// test host may be siblings of one core in the machine that emulates it, and slow each other down.
+// Where that CPU comes from is a question of its own: `default_all` is the default scheduler with
+// all of the CPUs for the workers, and the same requests, which are a smaller load then.
 //
 // Root; loads the class, so it is for the test host, whose clocks must be dilated (tests/host/run):
 // then a decision takes about as long as on a real machine, and the schedulers' slices, the default
@@ -18,6 +20,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <fstream>
@@ -25,6 +28,7 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -79,6 +83,26 @@ struct Scheduler {
   std::string options = "{}";
 };
 
+// Which nobody else uses, and who comes has to share.
+class BusyCpu {
+ public:
+  explicit BusyCpu(CpuId cpu)
+      : thread_([this, mask = MaskOf({cpu.value()})] {
+          sched_setaffinity(0, sizeof(mask), &mask);
+          while (!stop_.load(std::memory_order_relaxed)) {
+          }
+        }) {}
+  ~BusyCpu() {
+    stop_ = true;
+    thread_.join();
+  }
+  BusyCpu(const BusyCpu&) = delete;
+
+ private:
+  std::atomic<bool> stop_ = false;
+  std::thread thread_;  // last: it uses the other
+};
+
 CpuSet AllButOne(const CpuSet& cpus) { return cpus - CpuSet({cpus.First().value()}); }
 
 Duration CpuTimeOf(pid_t process) {
@@ -105,6 +129,7 @@ class Bench {
   Bench(const Plan& plan, const CpuSet& cpus, ServerProcess& server)
       : plan_(plan),
         workers_cpus_(AllButOne(cpus)),
+        agents_cpu_(cpus.First()),
         server_(server),
         client_(server.mailboxes(), server.workers(), {}),
         schedulers_{
@@ -125,6 +150,7 @@ class Bench {
 
   const Plan& plan_;
   const CpuSet workers_cpus_;
+  const CpuId agents_cpu_;  // or whoever is there instead of an agent
   ServerProcess& server_;
   Client client_;
   const std::vector<Scheduler> schedulers_;
@@ -172,6 +198,7 @@ void Bench::Calibrate() {
 // On the workers' CPUs, under the default scheduler.
 absl::StatusOr<double> Bench::RequestsPerSecond() {
   if (absl::Status s = server_.Bind(workers_cpus_); !s.ok()) return s;
+  const BusyCpu busy(agents_cpu_);
   const std::vector<Arrival> arrivals =
       DrawArrivals(kSaturating, kSaturating * kLongPermille / 1000, seconds(1), /*seed=*/0);
   const int at_once = kAtOncePerCpu * static_cast<int>(workers_cpus_.size());
@@ -205,6 +232,8 @@ absl::StatusOr<Json> Bench::PlayUnder(const Scheduler& scheduler,
   absl::StatusOr<std::unique_ptr<CorralInCharge>> corral = PutInCharge(scheduler);
   if (!corral.ok()) return corral.status();
   if (absl::Status s = CheckPolicies(*corral ? kSchedExtPolicy : SCHED_OTHER); !s.ok()) return s;
+  std::optional<BusyCpu> busy;
+  if (scheduler.cpus == workers_cpus_) busy.emplace(agents_cpu_);
   std::this_thread::sleep_for(kSettle);
   const Duration before = CpuTimeOf(server_.pid());
   std::vector<Response> responses = client_.Play(arrivals, kPatience);
