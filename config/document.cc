@@ -98,19 +98,24 @@ Document ReadDocument(absl::Span<const ConfigText> texts, absl::Span<const Polic
   return document;
 }
 
+// Checked; `off` is no time.
+Duration DurationOf(const Setting& setting, absl::string_view key) {
+  return ParseDuration(setting.TextOf(key)).value_or(Duration(0));
+}
+
 Config ToConfig(const Document& document, absl::Span<const PolicyOptions> policies) {
   const Setting& root = document.root;
   Config config{.files = document.files,
                 .mode = ChoiceOf<Mode>(root, "mode"),
                 .mode_position = root.Find("mode")->position,
                 .class_loss = ChoiceOf<ClassLoss>(root, "class_loss"),
+                .switch_trial = DurationOf(root, "switch_trial"),
                 .libvirt_uris = TextsOf(*root.Find("libvirt")->Find("uri"))};
   if (const Setting* const cpus = root.Find("housekeeping")) {
     config.housekeeping = CpusOf(cpus->text).Format();
     config.housekeeping_position = cpus->position;
   }
-  // Checked; `off` is no time.
-  config.samples = ParseDuration(root.TextOf("samples")).value_or(Duration(0));
+  config.samples = DurationOf(root, "samples");
   const Setting& trust = *root.Find("trust_domains");
   config.nova_projects = trust.Is("nova_projects", "true");
   if (const Setting* const rules = trust.Find("rules")) {

@@ -258,6 +258,18 @@ constexpr KeySpec kRootKeys[] = {
              "the enclaves' cores are taken offline, and the VMs go on. With `pause` they stay "
              "stopped in that case. With `release` they are not stopped at all, and share cores "
              "until the class is back."},
+    {.name = "switch_trial",
+     .type = KeyType::kTime,
+     .default_value = "10s",
+     .choices = kOff,
+     .min = "1s",
+     .max = "10m",
+     .example = "10s",
+     .argument = "time",
+     .help = "How long an agent that took over from another one is watched. If it ends meanwhile, "
+             "lets tasks wait so long that the class schedules a core without it, takes promises "
+             "back or misses more than 5% of them, the former policy comes back. With `off` it is "
+             "not watched; one that does not take over at all is rolled back nevertheless."},
     {.name = "libvirt",
      .keys = kLibvirtKeys,
      .example = "{uri: qemu:///system}",

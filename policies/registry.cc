@@ -53,6 +53,7 @@ absl::Span<const PolicyInfo> Policies() {
       {.name = "secure_vm",
        .summary = "one trust domain per physical core at a time; domains take turns",
        .options = secure_vm::OptionTable(),
+       .promises = true,
        .make_per_core = MakeSecureVm},
       {.name = "fifo",
        .summary = "first in, first out on each core, with a slice",

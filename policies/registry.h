@@ -33,6 +33,7 @@ struct PolicyInfo {
   absl::string_view name;
   absl::string_view summary;  // one line
   absl::Span<const OptionSpec> options;
+  bool promises = false;  // whether it gives vCPUs the time that they ask for
   absl::StatusOr<std::unique_ptr<PerCorePolicy>> (*make_per_core)(const PolicyContext& context) =
       nullptr;
   absl::StatusOr<std::unique_ptr<CentralPolicy>> (*make_central)(const PolicyContext& context) =

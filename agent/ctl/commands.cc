@@ -17,6 +17,7 @@
 #include "agent/ctl/simulate_command.h"
 #include "agent/ctl/status_command.h"
 #include "agent/ctl/trace_command.h"
+#include "agent/ctl/upgrade_command.h"
 #include "agent/metrics/metrics_command.h"
 #include "agent/selftest/selftest_command.h"
 #include "agent/top/top_command.h"
@@ -38,6 +39,7 @@ std::unique_ptr<CLI::App> MakeCommandLine(Action& action) {
   AddCostCommand(*app, action);
   AddTraceCommand(*app, action);
   AddPolicyCommand(*app, action);
+  AddUpgradeCommand(*app, action);
   AddRunCommand(*app, action);
   AddAuditCommand(*app, action);
   AddMetricsCommand(*app, action);

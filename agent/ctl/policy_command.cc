@@ -14,13 +14,16 @@ struct PolicyOptions {
   std::string enclave;
   std::string policy;
   std::string socket = kControlSocket;
+  bool drop_promises = false;
   bool json = false;
 };
 
 int RunSet(const PolicyOptions& options) {
-  const absl::StatusOr<nlohmann::json> answer = CallEnforcer(
-      options.socket,
-      {{"call", "policy.set"}, {"enclave", options.enclave}, {"policy", options.policy}});
+  const absl::StatusOr<nlohmann::json> answer =
+      CallEnforcer(options.socket, {{"call", "policy.set"},
+                                    {"enclave", options.enclave},
+                                    {"policy", options.policy},
+                                    {"drop_promises", options.drop_promises}});
   if (!answer.ok()) return Fail(answer.status());
   if (options.json) {
     Print({{"enclave", options.enclave}, {"policy", options.policy}});
@@ -45,6 +48,8 @@ void AddPolicyCommand(CLI::App& app, Action& action) {
   set->add_option("--socket", options->socket, "corrald's socket")
       ->type_name("FILE")
       ->capture_default_str();
+  set->add_flag("--drop-promises", options->drop_promises,
+                "Also where vCPUs are promised time, which the policy does not give");
   set->add_flag("--json", options->json, "Machine-readable");
   set->footer("Example: corralctl policy set vms fifo\n");
   set->callback([&action, options] { action = [options] { return RunSet(*options); }; });

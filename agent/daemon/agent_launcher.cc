@@ -49,14 +49,17 @@ struct Prepared {
   char listen_pid[32] = "LISTEN_PID=";
 };
 
-absl::Status Prepare(const AgentSpec& spec, const Fd& hints, Prepared& p) {
+absl::Status Prepare(const AgentSpec& spec, const AgentEnds& ends, Prepared& p) {
   absl::StatusOr<std::vector<NamedFd>> fds = DescriptorsForAgent(spec.cores);
   if (!fds.ok()) return fds.status();
   p.fds = *std::move(fds);
   absl::StatusOr<Fd> options = SealedOptions(spec.options_json);
   if (!options.ok()) return options.status();
   p.fds.push_back({"options", *std::move(options)});
-  if (hints) p.fds.push_back({"hints", Fd(fcntl(hints.get(), F_DUPFD_CLOEXEC, 0))});
+  for (const auto& [name, end] :
+       {std::pair{"hints", &ends.hints}, std::pair{"ready", &ends.ready}}) {
+    if (*end) p.fds.push_back({name, Fd(fcntl(end->get(), F_DUPFD_CLOEXEC, 0))});
+  }
 
   p.arguments = {spec.program, "--enclave", spec.enclave, "--policy", spec.policy};
   if (!spec.housekeeping.empty())
@@ -134,13 +137,14 @@ absl::StatusOr<Fd> ListenForHints(const AgentSpec& spec) {
   return socket;
 }
 
-absl::StatusOr<pid_t> LaunchAgent(ControlKernel& kernel, const AgentSpec& spec, const Fd& hints) {
+absl::StatusOr<pid_t> LaunchAgent(ControlKernel& kernel, const AgentSpec& spec,
+                                  const AgentEnds& ends) {
   if (access(spec.program.c_str(), X_OK) != 0) {
     return absl::NotFoundError(absl::StrCat("there is no agent program at ", spec.program,
                                             "; give its path with --agent"));
   }
   Prepared prepared;
-  if (const absl::Status status = Prepare(spec, hints, prepared); !status.ok()) return status;
+  if (const absl::Status status = Prepare(spec, ends, prepared); !status.ok()) return status;
   int go[2];
   if (pipe2(go, O_CLOEXEC) != 0)
     return absl::InternalError(absl::StrCat("cannot make a pipe: ", strerror(errno)));

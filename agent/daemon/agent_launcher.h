@@ -3,7 +3,7 @@
 // the class before it runs.
 //
 // The agent outlives its launcher. It inherits no descriptor but those named in
-// DescriptorsForAgent(), "options" and "hints", passed by the protocol of
+// DescriptorsForAgent(), "options", "hints" and "ready", passed by the protocol of
 // sd_listen_fds_with_names(3). Used from one thread; forks, so the child does only what is safe
 // after a fork.
 #ifndef CORRAL_AGENT_DAEMON_AGENT_LAUNCHER_H_
@@ -38,9 +38,15 @@ std::string InstalledAgent();
 // A socket at the spec's path for hints, open to everybody.
 absl::StatusOr<Fd> ListenForHints(const AgentSpec& spec);
 
-// Returns the process id of the agent, a child of the caller. `hints`: what it listens on for them,
-// if it is to.
-absl::StatusOr<pid_t> LaunchAgent(ControlKernel& kernel, const AgentSpec& spec, const Fd& hints);
+// Of these there may be none.
+struct AgentEnds {
+  const Fd& hints;  // what it listens on for them
+  const Fd& ready;  // the end of a pipe into which it writes when it waits for its cores
+};
+
+// Returns the process id of the agent, a child of the caller.
+absl::StatusOr<pid_t> LaunchAgent(ControlKernel& kernel, const AgentSpec& spec,
+                                  const AgentEnds& ends);
 
 }  // namespace corral
 

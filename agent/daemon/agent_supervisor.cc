@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/daemon/agent_supervisor.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <utility>
@@ -22,6 +25,8 @@ std::string HowItEnded(int status) {
   return absl::StrCat("exited with ", WEXITSTATUS(status));
 }
 
+std::string ProgramLink(pid_t process) { return absl::StrCat("/proc/", process, "/exe"); }
+
 }  // namespace
 
 AgentSupervisor::AgentSupervisor(ControlKernel& kernel, AgentSpec spec)
@@ -35,6 +40,12 @@ pid_t AgentSupervisor::ServingThread() const {
   return 0;
 }
 
+pid_t AgentSupervisor::ServingProcess() const {
+  if (child_ != 0) return child_;
+  const pid_t serving = ServingThread();
+  return serving != 0 ? ProcessOf(serving).value_or(0) : 0;
+}
+
 bool AgentSupervisor::Serving() const {
   for (const CoreId core : spec_.cores) {
     if (kernel_.cores()[core.value()].agent_tid == 0) return false;
@@ -46,14 +57,25 @@ News AgentSupervisor::Tell(Event event, std::string text) const {
   return {event, std::move(text), {{"ENCLAVE", spec_.enclave}}};
 }
 
+std::string AgentSupervisor::Reap() {
+  int status = 0;
+  if (child_ == 0 || waitpid(child_, &status, WNOHANG) != child_) return "";
+  child_ = 0;
+  return HowItEnded(status);
+}
+
 News AgentSupervisor::Poll(Time now) {
-  std::string ended;
-  if (child_ != 0) {
-    int status = 0;
-    if (waitpid(child_, &status, WNOHANG) != child_) return "";
-    ended = absl::StrCat("agent ", child_, " of enclave ", spec_.enclave, " ", HowItEnded(status),
+  const pid_t child = child_;
+  std::string ended = Reap();
+  if (trial_) {
+    const std::string failure = ended.empty() ? trial_->Failure(now) : ended;
+    if (!failure.empty()) return RollBack(failure, now);
+    if (trial_->IsOver(now)) trial_.reset();
+  }
+  if (child_ != 0) return "";
+  if (!ended.empty()) {
+    ended = absl::StrCat("agent ", child, " of enclave ", spec_.enclave, " ", ended,
                          "; the class schedules alone; ");
-    child_ = 0;
   }
   const Event event = ended.empty() ? Event::kAgentStarted : Event::kAgentLost;
   // One that an earlier daemon started.
@@ -91,13 +113,53 @@ absl::Status AgentSupervisor::AwaitTakeover(pid_t successor) const {
   return absl::DeadlineExceededError("it did not take over");
 }
 
-void AgentSupervisor::EndProcess(pid_t process, int signal) {
+void AgentSupervisor::EndProcess(pid_t process) {
   if (process <= 0) return;
-  kill(process, signal);
-  if (process == child_) {
-    waitpid(process, nullptr, 0);
-    child_ = 0;
+  kill(process, SIGTERM);
+  const auto has_left = [&] {
+    return process == child_ ? !Reap().empty() : ServingProcess() != process;
+  };
+  for (const Time end = kernel_.Now() + kFarewell; !has_left(); poll(nullptr, 0, 5)) {
+    if (kernel_.Now() >= end) kill(process, SIGKILL);
   }
+}
+
+bool AgentSupervisor::IsFrom(const std::string& program) const {
+  struct stat running, file;
+  return stat(ProgramLink(ServingProcess()).c_str(), &running) == 0 &&
+         stat(program.c_str(), &file) == 0 && running.st_dev == file.st_dev &&
+         running.st_ino == file.st_ino;
+}
+
+FormerAgent AgentSupervisor::Former() const {
+  FormerAgent former{.spec = spec_};
+  const pid_t process = ServingProcess();
+  if (ReplacedProgram(process).empty()) return former;
+  former.program = Fd(open(ProgramLink(process).c_str(), O_RDONLY | O_CLOEXEC));
+  former.spec.program = absl::StrCat("/proc/", getpid(), "/fd/", former.program.get());
+  return former;
+}
+
+// The agent on trial lives, or is no more.
+News AgentSupervisor::RollBack(absl::string_view why, Time now) {
+  FormerAgent former = std::move(trial_->former());
+  trial_.reset();
+  const std::string failed = spec_.policy;
+  program_ = std::move(former.program);
+  starts_in_window_ = 0;  // the old agent did nothing wrong
+  absl::Status back;
+  if (child_ != 0) {
+    back = SwitchTo(former.spec);
+    trial_.reset();  // it has proved itself
+  } else {
+    spec_ = former.spec;
+    back = Launch(now).status();
+  }
+  return Tell(
+      Event::kPolicyRolledBack,
+      absl::StrCat("the new agent (", failed, ") of enclave ", spec_.enclave, " ", why, "; ",
+                   back.ok() ? absl::StrCat("rolled back to policy ", spec_.policy)
+                             : absl::StrCat("cannot roll back: ", back.message())));
 }
 
 absl::Status AgentSupervisor::MatchSpec() {
@@ -105,7 +167,7 @@ absl::Status AgentSupervisor::MatchSpec() {
   const absl::StatusOr<RunningAgent> running = IdentifyAgent(serving);
   // One that died just now will be replaced anyway.
   if (serving == 0 || !running.ok()) return absl::OkStatus();
-  if (running->policy == spec_.policy &&
+  if (running->policy == spec_.policy && ReplacedProgram(ServingProcess()).empty() &&
       (running->options_json.empty() || running->options_json == spec_.options_json))
     return absl::OkStatus();
   const AgentSpec wanted = spec_;
@@ -114,22 +176,40 @@ absl::Status AgentSupervisor::MatchSpec() {
   return SwitchTo(wanted);
 }
 
+// Up, and waiting for the cores: one that cannot even start must not cost the old one its place.
+absl::StatusOr<pid_t> AgentSupervisor::StartSuccessor(const AgentSpec& spec) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0)
+    return absl::InternalError(absl::StrCat("cannot make a pipe: ", strerror(errno)));
+  const Fd ready(ends[0]);
+  Fd says_ready(ends[1]);
+  const absl::StatusOr<pid_t> successor = StartProcess(spec, says_ready);
+  if (!successor.ok()) return successor;
+  says_ready = Fd();
+  pollfd up = {.fd = ready.get(), .events = POLLIN};
+  poll(&up, 1, static_cast<int>(kPreparation / std::chrono::milliseconds(1)));
+  if ((up.revents & POLLIN) != 0) return successor;
+  int status = 0;
+  kill(*successor, SIGKILL);  // has an effect if it was too slow
+  waitpid(*successor, &status, 0);
+  return absl::AbortedError(
+      absl::StrCat("the new agent (", spec.policy, ") ",
+                   (up.revents & POLLHUP) != 0 ? HowItEnded(status) : "does not get ready",
+                   "; policy ", spec_.policy, " goes on"));
+}
+
 absl::Status AgentSupervisor::SwitchTo(const AgentSpec& spec) {
-  const absl::StatusOr<pid_t> successor = StartProcess(spec);
+  const absl::StatusOr<pid_t> successor = StartSuccessor(spec);
   if (!successor.ok()) return successor.status();
-  // It now waits for the cores. One that cannot even start must not cost the old one its place.
-  for (const Time end = kernel_.Now() + kProbation; kernel_.Now() < end; poll(nullptr, 0, 5)) {
-    int status = 0;
-    if (waitpid(*successor, &status, WNOHANG) != *successor) continue;
-    return absl::AbortedError(absl::StrCat("the new agent (", spec.policy, ") ", HowItEnded(status),
-                                           "; policy ", spec_.policy, " goes on"));
-  }
-  const pid_t serving = ServingThread();
-  EndProcess(child_ != 0 ? child_ : serving != 0 ? ProcessOf(serving).value_or(0) : 0, SIGTERM);
+  FormerAgent former = Former();
+  GivenPromises promises(kernel_, spec_.enclave_id);
+  EndProcess(ServingProcess());
   if (const absl::Status taken = AwaitTakeover(*successor); !taken.ok()) {
     kill(*successor, SIGKILL);
     waitpid(*successor, nullptr, 0);
     starts_in_window_ = 0;  // the old agent did nothing wrong
+    spec_ = former.spec;
+    program_ = std::move(former.program);
     const absl::StatusOr<std::string> back = Launch(kernel_.Now());
     return absl::AbortedError(
         absl::StrCat("the new agent (", spec.policy, ") failed: ", taken.message(),
@@ -137,21 +217,25 @@ absl::Status AgentSupervisor::SwitchTo(const AgentSpec& spec) {
   }
   child_ = *successor;
   spec_ = spec;
+  trial_.reset();
+  if (trial_length_ > Duration(0)) {
+    trial_.emplace(kernel_, std::move(former), std::move(promises), kernel_.Now(), trial_length_);
+  }
   return absl::OkStatus();
 }
 
 // Without hints an agent is good enough.
-absl::StatusOr<pid_t> AgentSupervisor::StartProcess(const AgentSpec& spec) {
+absl::StatusOr<pid_t> AgentSupervisor::StartProcess(const AgentSpec& spec, const Fd& ready) {
   if (!hints_ && !spec.hints.empty()) {
     absl::StatusOr<Fd> socket = ListenForHints(spec);
     if (socket.ok()) hints_ = *std::move(socket);
   }
-  return LaunchAgent(kernel_, spec, hints_);
+  return LaunchAgent(kernel_, spec, {.hints = hints_, .ready = ready});
 }
 
 absl::StatusOr<std::string> AgentSupervisor::Launch(Time now) {
   if (starts_in_window_++ == 0) window_begin_ = now;
-  const absl::StatusOr<pid_t> pid = StartProcess(spec_);
+  const absl::StatusOr<pid_t> pid = StartProcess(spec_, Fd());
   if (!pid.ok())
     return absl::Status(pid.status().code(),
                         absl::StrCat("cannot start an agent for enclave ", spec_.enclave, ": ",

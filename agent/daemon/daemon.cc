@@ -167,11 +167,12 @@ absl::Status Daemon::Enforce() {
     Enclave enclave{.config = config, .id = *id};
     enclave.supervisor = std::make_unique<AgentSupervisor>(
         *kernel_, AgentFor(*kernel_, config_, config, *id, agent_program_, options_.runtime_dir));
+    enclave.supervisor->set_trial(config_.switch_trial);
     if (const absl::Status matched = enclave.supervisor->MatchSpec(); !matched.ok()) {
       log_({Event::kPolicyRefused,
             absl::StrCat("enclave ", config.name, ": ", matched.message()),
             {{"ENCLAVE", config.name}}});
-      enclave.config.policy = enclave.supervisor->spec().policy;
+      FollowAgent(enclave);
     }
     enclave.threads = std::make_unique<ThreadKeeper>(
         *kernel_, *id, config.name, ThreadSelection{config.cgroup, config.units, config.processes});
@@ -241,6 +242,7 @@ void Daemon::AwaitAgents() {
 void Daemon::Supervise() {
   for (Enclave& enclave : enclaves_) {
     log_(enclave.supervisor->Poll(kernel_->Now()));
+    FollowAgent(enclave);
     if (enclave.ticks != nullptr) {
       log_(
           {Event::kTicks, enclave.ticks->Look(kernel_->Now()), {{"ENCLAVE", enclave.config.name}}});
@@ -253,6 +255,19 @@ void Daemon::Supervise() {
   if (watch_ == nullptr || kernel_->Now() < look_at_) return;
   look_at_ = kernel_->Now() + kLook;
   for (const News& news : watch_->Look()) log_(news);
+}
+
+// The policy that decides may be another one than was asked for: the former came back.
+void Daemon::FollowAgent(Enclave& enclave) {
+  const AgentSpec& spec = enclave.supervisor->spec();
+  if (spec.policy == enclave.config.policy && spec.options_json == enclave.config.options.ToJson())
+    return;
+  const absl::StatusOr<const PolicyInfo*> info = FindPolicy(spec.policy);
+  if (!info.ok()) return;
+  const absl::StatusOr<OptionValues> options =
+      OptionValues::FromJson((*info)->options, spec.options_json);
+  enclave.config.policy = spec.policy;
+  if (options.ok()) enclave.config.options = *options;
 }
 
 // What ghOSt does with every enclave: where isolation does not matter, the default scheduler is
@@ -393,21 +408,43 @@ absl::Status Daemon::Reload() {
         ": libvirt's URIs and trust_domains cannot be changed by a reload yet; restart "
         "corrald.service"));
   }
+  for (size_t i = 0; i < enclaves_.size(); ++i) {
+    const EnclaveConfig& wanted = config->enclaves[i];
+    if (wanted.policy == enclaves_[i].config.policy) continue;
+    if (const absl::Status status = CheckSwitch(enclaves_[i], wanted); !status.ok()) return status;
+  }
   config_ = *std::move(config);
   if (recorder_ != nullptr) recorder_->SetInterval(config_.samples);
   for (size_t i = 0; i < enclaves_.size(); ++i) {
     if (const absl::Status status = Protect(enclaves_[i].id, config_.enclaves[i]); !status.ok())
       return status;
     WatchTicks(enclaves_[i], config_.enclaves[i]);
+    enclaves_[i].supervisor->set_trial(config_.switch_trial);
     if (const absl::Status status = SwitchPolicy(enclaves_[i], config_.enclaves[i]); !status.ok())
       return status;
   }
   return absl::OkStatus();
 }
 
-absl::Status Daemon::SwitchPolicy(Enclave& enclave, const EnclaveConfig& wanted) {
+// Before anything is changed: a policy that cannot take what is there is not even started.
+absl::Status Daemon::CheckSwitch(const Enclave& enclave, const EnclaveConfig& wanted) const {
+  const absl::StatusOr<const PolicyInfo*> info = FindPolicy(wanted.policy);
+  if (!info.ok()) return info.status();
+  const size_t promised = GivenPromises(*kernel_, enclave.id).size();
+  if ((*info)->promises || promised == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "enclave ", wanted.name, ": ", promised, " vCPUs are promised time, which policy ",
+      wanted.policy, " does not give (corralctl domains); take their reservations back, or run: ",
+      "corralctl policy set ", wanted.name, " ", wanted.policy, " --drop-promises"));
+}
+
+absl::Status Daemon::SwitchPolicy(Enclave& enclave, const EnclaveConfig& wanted,
+                                  bool drop_promises) {
   if (wanted.policy == enclave.config.policy && wanted.options == enclave.config.options)
     return absl::OkStatus();
+  if (!drop_promises) {
+    if (const absl::Status status = CheckSwitch(enclave, wanted); !status.ok()) return status;
+  }
   const Time begin = kernel_->Now();
   const absl::Status status = enclave.supervisor->SwitchTo(
       AgentFor(*kernel_, config_, wanted, enclave.id, agent_program_, options_.runtime_dir));
@@ -421,67 +458,6 @@ absl::Status Daemon::SwitchPolicy(Enclave& enclave, const EnclaveConfig& wanted)
                      (kernel_->Now() - begin) / std::chrono::milliseconds(1), " ms"),
         {{"ENCLAVE", wanted.name}, {"POLICY", wanted.policy}}});
   return absl::OkStatus();
-}
-
-absl::StatusOr<Daemon::Enclave*> Daemon::Find(const nlohmann::json& request) {
-  const std::string name = request.value("enclave", nlohmann::json()).is_string()
-                               ? request["enclave"].get<std::string>()
-                               : "";
-  std::string names;
-  for (Enclave& enclave : enclaves_) {
-    if (enclave.config.name == name) return &enclave;
-    absl::StrAppend(&names, names.empty() ? "" : ", ", enclave.config.name);
-  }
-  return absl::NotFoundError(
-      absl::StrCat("there is no enclave \"", name, "\"; there are: ", names));
-}
-
-absl::StatusOr<nlohmann::json> Daemon::Handle(const nlohmann::json& request) {
-  const std::string call = request["call"].get<std::string>();
-  if ((call == "policy.set" || call == "attach") && config_.mode == Mode::kObserve) {
-    return absl::FailedPreconditionError(
-        "corrald only observes; \"corralctl enable\" makes it enforce");
-  }
-  if (call == "policy.set") return SetPolicy(request);
-  if (call == "attach") return AttachProcess(request);
-  if (call == "mode") return nlohmann::json{{"mode", NameOf(config_.mode)}};
-  if (call == "reload") {
-    if (const absl::Status status = Reload(); !status.ok()) return status;
-    return nlohmann::json{{"mode", NameOf(next_mode_.value_or(config_.mode))}};
-  }
-  return absl::UnimplementedError(
-      absl::StrCat("there is no call \"", call, "\"; is corralctl newer than corrald?"));
-}
-
-absl::StatusOr<nlohmann::json> Daemon::SetPolicy(const nlohmann::json& request) {
-  const absl::StatusOr<Enclave*> enclave = Find(request);
-  if (!enclave.ok()) return enclave.status();
-  const nlohmann::json policy = request.value("policy", nlohmann::json());
-  if (!policy.is_string()) return absl::InvalidArgumentError("policy.set needs a \"policy\"");
-  const absl::StatusOr<const PolicyInfo*> info = FindPolicy(policy.get<std::string>());
-  if (!info.ok()) return info.status();
-  EnclaveConfig wanted = (*enclave)->config;
-  wanted.policy = std::string((*info)->name);
-  // Options of another policy mean nothing to this one.
-  if (wanted.policy != (*enclave)->config.policy)
-    wanted.options = OptionValues::Defaults((*info)->options);
-  if (const absl::Status status = SwitchPolicy(**enclave, wanted); !status.ok()) return status;
-  return nlohmann::json::object();
-}
-
-absl::StatusOr<nlohmann::json> Daemon::AttachProcess(const nlohmann::json& request) {
-  const absl::StatusOr<Enclave*> enclave = Find(request);
-  if (!enclave.ok()) return enclave.status();
-  const nlohmann::json pid = request.value("pid", nlohmann::json());
-  if (!pid.is_number_integer()) return absl::InvalidArgumentError("attach needs a \"pid\"");
-  if ((*enclave)->config.vms != Vms::kNone) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("enclave ", (*enclave)->config.name, " holds VMs; name one without \"vms\""));
-  }
-  if (const absl::Status status = (*enclave)->threads->AttachProcess(pid.get<pid_t>());
-      !status.ok())
-    return status;
-  return nlohmann::json::object();
 }
 
 }  // namespace corral

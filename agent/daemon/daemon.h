@@ -88,10 +88,17 @@ class Daemon {
 
   absl::Status Reload();
   absl::Status CheckModeChange(const Config& wanted) const;
-  absl::Status SwitchPolicy(Enclave& enclave, const EnclaveConfig& wanted);
+  absl::Status CheckSwitch(const Enclave& enclave, const EnclaveConfig& wanted) const;
+  absl::Status SwitchPolicy(Enclave& enclave, const EnclaveConfig& wanted,
+                            bool drop_promises = false);
+  static void FollowAgent(Enclave& enclave);
+
+  // daemon_calls.cc
   absl::StatusOr<Enclave*> Find(const nlohmann::json& request);
   absl::StatusOr<nlohmann::json> Handle(const nlohmann::json& request);
   absl::StatusOr<nlohmann::json> SetPolicy(const nlohmann::json& request);
+  void DropPromises(const Enclave& enclave);
+  absl::StatusOr<nlohmann::json> Upgrade(const nlohmann::json& request);
   absl::StatusOr<nlohmann::json> AttachProcess(const nlohmann::json& request);
 
   const DaemonOptions options_;

@@ -17,6 +17,7 @@
 #include <CLI/CLI.hpp>
 
 #include "agent/daemon/daemon.h"
+#include "agent/views/running_agent.h"
 
 namespace {
 
@@ -72,6 +73,8 @@ int main(int argc, char** argv) {
   }
   // The same process, so that its supervisor sees no restart, with nothing of what it knew.
   setenv(kPaused, daemon.paused().Text().c_str(), 1);
+  if (const std::string updated = corral::ReplacedProgram(getpid()); !updated.empty())
+    execv(updated.c_str(), argv);
   execv("/proc/self/exe", argv);
   log("cannot begin anew; start corrald again, and SIGCONT what it stopped");
   return 1;

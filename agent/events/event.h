@@ -31,6 +31,8 @@ enum class Event {
   kThreadsReleased,
   kPolicyChanged,
   kPolicyRefused,
+  kPolicyRolledBack,
+  kAgentUpgraded,
   kReloadRefused,
   kReloaded,
   kTicks,

@@ -5,8 +5,9 @@
 //
 // Descriptors come by the protocol of sd_listen_fds_with_names(3): those of the class, and
 // "options", a sealed memory file with the policy's options as JSON (without one the defaults
-// hold), and "hints", a socket on which processes of the enclave ask for a place to hint. Exit
-// codes: exit_codes.h.
+// hold), "hints", a socket on which processes of the enclave ask for a place to hint, and "ready",
+// the end of a pipe that is written into when the agent waits for its cores. Exit codes:
+// exit_codes.h.
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -169,18 +170,25 @@ void LockMemory(const CommandLine& line) {
       "memory could not be locked, so page faults may delay decisions; raise LimitMEMLOCK");
 }
 
+// To whoever waits for it.
+void SayReady(const Fd& ready) {
+  if (ready && write(ready.get(), "r", 1) != 1) return;
+  sd_notify(0, "READY=1");
+}
+
 int Serve(const CommandLine& line) {
   AllowLockedMemory();
   absl::Status status = DropPrivileges();
   if (!status.ok()) return Fail(line, status, ExitCodeOf(status));
   const int signal_fd = SignalFd();
+  const Fd ready = InheritedFd("ready");
   Agent agent;
   status = MakePolicy(line, agent);
   if (status.ok()) status = MakeThreads(line, agent);
   if (!status.ok()) return Fail(line, status, ExitCodeOf(status));
   LockMemory(line);
   agent.threads->Start();
-  sd_notify(0, "READY=1");
+  SayReady(ready);
   Log(line, "",
       std::string("policy ") + line.policy + " on CPUs " + agent.state->topology().cpus().Format());
   AwaitEnd(signal_fd, agent);

@@ -128,7 +128,8 @@ absl::Status Stage::MakeEnclave(const StageOptions& options) {
 }
 
 absl::Status Stage::StartAgent() {
-  const absl::StatusOr<pid_t> started = LaunchAgent(*kernel_, agent_, /*hints=*/Fd());
+  const absl::StatusOr<pid_t> started =
+      LaunchAgent(*kernel_, agent_, {.hints = Fd(), .ready = Fd()});
   if (!started.ok()) return started.status();
   agent_process_ = *started;
   for (const Time end = kernel_->Now() + kAgentPatience; kernel_->Now() < end;

@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 
 namespace corral {
 namespace {
@@ -28,6 +29,14 @@ std::string OptionsOf(const std::string& process) {
 }
 
 }  // namespace
+
+std::string ReplacedProgram(pid_t process) {
+  std::error_code error;
+  const std::string target =
+      std::filesystem::read_symlink(absl::StrCat("/proc/", process, "/exe"), error).string();
+  absl::string_view path = target;
+  return absl::ConsumeSuffix(&path, " (deleted)") ? std::string(path) : "";
+}
 
 absl::StatusOr<RunningAgent> IdentifyAgent(pid_t tid) {
   const std::string process = absl::StrCat("/proc/", tid);

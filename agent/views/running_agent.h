@@ -23,6 +23,10 @@ struct RunningAgent {
 // Of the process that thread `tid` belongs to. NotFound: it is no agent, or has ended.
 absl::StatusOr<RunningAgent> IdentifyAgent(pid_t tid);
 
+// Where the program of a process was, if there is another file, or none, by now; "" if it is still
+// there.
+std::string ReplacedProgram(pid_t process);
+
 }  // namespace corral
 
 #endif  // CORRAL_AGENT_VIEWS_RUNNING_AGENT_H_

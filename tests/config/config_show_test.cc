@@ -31,6 +31,7 @@ TEST(ShowConfig, IsYamlWithTheSourceOfEachValue) {
             R"(version: 1                               # corral.d/50-a.yaml:1
 mode: enforce                            # corral.d/50-a.yaml:2
 class_loss: recover                      # default
+switch_trial: 10s                        # default
 libvirt:
   uri:                                   # corral.d/50-a.yaml:3
     - qemu:///system
@@ -129,6 +130,7 @@ TEST(ShowConfig, DefaultsAreThoseOfTheTable) {
             R"(version: 1                               # f:1
 mode: observe                            # default
 class_loss: recover                      # default
+switch_trial: 10s                        # default
 libvirt:
   uri: qemu:///system                    # default
 samples: 10s                             # default
@@ -151,6 +153,7 @@ TEST(Config, DefaultsOfTheStructuresAreThoseOfTheFile) {
   EXPECT_EQ(made.class_loss, read.class_loss);
   EXPECT_EQ(made.libvirt_uris, read.libvirt_uris);
   EXPECT_EQ(made.samples, read.samples);
+  EXPECT_EQ(made.switch_trial, read.switch_trial);
   EXPECT_EQ(made.nova_projects, read.nova_projects);
   const EnclaveConfig enclave;
   const EnclaveConfig its =

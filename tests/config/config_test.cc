@@ -35,7 +35,7 @@ TEST(Config, TheShippedFileIsValidAndTouchesNothing) {
 TEST(Config, ReadsWhatIsThere) {
   const absl::StatusOr<Config> config = Parse(
       "version: 1\nmode: enforce\nclass_loss: pause\nlibvirt: {uri: "
-      "qemu:///session}\nhousekeeping: 0-1\nsamples: 1m30s\n"
+      "qemu:///session}\nhousekeeping: 0-1\nsamples: 1m30s\nswitch_trial: 3s\n"
       "enclaves:\n- {name: vms, cpus: \"2-5,8\", policy: secure_vm, vms: libvirt, options: "
       "{tenure: 20ms}}\n");
   ASSERT_TRUE(config.ok()) << config.status();
@@ -44,6 +44,8 @@ TEST(Config, ReadsWhatIsThere) {
   EXPECT_EQ(config->libvirt_uris, std::vector<std::string>{"qemu:///session"});
   EXPECT_EQ(config->housekeeping, "0-1");
   EXPECT_EQ(config->samples, std::chrono::seconds(90));
+  EXPECT_EQ(config->switch_trial, std::chrono::seconds(3));
+  EXPECT_EQ(Parse("version: 1\nswitch_trial: off")->switch_trial, Duration(0));
   EXPECT_EQ(Parse("version: 1\nsamples: off")->samples, Duration(0));
   EXPECT_EQ(config->enclaves[0].cpus->Format(), "2-5,8");
   EXPECT_EQ(config->enclaves[0].options.GetDuration("tenure"), std::chrono::milliseconds(20));

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the daemon does for those who ask it: the calls of its control socket and of D-Bus.
+#include <unistd.h>
+
+#include "absl/strings/str_cat.h"
+#include "agent/daemon/daemon.h"
+#include "agent/views/running_agent.h"
+#include "agent/views/vm_attributes.h"
+#include "policies/registry.h"
+
+namespace corral {
+
+absl::StatusOr<Daemon::Enclave*> Daemon::Find(const nlohmann::json& request) {
+  const std::string name = request.value("enclave", nlohmann::json()).is_string()
+                               ? request["enclave"].get<std::string>()
+                               : "";
+  std::string names;
+  for (Enclave& enclave : enclaves_) {
+    if (enclave.config.name == name) return &enclave;
+    absl::StrAppend(&names, names.empty() ? "" : ", ", enclave.config.name);
+  }
+  return absl::NotFoundError(
+      absl::StrCat("there is no enclave \"", name, "\"; there are: ", names));
+}
+
+absl::StatusOr<nlohmann::json> Daemon::Handle(const nlohmann::json& request) {
+  const std::string call = request["call"].get<std::string>();
+  if ((call == "policy.set" || call == "attach" || call == "upgrade") &&
+      config_.mode == Mode::kObserve) {
+    return absl::FailedPreconditionError(
+        "corrald only observes; \"corralctl enable\" makes it enforce");
+  }
+  if (call == "policy.set") return SetPolicy(request);
+  if (call == "attach") return AttachProcess(request);
+  if (call == "upgrade") return Upgrade(request);
+  if (call == "mode") return nlohmann::json{{"mode", NameOf(config_.mode)}};
+  if (call == "reload") {
+    if (const absl::Status status = Reload(); !status.ok()) return status;
+    return nlohmann::json{{"mode", NameOf(next_mode_.value_or(config_.mode))}};
+  }
+  return absl::UnimplementedError(
+      absl::StrCat("there is no call \"", call, "\"; is corralctl newer than corrald?"));
+}
+
+absl::StatusOr<nlohmann::json> Daemon::SetPolicy(const nlohmann::json& request) {
+  const absl::StatusOr<Enclave*> enclave = Find(request);
+  if (!enclave.ok()) return enclave.status();
+  const nlohmann::json policy = request.value("policy", nlohmann::json());
+  if (!policy.is_string()) return absl::InvalidArgumentError("policy.set needs a \"policy\"");
+  const absl::StatusOr<const PolicyInfo*> info = FindPolicy(policy.get<std::string>());
+  if (!info.ok()) return info.status();
+  EnclaveConfig wanted = (*enclave)->config;
+  wanted.policy = std::string((*info)->name);
+  // Options of another policy mean nothing to this one.
+  if (wanted.policy != (*enclave)->config.policy)
+    wanted.options = OptionValues::Defaults((*info)->options);
+  const nlohmann::json drop = request.value("drop_promises", nlohmann::json(false));
+  if (!drop.is_boolean())
+    return absl::InvalidArgumentError("\"drop_promises\" is neither true nor false");
+  if (const absl::Status status = SwitchPolicy(**enclave, wanted, drop.get<bool>()); !status.ok())
+    return status;
+  if (!(*info)->promises) DropPromises(**enclave);
+  return nlohmann::json::object();
+}
+
+// What was granted stands in the status words until something else is asked for: the same is, and
+// the policy that is there now judges it.
+void Daemon::DropPromises(const Enclave& enclave) {
+  for (const ghost_status_word& word : kernel_->status_words()) {
+    if ((word.flags & GHOST_SW_INUSE) == 0 || word.enclave != enclave.id.value()) continue;
+    if (word.granted_ns == 0) continue;
+    // Gone meanwhile, or it will be told at the next change of its attributes.
+    kernel_->UpdateTask(Gtid(word.gtid), AttributesOf(word)).IgnoreError();
+  }
+}
+
+// Agents of the program that is there now take over from those of another one, in place; then
+// corrald itself begins anew, if its program is another one by now.
+absl::StatusOr<nlohmann::json> Daemon::Upgrade(const nlohmann::json& request) {
+  const nlohmann::json given = request.value("agent", nlohmann::json(""));
+  if (!given.is_string()) return absl::InvalidArgumentError("\"agent\" is no path");
+  std::string program = given.get<std::string>();
+  if (program.empty()) program = agent_program_;
+  if (access(program.c_str(), X_OK) != 0)
+    return absl::NotFoundError(absl::StrCat("there is no agent program at ", program));
+  nlohmann::json answer = {{"enclaves", nlohmann::json::array()}};
+  for (Enclave& enclave : enclaves_) {
+    const Time begin = kernel_->Now();
+    const bool upgrade = !enclave.supervisor->IsFrom(program);
+    if (upgrade) {
+      AgentSpec spec = enclave.supervisor->spec();
+      spec.program = program;
+      if (const absl::Status status = enclave.supervisor->SwitchTo(spec); !status.ok()) {
+        return absl::Status(status.code(),
+                            absl::StrCat("enclave ", enclave.config.name, ": ", status.message()));
+      }
+      log_({Event::kAgentUpgraded,
+            absl::StrCat("enclave ", enclave.config.name, " has an agent from ", program,
+                         " now, after ", (kernel_->Now() - begin) / std::chrono::milliseconds(1),
+                         " ms"),
+            {{"ENCLAVE", enclave.config.name}}});
+    }
+    answer["enclaves"].push_back({{"enclave", enclave.config.name}, {"upgraded", upgrade}});
+  }
+  agent_program_ = program;
+  const bool begin_anew = !ReplacedProgram(getpid()).empty();
+  if (begin_anew) next_mode_ = config_.mode;
+  answer["corrald"] = {{"upgraded", begin_anew}};
+  return answer;
+}
+
+absl::StatusOr<nlohmann::json> Daemon::AttachProcess(const nlohmann::json& request) {
+  const absl::StatusOr<Enclave*> enclave = Find(request);
+  if (!enclave.ok()) return enclave.status();
+  const nlohmann::json pid = request.value("pid", nlohmann::json());
+  if (!pid.is_number_integer()) return absl::InvalidArgumentError("attach needs a \"pid\"");
+  if ((*enclave)->config.vms != Vms::kNone) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("enclave ", (*enclave)->config.name, " holds VMs; name one without \"vms\""));
+  }
+  if (const absl::Status status = (*enclave)->threads->AttachProcess(pid.get<pid_t>());
+      !status.ok())
+    return status;
+  return nlohmann::json::object();
+}
+
+}  // namespace corral
