@@ -54,7 +54,7 @@ class AgentSupervisor {
   static constexpr int kBurst = 5;
   static constexpr Duration kWindow = std::chrono::seconds(10);
   // How long a new agent may take until it waits for the cores, and then until it has them.
-  static constexpr Duration kPreparation = std::chrono::seconds(5);
+  static constexpr Duration kPreparation = std::chrono::seconds(10);
   static constexpr Duration kTakeover = std::chrono::seconds(10);
   // How long one that was asked to leave may take until it is killed.
   static constexpr Duration kFarewell = std::chrono::seconds(5);

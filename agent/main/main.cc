@@ -9,6 +9,7 @@
 // the end of a pipe that is written into when the agent waits for its cores. Exit codes:
 // exit_codes.h.
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -163,6 +164,16 @@ void AllowLockedMemory() {
   setrlimit(RLIMIT_MEMLOCK, &unlimited);
 }
 
+// Of the threads to come: all of it will be locked memory, on a large host for hundreds of them.
+void UseSmallStacks() {
+  constexpr size_t kBytes = 256 * 1024;
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, kBytes);
+  pthread_setattr_default_np(&attributes);
+  pthread_attr_destroy(&attributes);
+}
+
 // What is mapped now and later.
 void LockMemory(const CommandLine& line) {
   if (mlockall(MCL_CURRENT | MCL_FUTURE) == 0) return;
@@ -186,6 +197,7 @@ int Serve(const CommandLine& line) {
   status = MakePolicy(line, agent);
   if (status.ok()) status = MakeThreads(line, agent);
   if (!status.ok()) return Fail(line, status, ExitCodeOf(status));
+  UseSmallStacks();
   LockMemory(line);
   agent.threads->Start();
   SayReady(ready);

@@ -53,6 +53,7 @@ Time AgentLoop::Step(Time now) {
   HouseKeep(now);
   CheckInTime(now);
   Decide(now);
+  has_begun_.store(true, std::memory_order_release);
   return Deadline(now);
 }
 

@@ -17,6 +17,7 @@
 #ifndef CORRAL_AGENT_RUNTIME_AGENT_LOOP_H_
 #define CORRAL_AGENT_RUNTIME_AGENT_LOOP_H_
 
+#include <atomic>
 #include <utility>
 #include <vector>
 
@@ -37,6 +38,8 @@ class AgentLoop {
 
   // One turn at time `now`. Returns when the next is due if no message comes before.
   Time Step(Time now);
+  // The first Step is done. Any thread.
+  bool has_begun() const { return has_begun_.load(std::memory_order_acquire); }
 
   // Why the loop can do nothing more: the class went away or a core was taken. OK as long as it
   // can.
@@ -153,6 +156,7 @@ class AgentLoop {
 
   List<Task, &Task::parked> parked_;
   bool started_ = false;
+  std::atomic<bool> has_begun_ = false;
   bool rescan_ = false;
   bool stirred_ = true;
   std::vector<uint64_t> seen_overflows_;  // of the queue of each of cores_

@@ -104,11 +104,23 @@ void AgentThreads::Prepare(int core) {
   if (pthread_setschedparam(pthread_self(), SCHED_FIFO, &param) != 0) not_fifo_.store(true);
 }
 
+// Without an agent the class goes on with the core; with one that knows of no task yet, it waits.
+void AgentThreads::AwaitLead(int core, absl::FunctionRef<bool()> has_agent) const {
+  Time free_since = state_.kernel().Now();
+  while (core != state_.lead() && !agents_.HasBegun() && !stop_.load(std::memory_order_acquire)) {
+    const Time now = state_.kernel().Now();
+    if (has_agent()) free_since = now;
+    if (now - free_since >= loop_timing::kAwaitLead) return;
+    std::this_thread::sleep_for(loop_timing::kEnterRetry);
+  }
+}
+
 // In an upgrade in place the former agent of the core leaves when it is told to; until then the
 // core is occupied.
 absl::Status AgentThreads::EnterWithPatience(int core) {
   const ghost_core_state& state = state_.kernel().cores()[state_.topology().core(core).id.value()];
   const auto has_agent = [&] { return __atomic_load_n(&state.agent_tid, __ATOMIC_RELAXED) != 0; };
+  AwaitLead(core, has_agent);
   for (;;) {
     // Asked before as well: it may leave just after it was in our way.
     const bool had_agent = has_agent();

@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "agent/runtime/agents.h"
 #include "agent/runtime/enclave_state.h"
@@ -48,6 +49,7 @@ class AgentThreads {
   AgentThreads(EnclaveState& state, Agents& agents, const Options& options, int done_fd);
   void Main(int core);
   void Prepare(int core);
+  void AwaitLead(int core, absl::FunctionRef<bool()> has_agent) const;
   absl::Status EnterWithPatience(int core);
 
   EnclaveState& state_;

@@ -24,6 +24,9 @@ class Agents {
   // Serves the core until `stop` is set (then Wake it), or it is lost: then the status says why.
   virtual absl::Status Run(int core, const std::atomic<bool>& stop) = 0;
   virtual void Wake(int core) = 0;
+  // The lead's loop has taken in what was there. Who enters before that waits for it, and so do the
+  // tasks of that core.
+  virtual bool HasBegun() const = 0;
   virtual LoopCounters Totals() const = 0;
 };
 

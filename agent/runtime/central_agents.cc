@@ -53,6 +53,8 @@ absl::Status CentralAgents::Attend(int core, const std::atomic<bool>& stop) {
   while (status.ok()) {
     wakeups_[core]->acquire();
     if (stop.load(std::memory_order_acquire)) break;
+    // It may have the core: what the loop was told came from a commit that was older than that.
+    loop_.Leave(core).IgnoreError();
     status = loop_.Enter(core);
   }
   return status;

@@ -25,6 +25,7 @@ class CentralAgents final : public Agents {
   absl::Status Leave(int core) override { return loop_.Leave(core); }
   absl::Status Run(int core, const std::atomic<bool>& stop) override;
   void Wake(int core) override;
+  bool HasBegun() const override { return loop_.has_begun(); }
   LoopCounters Totals() const override { return loop_.counters(); }
 
   CentralLoop& loop() { return loop_; }

@@ -43,6 +43,8 @@ inline constexpr Duration kLongestStay = std::chrono::milliseconds(800);
 inline constexpr Duration kClearPlace = std::chrono::microseconds(50);
 // Until a former agent of the core has left.
 inline constexpr Duration kEnterRetry = std::chrono::milliseconds(10);
+// Where it has left, until the lead's loop has begun.
+inline constexpr Duration kAwaitLead = std::chrono::seconds(1);
 
 }  // namespace corral::loop_timing
 

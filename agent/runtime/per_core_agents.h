@@ -25,6 +25,7 @@ class PerCoreAgents final : public Agents {
     return loops_[core]->Run(stop);
   }
   void Wake(int core) override { state_.queue(core).Wake(); }
+  bool HasBegun() const override { return loops_[state_.lead()]->has_begun(); }
   LoopCounters Totals() const override;
 
   int nr_loops() const { return nr_cores(); }
