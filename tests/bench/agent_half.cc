@@ -101,7 +101,8 @@ Figure::Round DecisionRound(LoadedClass& loaded, int cores_per_commit) {
     }
     TrivialFifo& fifo = **made;
     const int before = fifo.decisions();
-    if (const absl::Status status = loaded.Events(OVERHEADS_CPUS, OVERHEADS_EVENT); !status.ok())
+    if (const absl::Status status = loaded.Events(OVERHEADS_CPUS, OVERHEADS_EVENT, {});
+        !status.ok())
       return status;
     const absl::StatusOr<double> took = Timed([&] {
       fifo.Receive();

@@ -25,7 +25,7 @@ absl::Status WriteJson(const Report& report, const std::string& file) {
 }
 
 absl::Status Run(int repetitions, const std::string& json_file) {
-  const absl::StatusOr<std::unique_ptr<LoadedClass>> loaded = LoadedClass::Load();
+  const auto loaded = LoadedClass::Load(LoadedClass::Domains::kOnePerCore);
   if (!loaded.ok()) return loaded.status();
   Report report = {.figures = ClassFigures(**loaded), .repetitions = repetitions};
   for (Figure& figure : AgentFigures(**loaded)) report.figures.push_back(std::move(figure));
