@@ -405,7 +405,9 @@ static __always_inline u32 others_runnable(void)
 	if (!rq)
 		return 0;
 	all = BPF_CORE_READ(rq, nr_running);
-	not += BPF_CORE_READ(rq, scx.nr_running);
+	/* Kernels without sched_ext have none of them; there only a benchmark loads this. */
+	if (bpf_core_field_exists(rq->scx.nr_running))
+		not += BPF_CORE_READ(rq, scx.nr_running);
 	/* Fair threads may stay queued in their sleep. */
 	if (bpf_core_field_exists(rq->cfs.h_nr_runnable))
 		not += BPF_CORE_READ(rq, cfs.h_nr_queued) - BPF_CORE_READ(rq, cfs.h_nr_runnable);

@@ -15,6 +15,7 @@ namespace corral::bench {
 namespace {
 
 constexpr char kClock[] = "harness.clock";
+constexpr char kMeter[] = "harness.meter";
 constexpr int kCalls = 100;
 
 // What a committer needs from round to round.
@@ -101,7 +102,8 @@ Figure::Round DecisionRound(LoadedClass& loaded, int cores_per_commit) {
     }
     TrivialFifo& fifo = **made;
     const int before = fifo.decisions();
-    if (const absl::Status status = loaded.Events(OVERHEADS_CPUS, OVERHEADS_EVENT); !status.ok())
+    if (const absl::Status status = loaded.Events(OVERHEADS_CPUS, OVERHEADS_EVENT, {});
+        !status.ok())
       return status;
     const absl::StatusOr<double> took = Timed([&] {
       fifo.Receive();
@@ -114,6 +116,44 @@ Figure::Round DecisionRound(LoadedClass& loaded, int cores_per_commit) {
     }
     return took;
   };
+}
+
+// Every task loses its CPU, and the centralized agent's next turn gives all CPUs a task.
+Figure::Round CentralRound(CentralFifo& central) {
+  return [&central]() -> absl::StatusOr<double> {
+    if (const absl::Status status = central.LoseAll(); !status.ok()) return status;
+    const absl::StatusOr<double> took = Timed([&] {
+      central.Turn();
+      return absl::OkStatus();
+    });
+    if (const absl::Status status = central.Check(); !status.ok()) return status;
+    return took;
+  };
+}
+
+// The same without what the call takes that commits. Of the same turn: what the class wrote is to
+// be fetched again afterwards.
+Figure::Round CentralAgentRound(CentralFifo& central) {
+  return [&central, round = CentralRound(central)]() -> absl::StatusOr<double> {
+    const double before = central.kernel().commit_seconds();
+    central.kernel().Meter(true);
+    const absl::StatusOr<double> took = round();
+    central.kernel().Meter(false);
+    if (!took.ok()) return took;
+    return *took - (central.kernel().commit_seconds() - before);
+  };
+}
+
+// What reading the clock within such a turn adds to it.
+absl::StatusOr<double> MeterRound() {
+  double inner = 0;
+  const absl::StatusOr<double> took = Timed([&] {
+    const double begin = ThreadSeconds();
+    inner = ThreadSeconds() - begin;
+    return absl::OkStatus();
+  });
+  if (!took.ok()) return took;
+  return *took - inner;
 }
 
 std::vector<PaperFigure> PaperOf(const Group& group) {
@@ -177,12 +217,47 @@ void AddDecisions(LoadedClass& loaded, std::vector<Figure>& figures) {
                                    "decision about 1 CPU, 100 committed at once", OVERHEADS_CORES));
 }
 
+void AddCentral(CentralFifo& central, std::vector<Figure>& figures) {
+  constexpr char kTurn[] =
+      "a turn of corral-agent's own loop: the queues of all cores, messages, records, waits, which "
+      "CPUs are there, the choice of one for each task, the transactions, what became of them";
+  figures.push_back({.id = "decision.central",
+                     .name = "decision about 1 CPU, by fifo_centralized, 100 at once",
+                     .round = CentralRound(central),
+                     .operations = OVERHEADS_CPUS,
+                     .subtract = kClock,
+                     .includes = absl::StrCat(kTurn, ", its share of the commit"),
+                     .excludes = "the kicks (IPIs)"});
+  figures.push_back({.id = "decision.central_agent",
+                     .name = "the agent's own part of that",
+                     .round = CentralAgentRound(central),
+                     .operations = OVERHEADS_CPUS,
+                     .subtract = kMeter,
+                     .includes = kTurn,
+                     .excludes = "the call that commits, which is measured within the turn"});
+}
+
+void AddHarness(std::vector<Figure>& figures) {
+  figures.push_back(
+      {.id = kClock,
+       .name = "(harness of a round)",
+       .round = [] { return Timed([] { return absl::OkStatus(); }); },
+       .includes = "reading the clock twice; subtracted from every commit and decision",
+       .excludes = "what is measured"});
+  figures.push_back({.id = kMeter,
+                     .name = "(harness of the agent's own part)",
+                     .round = MeterRound,
+                     .includes = "reading the clock twice more; subtracted from that",
+                     .excludes = "what is measured"});
+}
+
 }  // namespace
 
-std::vector<Figure> AgentFigures(LoadedClass& loaded) {
+std::vector<Figure> AgentFigures(LoadedClass& loaded, CentralFifo& central) {
   std::vector<Figure> figures;
   AddCommits(loaded, figures);
   AddDecisions(loaded, figures);
+  AddCentral(central, figures);
   figures.push_back({.id = "machine.syscall",
                      .name = "(this machine: getppid)",
                      .round = SystemCallRound(),
@@ -190,12 +265,7 @@ std::vector<Figure> AgentFigures(LoadedClass& loaded) {
                      .subtract = kClock,
                      .includes = "entering and leaving the kernel: tells how this machine compares",
                      .excludes = "anything else"});
-  figures.push_back(
-      {.id = kClock,
-       .name = "(harness of a round)",
-       .round = [] { return Timed([] { return absl::OkStatus(); }); },
-       .includes = "reading the clock twice; subtracted from every commit and decision",
-       .excludes = "what is measured"});
+  AddHarness(figures);
   return figures;
 }
 

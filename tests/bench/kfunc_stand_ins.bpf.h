@@ -12,10 +12,12 @@ extern void bpf_task_release(struct task_struct *p) __ksym __weak;
 #define scx_bpf_kick_cpu no_kick_cpu
 #define scx_bpf_create_dsq no_create_dsq
 #define scx_bpf_dsq_nr_queued no_dsq_nr_queued
+#define scx_bpf_task_cpu no_task_cpu
 
 static __always_inline void no_kick_cpu(s32 cpu, u64 flags) {}
 static __always_inline s32 no_create_dsq(u64 dsq_id, s32 node) { return 0; }
 static __always_inline s32 no_dsq_nr_queued(u64 dsq_id) { return 0; }
+static __always_inline s32 no_task_cpu(const struct task_struct *p) { return 0; }
 static __always_inline void kf_dsq_insert(struct task_struct *p, u64 dsq_id, u64 slice,
                                           u64 enq_flags) {}
 static __always_inline bool kf_move_to_local(u64 dsq_id) { return false; }

@@ -33,6 +33,7 @@ ClassLayout Layout() {
   std::vector<ClassCore> cores(OVERHEADS_CORES);
   for (int cpu = 0; cpu < OVERHEADS_CPUS; ++cpu)
     cores[cpu / OVERHEADS_SIBLINGS].siblings.Insert(CpuId(cpu));
+  cores.emplace_back().siblings.Insert(CpuId(OVERHEADS_AGENT_CPU));
   return ClassLayout(cores, {.tasks = OVERHEADS_CORES * GHOST_BLOCK_SLOTS,
                              .domains = GHOST_DOMAIN_FIRST + OVERHEADS_CORES});
 }
@@ -41,13 +42,13 @@ Fd Copy(int fd) { return Fd(fcntl(fd, F_DUPFD_CLOEXEC, 3)); }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<LoadedClass>> LoadedClass::Load() {
+absl::StatusOr<std::unique_ptr<LoadedClass>> LoadedClass::Load(Domains domains) {
   if (geteuid() != 0)
     return absl::PermissionDeniedError("loading BPF programs needs root; run as root");
   overheads_class* const skeleton = overheads_class::open();
   if (skeleton == nullptr)
     return absl::InternalError(absl::StrCat("cannot open the BPF object: ", strerror(errno)));
-  std::unique_ptr<LoadedClass> loaded(new LoadedClass(skeleton));
+  std::unique_ptr<LoadedClass> loaded(new LoadedClass(skeleton, domains));
   const ClassLayout layout = Layout();
   if (const absl::Status status = SizeClassMaps(skeleton->obj, layout); !status.ok()) return status;
   if (const int error = overheads_class::load(skeleton); error != 0) {
@@ -57,7 +58,8 @@ absl::StatusOr<std::unique_ptr<LoadedClass>> LoadedClass::Load() {
   }
   if (const absl::Status status = FillClassMaps(skeleton->obj, layout); !status.ok()) return status;
   for (absl::Status (LoadedClass::*step)() :
-       {&LoadedClass::MakeEnclave, &LoadedClass::MakeTasks, &LoadedClass::BecomeAgent}) {
+       {&LoadedClass::Enable, &LoadedClass::MakeEnclave, &LoadedClass::MakeTasks,
+        &LoadedClass::MakeQueues, &LoadedClass::BecomeAgent}) {
     if (const absl::Status status = (loaded.get()->*step)(); !status.ok()) return status;
   }
   return loaded;
@@ -69,7 +71,17 @@ LoadedClass::~LoadedClass() {
   overheads_class::destroy(skeleton_);
 }
 
-// One enclave with all cores; the messages of all tasks go to the first core's queue.
+// As the class's `init` does it: agents give up when the class is not in charge.
+absl::Status LoadedClass::Enable() {
+  ghost_class_info info = Layout().info();
+  info.enabled = 1;
+  const uint32_t key = 0;
+  if (bpf_map_update_elem(bpf_map__fd(skeleton_->maps.class_info), &key, &info, BPF_ANY) != 0)
+    return absl::InternalError(absl::StrCat("cannot fill map class_info: ", strerror(errno)));
+  return absl::OkStatus();
+}
+
+// One enclave with all cores but the last; the messages of all tasks go to the first core's queue.
 absl::Status LoadedClass::MakeEnclave() {
   const auto& progs = skeleton_->progs;
   ghost_enclave_create create = {.abi_version = GHOST_ABI_VERSION};
@@ -81,7 +93,7 @@ absl::Status LoadedClass::MakeEnclave() {
   }
   enclave_ = create.enclave;
   for (uint32_t id = 0; id < OVERHEADS_CORES; ++id) {
-    ghost_core_assign assign = {.core = id, .enclave = enclave_, .queue = 0};
+    ghost_core_assign assign = {.core = id, .enclave = enclave_, .queue = id};
     if (const absl::Status status =
             Call(bpf_program__fd(progs.ghost_core_assign_prog), "giving a core away", assign);
         !status.ok()) {
@@ -91,12 +103,13 @@ absl::Status LoadedClass::MakeEnclave() {
   return absl::OkStatus();
 }
 
-// A domain for each core, with a task for each of its siblings.
+// A task for each CPU.
 absl::Status LoadedClass::MakeTasks() {
   const auto& progs = skeleton_->progs;
   for (uint32_t cpu = 0; cpu < OVERHEADS_CPUS; ++cpu) {
     ghost_domain_create domain = {.enclave = enclave_};
-    domain.key[0] = static_cast<uint8_t>(cpu / OVERHEADS_SIBLINGS);
+    if (domains_ == Domains::kOnePerCore)
+      domain.key[0] = static_cast<uint8_t>(cpu / OVERHEADS_SIBLINGS);
     if (const absl::Status status =
             Call(bpf_program__fd(progs.ghost_domain_create_prog), "creating a domain", domain);
         !status.ok()) {
@@ -113,6 +126,20 @@ absl::Status LoadedClass::MakeTasks() {
   return absl::OkStatus();
 }
 
+absl::Status LoadedClass::MakeQueues() {
+  const int queues = bpf_map__fd(skeleton_->maps.queues);
+  for (uint32_t id = 0; id < OVERHEADS_CORES; ++id) {
+    rings_[id] =
+        Fd(bpf_map_create(BPF_MAP_TYPE_RINGBUF, "bench_queue", 0, 0, kQueueBytes, nullptr));
+    if (!rings_[id])
+      return absl::InternalError(absl::StrCat("cannot make a message queue: ", strerror(errno)));
+    const int value = rings_[id].get();
+    if (bpf_map_update_elem(queues, &id, &value, BPF_ANY) != 0)
+      return absl::InternalError(absl::StrCat("cannot fill map queues: ", strerror(errno)));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status LoadedClass::BecomeAgent() {
   const auto& maps = skeleton_->maps;
   const auto& progs = skeleton_->progs;
@@ -122,14 +149,6 @@ absl::Status LoadedClass::BecomeAgent() {
       !status.ok()) {
     return status;
   }
-  Fd ring(bpf_map_create(BPF_MAP_TYPE_RINGBUF, "bench_queue", 0, 0, kQueueBytes, nullptr));
-  if (!ring)
-    return absl::InternalError(absl::StrCat("cannot make a message queue: ", strerror(errno)));
-  const uint32_t key = 0;
-  const int value = ring.get();
-  if (bpf_map_update_elem(bpf_map__fd(maps.queues), &key, &value, BPF_ANY) != 0)
-    return absl::InternalError(absl::StrCat("cannot fill map queues: ", strerror(errno)));
-
   std::map<std::string, Fd> fds;
   for (bpf_map* map : {maps.class_info, maps.enclaves, maps.cores, maps.txns, maps.cpu_configs,
                        maps.cpu_states, maps.status_words, maps.affinities, maps.queue_states}) {
@@ -142,7 +161,8 @@ absl::Status LoadedClass::BecomeAgent() {
   fds["task_grant"] = Copy(bpf_program__fd(progs.ghost_task_grant_prog));
   fds["task_account"] = Copy(bpf_program__fd(progs.ghost_task_account_prog));
   fds["task_offer"] = Copy(bpf_program__fd(progs.ghost_task_offer_prog));
-  fds["queue.0"] = std::move(ring);
+  for (uint32_t id = 0; id < OVERHEADS_CORES; ++id)
+    fds[absl::StrCat("queue.", id)] = std::move(rings_[id]);
   absl::StatusOr<std::unique_ptr<BpfAgentKernel>> agent =
       BpfAgentKernel::FromDescriptors(std::move(fds), kEnclave);
   if (!agent.ok()) return agent.status();
@@ -156,8 +176,11 @@ absl::Status LoadedClass::BecomeAgent() {
   return absl::OkStatus();
 }
 
-absl::Status LoadedClass::Events(uint32_t count, overheads_depth depth) {
-  overheads_events args = {.count = count, .depth = static_cast<uint32_t>(depth)};
+absl::Status LoadedClass::Events(uint32_t count, overheads_depth depth, const Messages& messages) {
+  overheads_events args = {.count = count,
+                           .depth = static_cast<uint32_t>(depth),
+                           .type = static_cast<uint32_t>(messages.type),
+                           .loud = messages.loud};
   return Call(bpf_program__fd(skeleton_->progs.overheads_events_prog), "posting messages", args);
 }
 

@@ -21,7 +21,9 @@ namespace corral::bench {
 
 class LoadedClass {
  public:
-  static absl::StatusOr<std::unique_ptr<LoadedClass>> Load();
+  // Whose tasks they are: each core's those of a VM, or all of one domain.
+  enum class Domains { kOnePerCore, kOne };
+  static absl::StatusOr<std::unique_ptr<LoadedClass>> Load(Domains domains);
   ~LoadedClass();
 
   // The agent's view, as corral-agent has it.
@@ -34,7 +36,11 @@ class LoadedClass {
   // `count` events: see overheads.h. The queue has room for kQueueMessages
   // of their messages.
   static constexpr uint32_t kQueueMessages = 3000;
-  absl::Status Events(uint32_t count, overheads_depth depth);
+  struct Messages {
+    ghost_msg_type type = GHOST_MSG_TASK_PREEMPT;
+    bool loud = false;
+  };
+  absl::Status Events(uint32_t count, overheads_depth depth, const Messages& messages);
   // Every task is held again, no CPU has a decision.
   absl::Status TakeBack();
   // Commits without a system call for each: see overheads.h. `txns.nr` and `txns.txn` are the
@@ -42,13 +48,18 @@ class LoadedClass {
   absl::Status Transactions(overheads_txns& txns);
 
  private:
-  explicit LoadedClass(overheads_class* skeleton) : skeleton_(skeleton) {}
+  LoadedClass(overheads_class* skeleton, Domains domains)
+      : skeleton_(skeleton), domains_(domains) {}
+  absl::Status Enable();
   absl::Status MakeEnclave();
   absl::Status MakeTasks();
+  absl::Status MakeQueues();
   absl::Status BecomeAgent();
 
   overheads_class* const skeleton_;
+  const Domains domains_;
   uint32_t enclave_ = 0;
+  std::array<Fd, OVERHEADS_CORES> rings_;
   std::unique_ptr<BpfAgentKernel> agent_;
   std::unique_ptr<MessageQueue> queue_;
   std::array<Gtid, OVERHEADS_CPUS> tasks_{};

@@ -25,10 +25,16 @@ absl::Status WriteJson(const Report& report, const std::string& file) {
 }
 
 absl::Status Run(int repetitions, const std::string& json_file) {
-  const absl::StatusOr<std::unique_ptr<LoadedClass>> loaded = LoadedClass::Load();
+  using Domains = LoadedClass::Domains;
+  const auto loaded = LoadedClass::Load(Domains::kOnePerCore);
   if (!loaded.ok()) return loaded.status();
+  const auto other = LoadedClass::Load(Domains::kOne);
+  if (!other.ok()) return other.status();
+  const absl::StatusOr<std::unique_ptr<CentralFifo>> central = CentralFifo::Make(**other);
+  if (!central.ok()) return central.status();
   Report report = {.figures = ClassFigures(**loaded), .repetitions = repetitions};
-  for (Figure& figure : AgentFigures(**loaded)) report.figures.push_back(std::move(figure));
+  for (Figure& figure : AgentFigures(**loaded, **central))
+    report.figures.push_back(std::move(figure));
   absl::StatusOr<std::map<std::string, Result>> results = Measure(report.figures, repetitions);
   if (!results.ok()) return results.status();
   report.results = *std::move(results);

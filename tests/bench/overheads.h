@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /*
  * The arguments of the SYSCALL programs in overheads.bpf.c. The machine that they work on is made up: cores of two siblings, CPU c is
- * sibling c % 2 of core c / 2, and each CPU has one task, of its core's own domain. Plain C, for BPF and C++.
+ * sibling c % 2 of core c / 2, and each CPU has one task, which may use all of them. One core more, of one CPU, is in no enclave: there the
+ * agent is, wherever this machine has it. Plain C, for BPF and C++.
  */
 #ifndef CORRAL_TESTS_BENCH_OVERHEADS_H_
 #define CORRAL_TESTS_BENCH_OVERHEADS_H_
@@ -11,6 +12,7 @@
 #define OVERHEADS_SIBLINGS 2
 #define OVERHEADS_CORES 50
 #define OVERHEADS_CPUS (OVERHEADS_CORES * OVERHEADS_SIBLINGS)
+#define OVERHEADS_AGENT_CPU OVERHEADS_CPUS
 
 /* Gives a CPU its task, which is held from then on. */
 struct overheads_task {
@@ -33,6 +35,8 @@ struct overheads_events {
 	__u32 count;
 	__u32 depth; /* enum overheads_depth */
 	__s32 result;
+	__u32 type; /* enum ghost_msg_type: how, TASK_PREEMPT or TASK_YIELD */
+	__u32 loud; /* 1: the messages wake the agent, which nobody needs here */
 	__u32 reserved;
 };
 

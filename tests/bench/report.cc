@@ -12,7 +12,8 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr const char* kDecisions[] = {"decision", "decision.committed_2", "decision.committed_100"};
+constexpr const char* kDecisions[] = {"decision", "decision.committed_2", "decision.committed_100",
+                                      "decision.central", "decision.central_agent"};
 constexpr char kExcludes[] =
     "kicks (IPIs), wake-ups, context switches, fetching cache lines that other CPUs wrote: one CPU "
     "does everything, again and again";
@@ -60,6 +61,14 @@ double DecisionsPerSecond(const Report& report, const std::string& id) {
   return 1e9 / report.results.at(id).ns;
 }
 
+double CentralRatio(const Report& report) {
+  return report.results.at("decision.central").ns / report.results.at("decision.committed_100").ns;
+}
+
+double CentralAgentRatio(const Report& report) {
+  return report.results.at("decision.central_agent").ns / report.results.at("decision").ns;
+}
+
 std::string Text(const Report& report) {
   std::string text = absl::StrFormat(
       "What the class and an agent cost on this machine (kernel %s, its own BPF, no sched_ext).\n"
@@ -73,6 +82,11 @@ std::string Text(const Report& report) {
     absl::StrAppendFormat(&text, "%-24s %5.2f million a second on one core\n", id,
                           DecisionsPerSecond(report, id) / 1e6);
   }
+  absl::StrAppendFormat(
+      &text,
+      "a decision of fifo_centralized costs %.2f times one of the trivial FIFO, the agent's own "
+      "part %.1f times\n",
+      CentralRatio(report), CentralAgentRatio(report));
   absl::StrAppendFormat(&text, "target: a trivial FIFO decides %.0f million times a second: %s\n",
                         kDecisionsTarget / 1e6,
                         Verdict(DecisionsPerSecond(report, "decision") >= kDecisionsTarget));
@@ -96,6 +110,8 @@ ordered_json Json(const Report& report) {
           {"figures", figures},
           {"decisions_per_second", decisions},
           {"decisions_per_second_target", kDecisionsTarget},
+          {"central_to_trivial", CentralRatio(report)},
+          {"central_to_trivial_agent", CentralAgentRatio(report)},
           {"group_of_100_to_100_singles", GroupRatio(report)},
           {"group_of_100_to_100_singles_target", kGroupTarget}};
 }

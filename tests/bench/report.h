@@ -24,6 +24,11 @@ struct Report {
 inline constexpr double kGroupTarget = 0.2;
 double GroupRatio(const Report& report);
 
+// What a decision of the centralized agent costs against one of the trivial FIFO: committed with
+// the others at once, or the agent's own part alone. Rather to be believed than its time.
+double CentralRatio(const Report& report);
+double CentralAgentRatio(const Report& report);
+
 // Of the trivial FIFO on one core; the target is at least three million.
 inline constexpr double kDecisionsTarget = 3e6;
 double DecisionsPerSecond(const Report& report, const std::string& id);

@@ -4,8 +4,10 @@
 //
 // The agent's costs are the paper's for a message and for a commit, by CPU of a group
 // (kernel/sim/costs.h). What the simulator cannot know, and the real figure is made of as well:
-//   - what our own code takes for a turn, a message and a decision, which bench.* measure natively;
-//     here the agent thinks in no time, so that these are ceilings;
+//   - what our own code takes for a turn, a message and a decision; here the agent thinks in no
+//     time, so that these are ceilings. tests/bench/overheads measures this very agent natively,
+//     without the class's part (decision.central_agent) and with it (decision.central), which is
+//     the lower ceiling of the two;
 //   - what it costs to reach lines of memory that other CPUs, or those of another socket, have just
 //     written. A remote agent is here one whose memory is remote: slower by Costs::remote_speed,
 //     a guess, whatever it does, and the same for each distance;
