@@ -2,6 +2,7 @@
 #include "kernel/control_view.h"
 
 #include <sched.h>
+#include <algorithm>
 
 #include <cstring>
 
@@ -29,30 +30,31 @@ absl::Status ControlView::Call(ControlCall call, absl::string_view what, Args& a
   return StatusOfCall(CallClass(call, &args, sizeof(args)), args, what);
 }
 
-absl::StatusOr<std::vector<CoreId>> ControlView::WholeCores(const EnclaveSpec& spec) const {
+absl::StatusOr<std::vector<CoreId>> ControlView::WholeCores(absl::string_view name,
+                                                            const CpuSet& cpus,
+                                                            EnclaveId owner) const {
   std::vector<CoreId> whole;
   for (uint32_t id = 0; id < info().nr_cores; ++id) {
     const ghost_core_state& core = memory_.cores[id];
     int in = -1;
     int out = -1;
     for (uint32_t i = 0; i < core.nr_cpus; ++i)
-      (spec.cpus.Contains(CpuId(core.cpus[i])) ? in : out) = core.cpus[i];
+      (cpus.Contains(CpuId(core.cpus[i])) ? in : out) = core.cpus[i];
     if (in < 0) continue;
     if (out >= 0) {
-      return absl::InvalidArgumentError(absl::StrCat("enclave ", spec.name, " has CPU ", in,
+      return absl::InvalidArgumentError(absl::StrCat("enclave ", name, " has CPU ", in,
                                                      " but not its SMT sibling ", out, "; add ",
                                                      out, " or take ", in, " out"));
     }
-    if (core.enclave != GHOST_NO_ENCLAVE) {
-      const absl::string_view owner = TextOf(memory_.enclaves[core.enclave].name);
+    if (core.enclave != GHOST_NO_ENCLAVE && core.enclave != owner.value()) {
+      const absl::string_view other = TextOf(memory_.enclaves[core.enclave].name);
       return absl::FailedPreconditionError(
-          absl::StrCat("CPU ", in, " belongs to enclave ", owner, "; remove it there first"));
+          absl::StrCat("CPU ", in, " belongs to enclave ", other, "; remove it there first"));
     }
     whole.push_back(CoreId(id));
   }
   if (whole.empty())
-    return absl::InvalidArgumentError(
-        absl::StrCat("enclave ", spec.name, " has no CPU that is online"));
+    return absl::InvalidArgumentError(absl::StrCat("enclave ", name, " has no CPU that is online"));
   return whole;
 }
 
@@ -71,7 +73,8 @@ absl::StatusOr<EnclaveId> ControlView::CreateEnclave(const EnclaveSpec& spec) {
     return absl::InvalidArgumentError(absl::StrCat(
         "enclave name \"", spec.name, "\" must have 1 to ", GHOST_NAME_LEN - 1, " characters"));
   }
-  const absl::StatusOr<std::vector<CoreId>> cores = WholeCores(spec);
+  const absl::StatusOr<std::vector<CoreId>> cores =
+      WholeCores(spec.name, spec.cpus, EnclaveId(GHOST_NO_ENCLAVE));
   if (!cores.ok()) return cores.status();
   ghost_enclave_create args = {
       .abi_version = GHOST_ABI_VERSION,
@@ -100,6 +103,29 @@ absl::Status ControlView::Protect(EnclaveId enclave, const EnclaveProtection& pr
   if (protection.strict) args.flags |= GHOST_ENCLAVE_STRICT;
   return Call(ControlCall::kEnclaveUpdate, absl::StrCat("changing enclave ", enclave.value()),
               args);
+}
+
+absl::Status ControlView::ReshapeEnclave(EnclaveId enclave, const CpuSet& cpus) {
+  if (enclave.value() == GHOST_NO_ENCLAVE || enclave.value() >= enclaves().size() ||
+      enclaves()[enclave.value()].in_use == 0)
+    return absl::NotFoundError(absl::StrCat("there is no enclave ", enclave.value()));
+  const absl::StatusOr<std::vector<CoreId>> wanted =
+      WholeCores(TextOf(enclaves()[enclave.value()].name), cpus, enclave);
+  if (!wanted.ok()) return wanted.status();
+  // Those that come first, so that there is always one.
+  for (const CoreId core : *wanted) {
+    if (cores()[core.value()].enclave == enclave.value()) continue;
+    if (const absl::Status status = AssignCore(core, enclave); !status.ok()) return status;
+  }
+  for (uint32_t id = 0; id < info().nr_cores; ++id) {
+    if (cores()[id].enclave != enclave.value() ||
+        std::find(wanted->begin(), wanted->end(), CoreId(id)) != wanted->end())
+      continue;
+    if (const absl::Status status = AssignCore(CoreId(id), EnclaveId(GHOST_NO_ENCLAVE));
+        !status.ok())
+      return status;
+  }
+  return absl::OkStatus();
 }
 
 absl::Status ControlView::DestroyEnclave(EnclaveId enclave) {

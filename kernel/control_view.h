@@ -52,6 +52,7 @@ class ControlView : public ControlKernel {
 
   absl::StatusOr<EnclaveId> CreateEnclave(const EnclaveSpec& spec) override;
   absl::Status Protect(EnclaveId enclave, const EnclaveProtection& protection) override;
+  absl::Status ReshapeEnclave(EnclaveId enclave, const CpuSet& cpus) override;
   absl::Status DestroyEnclave(EnclaveId enclave) override;
   absl::Status BlessAgent(pid_t tgid, EnclaveId enclave) override;
   absl::StatusOr<DomainId> CreateDomain(EnclaveId enclave, const DomainKey& key,
@@ -100,8 +101,9 @@ class ControlView : public ControlKernel {
  private:
   template <typename Args>
   absl::Status Call(ControlCall call, absl::string_view what, Args& args);
-  // The cores that make up `spec.cpus`, if they are whole and free.
-  absl::StatusOr<std::vector<CoreId>> WholeCores(const EnclaveSpec& spec) const;
+  // The cores that make up `cpus`, if they are whole, and free or `owner`'s.
+  absl::StatusOr<std::vector<CoreId>> WholeCores(absl::string_view name, const CpuSet& cpus,
+                                                 EnclaveId owner) const;
   absl::Status AssignCore(CoreId core, EnclaveId enclave);
 
   Memory memory_;

@@ -170,12 +170,16 @@ class ControlKernel {
   virtual absl::Span<const ghost_affinity> affinities() const = 0;
   virtual absl::Span<const ghost_waits> waits() const = 0;
   virtual absl::Span<const ghost_tally> tallies() const = 0;
-  virtual absl::Span<const ghost_trace_event> traces() const = 0;  // by CPU, then entry
+  virtual absl::Span<const ghost_trace_event> traces() const = 0;        // by CPU, then entry
   virtual absl::Span<const ghost_queue_state> queue_states() const = 0;  // by QueueId
 
   virtual absl::StatusOr<EnclaveId> CreateEnclave(const EnclaveSpec& spec) = 0;
   // At any time. NotFound: no such enclave.
   virtual absl::Status Protect(EnclaveId enclave, const EnclaveProtection& protection) = 0;
+  // From now on it has these CPUs, whole cores, one at least; its tasks leave the others at once.
+  // FailedPrecondition: one that it shall get belongs to another enclave, or one that it shall lose
+  // has an agent. On an error some cores may have come or gone; the same call goes on from there.
+  virtual absl::Status ReshapeEnclave(EnclaveId enclave, const CpuSet& cpus) = 0;
   // Its tasks must have been detached.
   virtual absl::Status DestroyEnclave(EnclaveId enclave) = 0;
   // Lets the threads of process `tgid` become agents of `enclave`.

@@ -124,6 +124,12 @@ void AgentSupervisor::EndProcess(pid_t process) {
   }
 }
 
+void AgentSupervisor::Retire() {
+  trial_.reset();
+  starts_in_window_ = 0;
+  EndProcess(ServingProcess());
+}
+
 bool AgentSupervisor::IsFrom(const std::string& program) const {
   struct stat running, file;
   return stat(ProgramLink(ServingProcess()).c_str(), &running) == 0 &&

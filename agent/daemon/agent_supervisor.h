@@ -12,6 +12,8 @@
 
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "agent/daemon/agent_launcher.h"
 #include "agent/daemon/switch_trial.h"
@@ -46,6 +48,10 @@ class AgentSupervisor {
   // old one leaves; if it dies, or does not take over within kTakeover, the old policy comes back
   // and the status says why. Blocks until the switch is done; the trial is Poll()'s.
   absl::Status SwitchTo(const AgentSpec& spec);
+  // Ends the agent; the next Poll() starts another one. `set_cores`: which those of the enclave are
+  // by then.
+  void Retire();
+  void set_cores(std::vector<CoreId> cores) { spec_.cores = std::move(cores); }
   // Whether the agent that serves was started from the file that is at `program` now.
   bool IsFrom(const std::string& program) const;
 

@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "agent/daemon/class_recovery.h"
@@ -23,6 +24,7 @@
 #include "agent/daemon/vm_sources.h"
 #include "agent/runtime/topology.h"
 #include "kernel/bpf/ring_queue.h"
+#include "kernel/text_field.h"
 #include "policies/registry.h"
 
 namespace corral {
@@ -72,6 +74,12 @@ bool HasEnclaves(const ControlKernel& kernel) {
     if (enclave.in_use) return true;
   }
   return false;
+}
+
+bool HasEnclave(const ControlKernel& kernel, const std::string& name) {
+  return absl::c_any_of(kernel.enclaves(), [&](const ghost_enclave& enclave) {
+    return enclave.in_use && TextOf(enclave.name) == name;
+  });
 }
 
 // Put out of charge by the kernel. Whoever stops corral-class knows what he does.
@@ -160,34 +168,55 @@ absl::Status Daemon::Enforce() {
                                             "; give its path with --agent"));
   }
   Record();
-  for (const EnclaveConfig& config : config_.enclaves) {
-    const absl::StatusOr<EnclaveId> id = FindOrCreateEnclave(*kernel_, config);
-    if (!id.ok()) return id.status();
-    if (const absl::Status status = Protect(*id, config); !status.ok()) return status;
-    Enclave enclave{.config = config, .id = *id};
-    enclave.supervisor = std::make_unique<AgentSupervisor>(
-        *kernel_, AgentFor(*kernel_, config_, config, *id, agent_program_, options_.runtime_dir));
-    enclave.supervisor->set_trial(config_.switch_trial);
-    if (const absl::Status matched = enclave.supervisor->MatchSpec(); !matched.ok()) {
-      log_({Event::kPolicyRefused,
-            absl::StrCat("enclave ", config.name, ": ", matched.message()),
-            {{"ENCLAVE", config.name}}});
-      FollowAgent(enclave);
-    }
-    enclave.threads = std::make_unique<ThreadKeeper>(
-        *kernel_, *id, config.name, ThreadSelection{config.cgroup, config.units, config.processes});
-    if (config.vms != Vms::kNone) {
-      absl::StatusOr<std::unique_ptr<VmSink>> keeper = MakeVmKeeper(*id, config);
-      if (!keeper.ok()) return keeper.status();
-      sink_ = *std::move(keeper);
-      watch_ = std::make_unique<VcpuWatch>(*kernel_);
-    }
-    WatchTicks(enclave, config);
-    enclaves_.push_back(std::move(enclave));
-  }
+  if (const absl::Status status = BeginAll(); !status.ok()) return status;
   if (const absl::Status status = Listen(kEnforcerSocketName); !status.ok()) return status;
   AwaitAgents();
   return sink_ == nullptr ? absl::OkStatus() : StartSource();
+}
+
+// Those that are there first: a new one may get CPUs that they have had.
+absl::Status Daemon::BeginAll() {
+  std::vector<const EnclaveConfig*> still_to_come;
+  for (const EnclaveConfig& config : config_.enclaves) {
+    if (!HasEnclave(*kernel_, config.name)) {
+      still_to_come.push_back(&config);
+    } else if (const absl::Status status = Begin(config); !status.ok()) {
+      return status;
+    }
+  }
+  if (const absl::Status status = CheckCpus(config_); !status.ok()) return status;
+  if (const absl::Status status = MoveCpus(config_); !status.ok()) return status;
+  for (const EnclaveConfig* const config : still_to_come) {
+    if (const absl::Status status = Begin(*config); !status.ok()) return status;
+  }
+  for (Enclave& enclave : enclaves_) WatchTicks(enclave, enclave.config);
+  return absl::OkStatus();
+}
+
+absl::Status Daemon::Begin(const EnclaveConfig& config) {
+  const absl::StatusOr<EnclaveId> id = FindOrCreateEnclave(*kernel_, config);
+  if (!id.ok()) return id.status();
+  if (const absl::Status status = Protect(*id, config); !status.ok()) return status;
+  Enclave enclave{.config = config, .id = *id};
+  enclave.supervisor = std::make_unique<AgentSupervisor>(
+      *kernel_, AgentFor(*kernel_, config_, config, *id, agent_program_, options_.runtime_dir));
+  enclave.supervisor->set_trial(config_.switch_trial);
+  if (const absl::Status matched = enclave.supervisor->MatchSpec(); !matched.ok()) {
+    log_({Event::kPolicyRefused,
+          absl::StrCat("enclave ", config.name, ": ", matched.message()),
+          {{"ENCLAVE", config.name}}});
+    FollowAgent(enclave);
+  }
+  enclave.threads = std::make_unique<ThreadKeeper>(
+      *kernel_, *id, config.name, ThreadSelection{config.cgroup, config.units, config.processes});
+  if (config.vms != Vms::kNone) {
+    absl::StatusOr<std::unique_ptr<VmSink>> keeper = MakeVmKeeper(*id, config);
+    if (!keeper.ok()) return keeper.status();
+    sink_ = *std::move(keeper);
+    watch_ = std::make_unique<VcpuWatch>(*kernel_);
+  }
+  enclaves_.push_back(std::move(enclave));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::unique_ptr<VmSink>> Daemon::MakeVmKeeper(EnclaveId enclave,
@@ -375,32 +404,19 @@ absl::Status Daemon::CheckModeChange(const Config& wanted) const {
   return CheckBeforeEnforcing(wanted, BpfControlKernel::Open());
 }
 
-// Policies and their options are taken up; what would need another enclave is refused, with what to
-// do instead. For another mode this process begins anew, which leaves agents and VMs alone as any
-// restart does.
+// Policies, their options and enclaves' CPUs are taken up; what cannot be is refused, with what to
+// do instead. For another mode, or while it only observes, this process begins anew, which leaves
+// agents and VMs alone as any restart does.
 absl::Status Daemon::Reload() {
   absl::StatusOr<Config> config = ReadConfig();
   if (!config.ok()) return config.status();
-  if (config->mode != config_.mode) {
+  if (config->mode != config_.mode || config_.mode == Mode::kObserve) {
     if (const absl::Status status = CheckModeChange(*config); !status.ok()) return status;
     log_(absl::StrCat("beginning anew with mode: ", NameOf(config->mode)));
     next_mode_ = config->mode;
     return absl::OkStatus();
   }
-  bool same = config->enclaves.size() == config_.enclaves.size();
-  for (size_t i = 0; same && i < config->enclaves.size(); ++i) {
-    const EnclaveConfig& now = config_.enclaves[i];
-    const EnclaveConfig& wanted = config->enclaves[i];
-    same = now.name == wanted.name && now.cpus == wanted.cpus && now.vms == wanted.vms &&
-           now.cgroup == wanted.cgroup && now.units == wanted.units &&
-           now.processes == wanted.processes && now.isolate == wanted.isolate;
-  }
-  if (!same) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(options_.config,
-                     ": enclaves, their CPUs and what they hold cannot be changed by a "
-                     "reload yet; restart corrald.service"));
-  }
+  if (const absl::Status status = CheckReshape(*config); !status.ok()) return status;
   if (config->libvirt_uris != config_.libvirt_uris || config->trust_rules != config_.trust_rules ||
       config->nova_projects != config_.nova_projects) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -408,11 +424,13 @@ absl::Status Daemon::Reload() {
         ": libvirt's URIs and trust_domains cannot be changed by a reload yet; restart "
         "corrald.service"));
   }
-  for (size_t i = 0; i < enclaves_.size(); ++i) {
-    const EnclaveConfig& wanted = config->enclaves[i];
-    if (wanted.policy == enclaves_[i].config.policy) continue;
-    if (const absl::Status status = CheckSwitch(enclaves_[i], wanted); !status.ok()) return status;
+  for (const Enclave& enclave : enclaves_) {
+    for (const EnclaveConfig& wanted : config->enclaves) {
+      if (wanted.name != enclave.config.name || wanted.policy == enclave.config.policy) continue;
+      if (const absl::Status status = CheckSwitch(enclave, wanted); !status.ok()) return status;
+    }
   }
+  if (const absl::Status status = Reshape(*config); !status.ok()) return status;
   config_ = *std::move(config);
   if (recorder_ != nullptr) recorder_->SetInterval(config_.samples);
   for (size_t i = 0; i < enclaves_.size(); ++i) {

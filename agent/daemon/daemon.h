@@ -74,6 +74,8 @@ class Daemon {
   absl::StatusOr<Config> ReadConfig() const;
   absl::Status Observe();
   absl::Status Enforce();
+  absl::Status BeginAll();
+  absl::Status Begin(const EnclaveConfig& config);
   absl::Status Listen(const std::string& name);
   absl::Status StartSource();
   absl::StatusOr<std::unique_ptr<VmSink>> MakeVmKeeper(EnclaveId enclave,
@@ -92,6 +94,13 @@ class Daemon {
   absl::Status SwitchPolicy(Enclave& enclave, const EnclaveConfig& wanted,
                             bool drop_promises = false);
   static void FollowAgent(Enclave& enclave);
+
+  // reshaping.cc
+  absl::Status CheckCpus(const Config& wanted) const;
+  absl::Status CheckReshape(const Config& wanted) const;
+  absl::Status Reshape(const Config& wanted);
+  absl::Status MoveCpus(const Config& wanted);
+  absl::Status Close(Enclave& enclave);
 
   // daemon_calls.cc
   absl::StatusOr<Enclave*> Find(const nlohmann::json& request);

@@ -104,7 +104,11 @@ absl::StatusOr<nlohmann::json> Daemon::Upgrade(const nlohmann::json& request) {
   }
   agent_program_ = program;
   const bool begin_anew = !ReplacedProgram(getpid()).empty();
-  if (begin_anew) next_mode_ = config_.mode;
+  if (begin_anew) {
+    // It would begin with that.
+    if (const absl::StatusOr<Config> config = ReadConfig(); !config.ok()) return config.status();
+    next_mode_ = config_.mode;
+  }
   answer["corrald"] = {{"upgraded", begin_anew}};
   return answer;
 }

@@ -4,11 +4,9 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
-#include "agent/views/protection.h"
 #include "kernel/text_field.h"
 
 namespace corral {
-namespace {
 
 std::vector<CoreId> CoresOf(const ControlKernel& kernel, EnclaveId enclave) {
   std::vector<CoreId> cores;
@@ -18,17 +16,10 @@ std::vector<CoreId> CoresOf(const ControlKernel& kernel, EnclaveId enclave) {
   return cores;
 }
 
-}  // namespace
-
 absl::StatusOr<EnclaveId> FindOrCreateEnclave(ControlKernel& kernel, const EnclaveConfig& config) {
   for (uint32_t id = 1; id < kernel.enclaves().size(); ++id) {
     const ghost_enclave& enclave = kernel.enclaves()[id];
-    if (!enclave.in_use || TextOf(enclave.name) != config.name) continue;
-    const CpuSet cpus = CpusOf(kernel, EnclaveId(id));
-    if (cpus == *config.cpus) return EnclaveId(id);
-    return absl::FailedPreconditionError(absl::StrCat(
-        "enclave ", config.name, " has CPUs ", cpus.Format(), " now and shall have ",
-        config.cpus->Format(), "; restart corral-class.service to change an enclave's CPUs"));
+    if (enclave.in_use && TextOf(enclave.name) == config.name) return EnclaveId(id);
   }
   EnclaveSpec spec{.name = config.name, .cpus = *config.cpus};
   if (const Duration tenure = config.options.GetDuration("tenure"); tenure > Duration::zero())

@@ -14,9 +14,10 @@
 
 namespace corral {
 
-// Finds the enclave, or makes it. FailedPrecondition: it is there, but with other CPUs; says what
-// to do.
+// Finds the enclave, whatever CPUs it has, or makes it.
 absl::StatusOr<EnclaveId> FindOrCreateEnclave(ControlKernel& kernel, const EnclaveConfig& config);
+
+std::vector<CoreId> CoresOf(const ControlKernel& kernel, EnclaveId enclave);
 
 // The agent that the configuration wants for an enclave. Its processes may hint at a socket in
 // `runtime_dir`, unless they are VMs.

@@ -33,6 +33,7 @@ enum class Event {
   kPolicyRefused,
   kPolicyRolledBack,
   kAgentUpgraded,
+  kEnclaveReshaped,
   kReloadRefused,
   kReloaded,
   kTicks,

@@ -37,12 +37,36 @@ int ghost_enclave_create_prog(struct ghost_enclave_create *ctx)
 	return 0;
 }
 
-/* Gives core `core` to enclave `enclave`, with the queue of its agent; enclave 0 takes it away. */
+/* What was told to the core that left is told to another one. */
+static __noinline int default_queue_moves(u32 enclave, u32 left)
+{
+	struct ghost_class_info *info = info_of();
+	struct ghost_enclave *e = enclave_of(enclave);
+	u32 i;
+
+	if (!info || !e || e->default_queue != left)
+		return 0;
+	bpf_for(i, 0, info->nr_cores) {
+		struct ghost_core_state *core = core_of(i);
+
+		if (core && core->enclave == enclave) {
+			WRITE_ONCE(e->default_queue, core->queue);
+			return 0;
+		}
+	}
+	return 0;
+}
+
+/*
+ * Gives core `core` to enclave `enclave`, with the queue of its agent; enclave 0 takes it away: those of its tasks that run there are asked to
+ * leave at once, by the switch, which finds that the core is not theirs.
+ */
 SEC("syscall")
 int ghost_core_assign_prog(struct ghost_core_assign *ctx)
 {
 	struct ghost_core_state *core = core_of(ctx->core);
 	struct ghost_enclave *e = enclave_of(ctx->enclave);
+	u32 enclave;
 
 	ctx->result = -EINVAL;
 	if (!core || !e || (ctx->enclave && !e->in_use))
@@ -51,10 +75,14 @@ int ghost_core_assign_prog(struct ghost_core_assign *ctx)
 	if (!ctx->enclave) {
 		if (core->agent_tid)
 			return 0;
-		e = enclave_of(core->enclave);
+		enclave = core->enclave;
+		e = enclave_of(enclave);
 		if (e && e->nr_cores)
 			e->nr_cores--;
 		WRITE_ONCE(core->enclave, 0);
+		if (enclave)
+			default_queue_moves(enclave, core->queue);
+		kick_siblings(core, 0xff, SCX_KICK_PREEMPT);
 		ctx->result = 0;
 		return 0;
 	}
@@ -62,6 +90,8 @@ int ghost_core_assign_prog(struct ghost_core_assign *ctx)
 	if (__sync_val_compare_and_swap(&core->enclave, 0, ctx->enclave))
 		return 0;
 	e->nr_cores++;
+	/* Its CPUs have idled, and may be what tasks wait for. */
+	kick_siblings(core, 0xff, 0);
 	ctx->result = 0;
 	return 0;
 }

@@ -51,10 +51,15 @@ static __noinline int task_publish(u32 slot)
 static __always_inline u32 queue_for(struct ghost_task *t)
 {
 	struct ghost_enclave *e;
+	struct ghost_core_state *core;
 	u32 queue = READ_ONCE(t->queue);
 
-	if (queue != GHOST_QUEUE_DEFAULT)
-		return queue;
+	/* A queue has its core's number. That core may have left the enclave. */
+	if (queue != GHOST_QUEUE_DEFAULT) {
+		core = core_of(queue);
+		if (core && READ_ONCE(core->enclave) == t->enclave)
+			return queue;
+	}
 	e = enclave_of(t->enclave);
 	return e ? e->default_queue : 0;
 }

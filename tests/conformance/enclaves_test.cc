@@ -44,6 +44,60 @@ TEST_F(Enclaves, DisjointOnesLiveSideBySide) {
   EXPECT_EQ(core(kForeignCore).enclave, 0u);
 }
 
+TEST_F(Enclaves, ACoreThatLeavesIsFreeOfItsTasks) {
+  const Member stays = NewRunnableTask(NewDomain());
+  const Member leaves = NewRunnableTask(NewDomain());
+  RunNow(kCore, {Run(stays)});
+  RunNow(kSecondCore, {Run(leaves)});
+  EXPECT_TRUE(absl::IsFailedPrecondition(control().ReshapeEnclave(enclave_, CpusOf({kCore}))))
+      << "it has an agent";
+  second_core_agent_.reset();
+  ASSERT_TRUE(control().ReshapeEnclave(enclave_, CpusOf({kCore})).ok());
+  EXPECT_EQ(core(kSecondCore).enclave, 0u);
+  EXPECT_TRUE(Eventually([&] { return !Is(leaves.gtid, GHOST_SW_ONCPU); }));
+  EXPECT_TRUE(Is(stays.gtid, GHOST_SW_ONCPU));
+  RunNow(kCore, {Keep(), Idle()});
+  RunNow(kCore, {Run(leaves)});
+  EXPECT_EQ(CpusOf({kCore}).Contains(CpuId(Word(leaves.gtid).cpu)), true);
+  const auto other = control().CreateEnclave({.name = "other", .cpus = CpusOf({kSecondCore})});
+  ASSERT_TRUE(other.ok()) << other.status();
+  ASSERT_TRUE(control().DestroyEnclave(*other).ok());
+}
+
+TEST_F(Enclaves, WhatACoreThatLeavesWouldHearAnotherOneHears) {
+  const DomainId domain = NewDomain();
+  const Member a = NewTask(domain);
+  const auto associated = agent_->Associate(a.gtid, Word(a.gtid).barrier, QueueId(kCore.value()));
+  ASSERT_TRUE(associated.ok()) << associated.status();
+  ASSERT_TRUE(agent_->LeaveAgent(kCore).ok());
+  ASSERT_TRUE(control().ReshapeEnclave(enclave_, CpusOf({kSecondCore})).ok());
+  second_core_agent_.reset();
+  ASSERT_TRUE(agent_->EnterAgent(kSecondCore).ok());
+  a.thread->Spin();
+  Await(a.gtid, GHOST_MSG_TASK_WAKEUP);
+  NewTask(domain);  // it is announced
+  RunNow(kSecondCore, {Run(a)});
+  ASSERT_TRUE(agent_->LeaveAgent(kSecondCore).ok());
+}
+
+TEST_F(Enclaves, ACoreThatComesIsUsed) {
+  ASSERT_TRUE(agent_->LeaveAgent(kCore).ok());
+  second_core_agent_.reset();
+  ASSERT_TRUE(control().ReshapeEnclave(enclave_, CpusOf({kCore, kSecondCore, kForeignCore})).ok());
+  EXPECT_EQ(core(kForeignCore).enclave, enclave_.value());
+  const Member a = NewTask(NewDomain());
+  CpuSet one;
+  one.Insert(Cpu(kForeignCore, 0));
+  ASSERT_TRUE(a.thread->SetAffinity(one).ok());
+  a.thread->Spin();
+  EXPECT_TRUE(Eventually([&] { return a.thread->cpu_time() > milliseconds(50); }));
+  CpuSet half;
+  half.Insert(Cpu(kForeignCore, 0));
+  EXPECT_TRUE(absl::IsInvalidArgument(control().ReshapeEnclave(enclave_, half)));
+  EXPECT_TRUE(absl::IsInvalidArgument(control().ReshapeEnclave(enclave_, CpuSet())));
+  EXPECT_TRUE(absl::IsNotFound(control().ReshapeEnclave(EnclaveId(60), CpusOf({kCore}))));
+}
+
 TEST_F(Enclaves, OneWithTasksIsNotDestroyed) {
   const Member task = NewTask(NewDomain());
   EXPECT_FALSE(control().DestroyEnclave(enclave_).ok());
