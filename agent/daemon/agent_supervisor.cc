@@ -189,7 +189,7 @@ absl::StatusOr<pid_t> AgentSupervisor::StartSuccessor(const AgentSpec& spec) {
     return absl::InternalError(absl::StrCat("cannot make a pipe: ", strerror(errno)));
   const Fd ready(ends[0]);
   Fd says_ready(ends[1]);
-  const absl::StatusOr<pid_t> successor = StartProcess(spec, says_ready);
+  absl::StatusOr<pid_t> successor = StartProcess(spec, says_ready);
   if (!successor.ok()) return successor;
   says_ready = Fd();
   pollfd up = {.fd = ready.get(), .events = POLLIN};

@@ -76,6 +76,13 @@ bool HasEnclaves(const ControlKernel& kernel) {
   return false;
 }
 
+// Looked for in the same places, and trusting the same ones.
+bool SameVms(const Config& a, const Config& b) {
+  return (EnclaveOfVms(a) == nullptr) == (EnclaveOfVms(b) == nullptr) &&
+         a.libvirt_uris == b.libvirt_uris && a.trust_rules == b.trust_rules &&
+         a.nova_projects == b.nova_projects;
+}
+
 bool HasEnclave(const ControlKernel& kernel, const std::string& name) {
   return absl::c_any_of(kernel.enclaves(), [&](const ghost_enclave& enclave) {
     return enclave.in_use && TextOf(enclave.name) == name;
@@ -405,20 +412,24 @@ absl::Status Daemon::CheckModeChange(const Config& wanted) const {
 }
 
 // Policies, their options and enclaves' CPUs are taken up; what cannot be is refused, with what to
-// do instead. For another mode, or while it only observes, this process begins anew, which leaves
+// do instead. For another mode, or for other VMs to observe, this process begins anew, which leaves
 // agents and VMs alone as any restart does.
 absl::Status Daemon::Reload() {
   absl::StatusOr<Config> config = ReadConfig();
   if (!config.ok()) return config.status();
-  if (config->mode != config_.mode || config_.mode == Mode::kObserve) {
+  const bool same_vms = SameVms(*config, config_);
+  if (config->mode != config_.mode || (config_.mode == Mode::kObserve && !same_vms)) {
     if (const absl::Status status = CheckModeChange(*config); !status.ok()) return status;
     log_(absl::StrCat("beginning anew with mode: ", NameOf(config->mode)));
     next_mode_ = config->mode;
     return absl::OkStatus();
   }
+  if (config_.mode == Mode::kObserve) {
+    config_ = *std::move(config);
+    return absl::OkStatus();
+  }
   if (const absl::Status status = CheckReshape(*config); !status.ok()) return status;
-  if (config->libvirt_uris != config_.libvirt_uris || config->trust_rules != config_.trust_rules ||
-      config->nova_projects != config_.nova_projects) {
+  if (!same_vms) {
     return absl::FailedPreconditionError(absl::StrCat(
         options_.config,
         ": libvirt's URIs and trust_domains cannot be changed by a reload yet; restart "

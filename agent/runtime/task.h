@@ -66,20 +66,20 @@ struct Task {
   WaitAccount waits;
 
   // The rest belongs to task_tracker.cc and the loops.
-  bool from_status_word =
-      false;                 // `barrier` was read there: the message of that event may still come
-  uint64_t event_ns = 0;     // time of the last message
-  uint64_t on_since_ns = 0;  // as read in the status word: when this stint on a CPU began
-  uint64_t suspect_barrier = 0;  // self-check: the contradiction that was seen last time
-  uint64_t suspect_switch_ns = 0;
-  int settle_looks = 0;  // look at its status word that many times more
+  // `barrier` was read in the status word: the message of that event may still come.
+  bool from_status_word = false;
   Obstacle parked_for = Obstacle::kClass;
   std::optional<Offer> told_offer;  // what the class knows of it; nothing: not told yet
-  int moves = 0;                    // from core to core in a row, in search of a CPU that takes it
   bool tied = false;                // is tried on the CPU that it is on, whatever its affinity says
-  Duration told_budget{0};          // what is asked for as the lead was last told
+  bool told_affinity = false;       // the lead was told of the present one
+  uint64_t event_ns = 0;            // time of the last message
+  uint64_t on_since_ns = 0;         // as read in the status word: when this stint on a CPU began
+  uint64_t suspect_barrier = 0;     // self-check: the contradiction that was seen last time
+  uint64_t suspect_switch_ns = 0;
+  int settle_looks = 0;     // look at its status word that many times more
+  int moves = 0;            // from core to core in a row, in search of a CPU that takes it
+  Duration told_budget{0};  // what is asked for as the lead was last told
   Duration told_period{0};
-  bool told_affinity = false;  // the lead was told of the present one
   Time parked_until{};
   ListHook<Task> owned;
   ListHook<Task> parked;
