@@ -15,7 +15,6 @@
 #include <filesystem>
 #include <fstream>
 
-#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "agent/daemon/class_recovery.h"
@@ -24,7 +23,6 @@
 #include "agent/daemon/vm_sources.h"
 #include "agent/runtime/topology.h"
 #include "kernel/bpf/ring_queue.h"
-#include "kernel/text_field.h"
 #include "policies/registry.h"
 
 namespace corral {
@@ -81,12 +79,6 @@ bool SameVms(const Config& a, const Config& b) {
   return (EnclaveOfVms(a) == nullptr) == (EnclaveOfVms(b) == nullptr) &&
          a.libvirt_uris == b.libvirt_uris && a.trust_rules == b.trust_rules &&
          a.nova_projects == b.nova_projects;
-}
-
-bool HasEnclave(const ControlKernel& kernel, const std::string& name) {
-  return absl::c_any_of(kernel.enclaves(), [&](const ghost_enclave& enclave) {
-    return enclave.in_use && TextOf(enclave.name) == name;
-  });
 }
 
 // Put out of charge by the kernel. Whoever stops corral-class knows what he does.
@@ -185,7 +177,7 @@ absl::Status Daemon::Enforce() {
 absl::Status Daemon::BeginAll() {
   std::vector<const EnclaveConfig*> still_to_come;
   for (const EnclaveConfig& config : config_.enclaves) {
-    if (!HasEnclave(*kernel_, config.name)) {
+    if (!FindEnclave(*kernel_, config.name)) {
       still_to_come.push_back(&config);
     } else if (const absl::Status status = Begin(config); !status.ok()) {
       return status;
@@ -434,12 +426,6 @@ absl::Status Daemon::Reload() {
         options_.config,
         ": libvirt's URIs and trust_domains cannot be changed by a reload yet; restart "
         "corrald.service"));
-  }
-  for (const Enclave& enclave : enclaves_) {
-    for (const EnclaveConfig& wanted : config->enclaves) {
-      if (wanted.name != enclave.config.name || wanted.policy == enclave.config.policy) continue;
-      if (const absl::Status status = CheckSwitch(enclave, wanted); !status.ok()) return status;
-    }
   }
   if (const absl::Status status = Reshape(*config); !status.ok()) return status;
   config_ = *std::move(config);

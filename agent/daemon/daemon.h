@@ -96,6 +96,8 @@ class Daemon {
   static void FollowAgent(Enclave& enclave);
 
   // reshaping.cc
+  bool Serves(const std::string& name) const;
+  absl::Status CheckChange(const Enclave& enclave, const EnclaveConfig& wanted) const;
   absl::Status CheckCpus(const Config& wanted) const;
   absl::Status CheckReshape(const Config& wanted) const;
   absl::Status Reshape(const Config& wanted);

@@ -16,11 +16,16 @@ std::vector<CoreId> CoresOf(const ControlKernel& kernel, EnclaveId enclave) {
   return cores;
 }
 
-absl::StatusOr<EnclaveId> FindOrCreateEnclave(ControlKernel& kernel, const EnclaveConfig& config) {
+std::optional<EnclaveId> FindEnclave(const ControlKernel& kernel, const std::string& name) {
   for (uint32_t id = 1; id < kernel.enclaves().size(); ++id) {
     const ghost_enclave& enclave = kernel.enclaves()[id];
-    if (enclave.in_use && TextOf(enclave.name) == config.name) return EnclaveId(id);
+    if (enclave.in_use && TextOf(enclave.name) == name) return EnclaveId(id);
   }
+  return std::nullopt;
+}
+
+absl::StatusOr<EnclaveId> FindOrCreateEnclave(ControlKernel& kernel, const EnclaveConfig& config) {
+  if (const std::optional<EnclaveId> id = FindEnclave(kernel, config.name)) return *id;
   EnclaveSpec spec{.name = config.name, .cpus = *config.cpus};
   if (const Duration tenure = config.options.GetDuration("tenure"); tenure > Duration::zero())
     spec.tenure = tenure;

@@ -4,6 +4,7 @@
 #ifndef CORRAL_AGENT_DAEMON_ENCLAVES_H_
 #define CORRAL_AGENT_DAEMON_ENCLAVES_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,9 @@
 #include "kernel/ghost_kernel.h"
 
 namespace corral {
+
+// Nothing: there is none of that name.
+std::optional<EnclaveId> FindEnclave(const ControlKernel& kernel, const std::string& name);
 
 // Finds the enclave, whatever CPUs it has, or makes it.
 absl::StatusOr<EnclaveId> FindOrCreateEnclave(ControlKernel& kernel, const EnclaveConfig& config);

@@ -46,6 +46,11 @@ absl::Status DestroyWhenEmpty(ControlKernel& kernel, EnclaveId enclave) {
 
 }  // namespace
 
+bool Daemon::Serves(const std::string& name) const {
+  return std::any_of(enclaves_.begin(), enclaves_.end(),
+                     [&](const Enclave& enclave) { return enclave.config.name == name; });
+}
+
 absl::Status Daemon::CheckCpus(const Config& wanted) const {
   for (const Enclave& enclave : enclaves_) {
     const EnclaveConfig* const then = EnclaveIn(wanted, enclave.config.name);
@@ -55,23 +60,28 @@ absl::Status Daemon::CheckCpus(const Config& wanted) const {
   return absl::OkStatus();
 }
 
+// One enclave that is there, and what it shall become.
+absl::Status Daemon::CheckChange(const Enclave& enclave, const EnclaveConfig& wanted) const {
+  if (!HoldSameThreads(enclave.config, wanted)) {
+    return Refuse(wanted,
+                  "what it holds cannot be changed by a reload yet; restart corrald.service");
+  }
+  return wanted.policy == enclave.config.policy ? absl::OkStatus() : CheckSwitch(enclave, wanted);
+}
+
 absl::Status Daemon::CheckReshape(const Config& wanted) const {
   for (const Enclave& enclave : enclaves_) {
     const EnclaveConfig* const then = EnclaveIn(wanted, enclave.config.name);
-    if (then == nullptr && enclave.config.vms != Vms::kNone)
-      return Refuse(enclave.config,
-                    "it holds VMs, so it cannot go while corrald runs; stop corrald");
-    if (then == nullptr) continue;
-    if (!HoldSameThreads(enclave.config, *then)) {
-      return Refuse(*then,
-                    "what it holds cannot be changed by a reload yet; restart corrald.service");
+    if (then == nullptr && enclave.config.vms != Vms::kNone) {
+      return Refuse(
+          enclave.config,
+          "it holds VMs, so it goes with the class only; stop corral-class.service first");
     }
+    if (then == nullptr) continue;
+    if (const absl::Status status = CheckChange(enclave, *then); !status.ok()) return status;
   }
   for (const EnclaveConfig& enclave : wanted.enclaves) {
-    const bool is_new = std::none_of(enclaves_.begin(), enclaves_.end(), [&](const Enclave& e) {
-      return e.config.name == enclave.name;
-    });
-    if (is_new && enclave.vms != Vms::kNone)
+    if (enclave.vms != Vms::kNone && !Serves(enclave.name))
       return Refuse(enclave, "one for VMs cannot come by a reload yet; restart corrald.service");
   }
   return CheckCpus(wanted);
@@ -124,10 +134,7 @@ absl::Status Daemon::Reshape(const Config& wanted) {
   status.Update(MoveCpus(wanted));
   if (!status.ok()) return status;
   for (const EnclaveConfig& enclave : wanted.enclaves) {
-    const bool is_there = std::any_of(enclaves_.begin(), enclaves_.end(), [&](const Enclave& e) {
-      return e.config.name == enclave.name;
-    });
-    if (is_there) continue;
+    if (Serves(enclave.name)) continue;
     if (status = Begin(enclave); !status.ok()) return status;
     log_({Event::kEnclaveReshaped,
           absl::StrCat("enclave ", enclave.name, " is new, with CPUs ", enclave.cpus->Format()),

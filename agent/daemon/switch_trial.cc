@@ -19,15 +19,14 @@ GivenPromises::GivenPromises(const ControlKernel& kernel, EnclaveId enclave) {
   }
 }
 
-int GivenPromises::TakenBack(const ControlKernel& kernel, EnclaveId enclave) const {
-  const GivenPromises now(kernel, enclave);
+int GivenPromises::TakenBack(const ControlKernel& kernel) const {
   int taken_back = 0;
   for (const auto& [gtid, promise] : by_gtid_) {
     const ghost_status_word& word = kernel.status_words()[promise.slot];
     const bool asked_for = (word.flags & GHOST_SW_INUSE) != 0 && word.gtid == gtid &&
                            word.budget_ns == promise.budget_ns &&
                            word.period_ns == promise.period_ns;
-    if (asked_for && !now.by_gtid_.contains(gtid)) ++taken_back;
+    if (asked_for && word.granted_ns == 0) ++taken_back;
   }
   return taken_back;
 }
@@ -52,7 +51,7 @@ std::string SwitchTrial::Failure(Time now) const {
                           " without it");
   }
   if (!IsOver(now)) return "";
-  if (const int taken_back = before_.TakenBack(kernel_, former_.spec.enclave_id); taken_back > 0)
+  if (const int taken_back = before_.TakenBack(kernel_); taken_back > 0)
     return absl::StrCat("took ", taken_back, " promises back");
   if (const double missed = before_.Missed(kernel_, now - begin_); missed > kMissed)
     return absl::StrFormat("missed %.1f %% of what is promised", missed * 100);

@@ -27,12 +27,11 @@ struct FormerAgent {
 // The promises of an enclave, and what was missed of them.
 class GivenPromises {
  public:
-  GivenPromises() = default;
   GivenPromises(const ControlKernel& kernel, EnclaveId enclave);
 
   size_t size() const { return by_gtid_.size(); }
   // So many of these were taken back since, though what was asked for is the same.
-  int TakenBack(const ControlKernel& kernel, EnclaveId enclave) const;
+  int TakenBack(const ControlKernel& kernel) const;
   // The part of what was promised throughout that was missed since.
   double Missed(const ControlKernel& kernel, Duration elapsed) const;
 
