@@ -209,7 +209,8 @@ AUDIT_INLINE __u64 audit_core_advance(struct audit_core *core, __u64 epoch, __u6
 
 /*
  * From `now` on, `sibling` runs what `slot` says. `left` is the task that ran until then: it should be the one we know of. `left_at`, not
- * later, is when the kernel began to look for another one.
+ * later, is when the kernel began to look for another one. That look stands until here, under the lock: a sibling that switches
+ * just before us still has to note its doubt.
  */
 AUDIT_INLINE void audit_core_switch(struct audit_core *core, __u32 sibling, __u64 left, const struct audit_slot *slot, __u64 epoch,
 				    __u64 left_at, __u64 now)
@@ -220,6 +221,7 @@ AUDIT_INLINE void audit_core_switch(struct audit_core *core, __u32 sibling, __u6
 	now = audit_core_advance(core, epoch, now);
 	if (two)
 		audit_doubt_settle(core, sibling, left_at);
+	core->look[sibling] = 0;
 	if (core->slot[sibling].task && core->slot[sibling].task != left)
 		core->missed++;
 	core->slot[sibling] = *slot;
@@ -241,6 +243,24 @@ AUDIT_INLINE void audit_core_switch(struct audit_core *core, __u32 sibling, __u6
 		audit_span_close(&core->span[state], left_at, now);
 	}
 	core->mask = mask;
+}
+
+/*
+ * For a reader's copy: has one of two siblings begun to look for another task, and not switched, while `state` held or was counted? Then
+ * the next switch may take some of it back, and a later copy will tell.
+ */
+AUDIT_INLINE int audit_core_unsettled(const struct audit_core *core, __u32 state)
+{
+	if (core->siblings != 2)
+		return 0;
+	for (__u32 sibling = 0; sibling < 2; sibling++) {
+		const __u64 look = core->look[sibling];
+		const struct audit_doubt *doubt = &core->doubt[sibling];
+
+		if (look && ((core->mask >> state & 1) || (doubt->at == look && doubt->ns[state])))
+			return 1;
+	}
+	return 0;
 }
 
 /* For a reader's copy: counts what is still open as if it ended now. A reader's clock is never evidence of a negative interval. */

@@ -26,6 +26,7 @@
  * look for another task: no instruction of the former one's program or guest runs after that. What a switch begins, begins at
  * our probe, a little before the change of registers. A CPU may even stand still between two probes (where it is emulated, or taken
  * away by a hypervisor) while its sibling goes on and switches as well; then what was counted meanwhile is taken back at our probe.
+ * Who reads the figures in between looks again a little later (reader.cc).
  *
  * Evidence. No event is lost in silence. Every switch names the task that it ends, which must be the one that the last switch on
  * that CPU began; a break of this chain is counted. (There are kernels that do not report all switches; on one, which served as
@@ -311,10 +312,8 @@ static __always_inline void runs_here(struct task_struct *left, struct task_stru
 	describe(task, &slot);
 	epoch = *(volatile __u64 *)epoch_cell;
 	now = bpf_ktime_get_ns();
-	if (left != task) {
+	if (left != task)
 		left_at = core->look[sibling];
-		core->look[sibling] = 0;
-	}
 	if (!left_at || left_at > now)
 		left_at = now;
 	bpf_spin_lock(&core->lock);

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <thread>
 #include <tuple>
 
 #include "absl/strings/str_cat.h"
@@ -48,6 +49,22 @@ AuditSpan SpanOf(const audit_span& span) {
   return out;
 }
 
+// How long a CPU may stand still in the middle of a switch (where it is emulated, or taken away by
+// a hypervisor) and be waited for, by one reading.
+constexpr int kLooksAgain = 100;
+constexpr Duration kBetweenLooks = std::chrono::milliseconds(2);
+
+// Copies a core. While a sibling is between two tasks, what is counted against it may yet be taken
+// back; if it does not get any further, it counts.
+absl::Status CopyCore(int map, uint32_t index, int& looks_left, audit_core* core) {
+  for (;; --looks_left) {
+    if (bpf_map_lookup_elem_flags(map, &index, core, BPF_F_LOCK)) return MapError("cores");
+    if (looks_left <= 0 || !audit_core_unsettled(core, AUDIT_VCPU_ENFORCED))
+      return absl::OkStatus();
+    std::this_thread::sleep_for(kBetweenLooks);
+  }
+}
+
 absl::StatusOr<std::vector<AuditCore>> ReadAllCores(int map, uint64_t epoch, uint64_t now,
                                                     AuditGaps& gaps) {
   bpf_map_info info = {};
@@ -55,8 +72,9 @@ absl::StatusOr<std::vector<AuditCore>> ReadAllCores(int map, uint64_t epoch, uin
   if (bpf_map_get_info_by_fd(map, &info, &size)) return MapError("cores");
   std::vector<AuditCore> cores;
   const auto core = std::make_unique<audit_core>();
+  int looks_left = kLooksAgain;
   for (uint32_t i = 0; i < info.max_entries; ++i) {
-    if (bpf_map_lookup_elem_flags(map, &i, core.get(), BPF_F_LOCK)) return MapError("cores");
+    if (absl::Status copied = CopyCore(map, i, looks_left, core.get()); !copied.ok()) return copied;
     audit_core_read(core.get(), epoch, now);
     AuditCore& out = cores.emplace_back();
     for (uint32_t sibling = 0; sibling < core->siblings; ++sibling) {

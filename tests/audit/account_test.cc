@@ -209,6 +209,30 @@ TEST(Account, WhatWasCountedBetweenTheLookAndTheProbeIsTakenBack) {
   EXPECT_EQ(core->span[AUDIT_VCPU_VCPU].ns, 10u);
 }
 
+// Whoever reads in between can tell that the last word has not been spoken.
+TEST(Account, IsUnsettledWhileASiblingIsBetweenTwoTasks) {
+  const auto core = TwoSiblings();
+  const audit_slot idle = Slot(AUDIT_IDLE), a = Slot(AUDIT_VCPU, 1, true),
+                   b = Slot(AUDIT_VCPU, 2, true);
+  const auto unsettled = [&] { return audit_core_unsettled(core.get(), AUDIT_VCPU_ENFORCED) != 0; };
+  audit_core_switch(core.get(), 0, 0, &a, 0, 100, 100);
+  core->look[0] = 150;
+  EXPECT_FALSE(unsettled()) << "nothing is counted against anybody";
+  audit_core_switch(core.get(), 1, 0, &b, 0, 200, 200);
+  EXPECT_TRUE(unsettled()) << "it goes on";
+  audit_core_switch(core.get(), 1, 0, &idle, 0, 230, 230);
+  EXPECT_TRUE(unsettled()) << "it is over, and may be taken back";
+  EXPECT_EQ(core->look[0], 150u) << "a sibling's switch is not ours";
+  audit_core_switch(core.get(), 0, 0, &idle, 0, /*left_at=*/150, 400);
+  EXPECT_FALSE(unsettled());
+  EXPECT_EQ(core->look[0], 0u);
+  EXPECT_EQ(core->span[AUDIT_VCPU_ENFORCED].ns, 0u);
+  // An overlap that nobody is about to end is what it is.
+  audit_core_switch(core.get(), 0, 0, &a, 0, 500, 500);
+  audit_core_switch(core.get(), 1, 0, &b, 0, 510, 510);
+  EXPECT_FALSE(unsettled());
+}
+
 // It looked, found nothing better than what ran there, and let that go on.
 TEST(Account, ALookThatLedToNoSwitchTakesNothingBack) {
   const auto core = TwoSiblings();
