@@ -5,7 +5,8 @@
 
 namespace corral {
 
-ClassLayout::ClassLayout(absl::Span<const ClassCore> cores, const ClassSizes& sizes) {
+ClassLayout::ClassLayout(absl::Span<const ClassCore> cores, const ClassSizes& sizes,
+                         uint64_t object) {
   for (uint32_t id = 0; id < cores.size(); ++id) {
     ghost_core_state core = {.queue = id};
     cores[id].siblings.ForEach([&](CpuId cpu) {
@@ -26,6 +27,7 @@ ClassLayout::ClassLayout(absl::Span<const ClassCore> cores, const ClassSizes& si
   info_.nr_slots = (sizes.tasks + GHOST_BLOCK_SLOTS - 1) / GHOST_BLOCK_SLOTS * GHOST_BLOCK_SLOTS;
   info_.nr_domains = sizes.domains;
   info_.nr_queues = info_.nr_cores;
+  info_.object = object;
 }
 
 uint32_t ClassLayout::EntriesOf(absl::string_view map) const {

@@ -31,7 +31,8 @@ struct ClassSizes {
 class ClassLayout {
  public:
   // Each core has 1 to GHOST_MAX_SIBLINGS siblings.
-  ClassLayout(absl::Span<const ClassCore> cores, const ClassSizes& sizes);
+  // `object`: which build of the class it is for.
+  ClassLayout(absl::Span<const ClassCore> cores, const ClassSizes& sizes, uint64_t object = 0);
 
   // Of the map with that name; 0: as many as it was declared with.
   uint32_t EntriesOf(absl::string_view map) const;

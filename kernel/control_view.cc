@@ -231,4 +231,15 @@ absl::Status ControlView::DetachTask(Gtid task) {
   return Call(ControlCall::kTaskDetach, absl::StrCat("detaching thread ", tid), args);
 }
 
+absl::Status ControlView::RestoreTask(const ghost_task_restore& task) {
+  ghost_task_restore args = task;
+  return Call(ControlCall::kTaskRestore, "restoring what a task did", args);
+}
+
+absl::Status ControlView::RestoreCore(const ghost_core_restore& core) {
+  ghost_core_restore args = core;
+  return Call(ControlCall::kCoreRestore, absl::StrCat("restoring what core ", core.core, " did"),
+              args);
+}
+
 }  // namespace corral

@@ -33,6 +33,8 @@ enum class ControlCall {
   kTaskUpdate,      // ghost_task_update
   kTaskRelabel,     // ghost_task_relabel
   kTaskDetach,      // ghost_task_detach
+  kTaskRestore,     // ghost_task_restore
+  kCoreRestore,     // ghost_core_restore
 };
 
 class ControlView : public ControlKernel {
@@ -62,6 +64,8 @@ class ControlView : public ControlKernel {
   absl::Status UpdateTask(Gtid task, const TaskAttributes& attributes) override;
   absl::StatusOr<Gtid> RelabelTask(Gtid task, DomainId domain) override;
   absl::Status DetachTask(Gtid task) override;
+  absl::Status RestoreTask(const ghost_task_restore& task) override;
+  absl::Status RestoreCore(const ghost_core_restore& core) override;
 
  protected:
   // Read-only; the class writes it meanwhile. Must stay there while the view is in use.

@@ -22,6 +22,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "kernel/abi/ghost.h"
+#include "kernel/abi/restore.h"
 #include "kernel/abi/tally.h"
 #include "kernel/abi/trace.h"
 #include "kernel/cpu_set.h"
@@ -201,6 +202,11 @@ class ControlKernel {
   virtual absl::StatusOr<Gtid> RelabelTask(Gtid task, DomainId domain) = 0;
   // Gives the thread back to the class and priority that it came from.
   virtual absl::Status DetachTask(Gtid task) = 0;
+
+  // For a class that takes another one's place: what a task, attached and not run since, or a core
+  // without an agent, had done by then. Neither tells an agent. NotFound: the task has ended.
+  virtual absl::Status RestoreTask(const ghost_task_restore& task) = 0;
+  virtual absl::Status RestoreCore(const ghost_core_restore& core) = 0;
 };
 
 }  // namespace corral

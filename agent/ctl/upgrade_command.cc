@@ -27,14 +27,18 @@ int RunUpgrade(const UpgradeOptions& options) {
     Print(*answer);
     return kOk;
   }
+  const nlohmann::json& replaced = (*answer)["class"];
+  if (replaced["upgraded"].get<bool>()) {
+    std::cout << "the class was replaced; the VMs were held for "
+              << replaced["held_ns"].get<int64_t>() / 1000000 << " ms\n";
+  }
   for (const nlohmann::json& enclave : (*answer)["enclaves"]) {
     std::cout << "enclave " << enclave["enclave"].get<std::string>() << ": "
               << (enclave["upgraded"].get<bool>() ? "the new agent decides"
                                                   : "its agent is of that program already")
               << "\n";
   }
-  if ((*answer)["corrald"]["upgraded"].get<bool>())
-    std::cout << "corrald begins anew, from the program that is installed now\n";
+  if ((*answer)["corrald"]["upgraded"].get<bool>()) std::cout << "corrald begins anew\n";
   return kOk;
 }
 

@@ -107,16 +107,18 @@ absl::Status Prepare(const AgentSpec& spec, const AgentEnds& ends, Prepared& p) 
 
 }  // namespace
 
-std::string InstalledAgent() {
+std::string InstalledProgram(const std::string& name) {
   std::error_code error;
   const std::filesystem::path self =
       std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
-  for (const char* const folder : {"../main", "../sbin"}) {
-    const std::filesystem::path program = (self / folder / "corral-agent").lexically_normal();
+  for (const char* const folder : {"../main", "../class", "../sbin"}) {
+    const std::filesystem::path program = (self / folder / name).lexically_normal();
     if (std::filesystem::exists(program, error)) return program.string();
   }
-  return (self / "corral-agent").string();
+  return (self / name).string();
 }
+
+std::string InstalledAgent() { return InstalledProgram("corral-agent"); }
 
 absl::StatusOr<Fd> ListenForHints(const AgentSpec& spec) {
   std::error_code error;

@@ -31,9 +31,10 @@ struct AgentSpec {
   std::string hints;         // path of the socket for hints (agent/hints); empty: none
 };
 
-// The corral-agent that belongs to this program: beside it, or where an installation or a build
-// puts it then.
-std::string InstalledAgent();
+// The program of ours with that name that belongs to this one: beside it, or where an installation
+// or a build puts it then.
+std::string InstalledProgram(const std::string& name);
+std::string InstalledAgent();  // corral-agent
 
 // A socket at the spec's path for hints, open to everybody.
 absl::StatusOr<Fd> ListenForHints(const AgentSpec& spec);

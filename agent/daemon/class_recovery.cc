@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "agent/daemon/load_class.h"
+#include "agent/class/load_class.h"
 #include "kernel/bpf/class_release.h"
 #include "kernel/text_field.h"
 

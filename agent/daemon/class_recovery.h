@@ -14,8 +14,8 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "agent/class/paused_vms.h"
 #include "agent/daemon/logger.h"
-#include "agent/daemon/paused_vms.h"
 #include "config/config.h"
 #include "kernel/ghost_kernel.h"
 

@@ -17,6 +17,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "agent/class/class_successor.h"
 #include "agent/daemon/class_recovery.h"
 #include "agent/daemon/enclaves.h"
 #include "agent/daemon/vm_keeper.h"
@@ -119,6 +120,7 @@ absl::Status Daemon::Start() {
   absl::StatusOr<Fd> lock = LockRuntimeDir(options_.runtime_dir);
   if (!lock.ok()) return lock.status();
   lock_ = *std::move(lock);
+  if (const absl::Status mended = Mend(); !mended.ok()) return mended;
   if (config_.mode == Mode::kObserve) return Observe();
   absl::StatusOr<std::unique_ptr<BpfControlKernel>> kernel = BpfControlKernel::OpenEvenIfLost();
   if (kernel.ok() && ClassWasLost(**kernel)) {
@@ -131,6 +133,17 @@ absl::Status Daemon::Start() {
     return status;
   kernel_ = *std::move(kernel);
   return Enforce();
+}
+
+// Before anything is looked at: the class may be half-way.
+absl::Status Daemon::Mend() {
+  const absl::StatusOr<bool> mended = MendHandover(options_.runtime_dir);
+  if (!mended.ok()) return mended.status();
+  if (*mended) {
+    log_({Event::kHandoverMended,
+          "a replacement of the class had come to no end; it has now, and the VMs go on"});
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Daemon::Observe() {
@@ -346,6 +359,10 @@ Daemon::End Daemon::Serve(int signal_fd) {
   log_("ready");
   sd_notify(0, "READY=1");
   for (;;) {
+    if (next_mode_) {
+      if (source_ != nullptr) source_->Stop();
+      return End::kBeginAnew;
+    }
     if (kernel_ != nullptr && ClassWasLost(*kernel_)) {
       if (source_ != nullptr) source_->Stop();
       const bool back = ClassRecovery(*kernel_, config_, log_).Run(paused_);
@@ -369,11 +386,7 @@ Daemon::End Daemon::Serve(int signal_fd) {
     if (bus_ != nullptr) {
       log_(bus_->Poll(MonotonicNow()));
     }
-    if (next_mode_) {
-      if (source_ != nullptr) source_->Stop();
-      return End::kBeginAnew;
-    }
-    if (ready <= 0) continue;
+    if (next_mode_ || ready <= 0) continue;
     if (fds[1].revents != 0) server_->Serve();
     signalfd_siginfo signal;
     if ((fds[0].revents & POLLIN) == 0 ||

@@ -14,12 +14,12 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/status/statusor.h"
+#include "agent/class/paused_vms.h"
 #include "agent/daemon/agent_supervisor.h"
 #include "agent/daemon/bus_link.h"
 #include "agent/daemon/bypass_stops.h"
 #include "agent/daemon/control_socket.h"
 #include "agent/daemon/logger.h"
-#include "agent/daemon/paused_vms.h"
 #include "agent/daemon/recorder.h"
 #include "agent/daemon/thread_keeper.h"
 #include "agent/daemon/tick_watch.h"
@@ -49,7 +49,7 @@ class Daemon {
   enum class End {
     kSignal,
     kBeginAnew,  // exec, with paused() handed over: the class was loaded again and knows nothing,
-                 // or the configuration has another mode
+                 // or is another one, or the configuration has another mode
     kClassLost,  // and could not be loaded again; what is to be done was logged
   };
   // Until a signal that ends it comes through `signal_fd`, a signalfd; SIGHUP reloads.
@@ -72,6 +72,7 @@ class Daemon {
 
   End Serve(int signal_fd);
   absl::StatusOr<Config> ReadConfig() const;
+  absl::Status Mend();
   absl::Status Observe();
   absl::Status Enforce();
   absl::Status BeginAll();
@@ -110,6 +111,8 @@ class Daemon {
   absl::StatusOr<nlohmann::json> SetPolicy(const nlohmann::json& request);
   void DropPromises(const Enclave& enclave);
   absl::StatusOr<nlohmann::json> Upgrade(const nlohmann::json& request);
+  absl::StatusOr<bool> UpgradeClass(nlohmann::json& answer);
+  absl::StatusOr<bool> UpgradeAgent(Enclave& enclave, const std::string& program);
   absl::StatusOr<nlohmann::json> AttachProcess(const nlohmann::json& request);
 
   const DaemonOptions options_;

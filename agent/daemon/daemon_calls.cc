@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the daemon does for those who ask it: the calls of its control socket and of D-Bus.
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "absl/strings/str_cat.h"
+#include "agent/class/class_handover.h"
 #include "agent/daemon/daemon.h"
 #include "agent/views/running_agent.h"
 #include "agent/views/vm_attributes.h"
@@ -74,43 +76,86 @@ void Daemon::DropPromises(const Enclave& enclave) {
   }
 }
 
-// Agents of the program that is there now take over from those of another one, in place; then
-// corrald itself begins anew, if its program is another one by now.
+// The class and the agents of the programs that are there now take over; then corrald itself begins
+// anew, if its program is another one by now, or the class is.
 absl::StatusOr<nlohmann::json> Daemon::Upgrade(const nlohmann::json& request) {
   const nlohmann::json given = request.value("agent", nlohmann::json(""));
   if (!given.is_string()) return absl::InvalidArgumentError("\"agent\" is no path");
   std::string program = given.get<std::string>();
-  if (program.empty()) program = agent_program_;
+  const bool installed = program.empty();
+  if (installed) program = agent_program_;
   if (access(program.c_str(), X_OK) != 0)
     return absl::NotFoundError(absl::StrCat("there is no agent program at ", program));
-  nlohmann::json answer = {{"enclaves", nlohmann::json::array()}};
-  for (Enclave& enclave : enclaves_) {
-    const Time begin = kernel_->Now();
-    const bool upgrade = !enclave.supervisor->IsFrom(program);
-    if (upgrade) {
-      AgentSpec spec = enclave.supervisor->spec();
-      spec.program = program;
-      if (const absl::Status status = enclave.supervisor->SwitchTo(spec); !status.ok()) {
-        return absl::Status(status.code(),
-                            absl::StrCat("enclave ", enclave.config.name, ": ", status.message()));
-      }
-      log_({Event::kAgentUpgraded,
-            absl::StrCat("enclave ", enclave.config.name, " has an agent from ", program,
-                         " now, after ", (kernel_->Now() - begin) / std::chrono::milliseconds(1),
-                         " ms"),
-            {{"ENCLAVE", enclave.config.name}}});
-    }
-    answer["enclaves"].push_back({{"enclave", enclave.config.name}, {"upgraded", upgrade}});
-  }
-  agent_program_ = program;
-  const bool begin_anew = !ReplacedProgram(getpid()).empty();
-  if (begin_anew) {
+  nlohmann::json answer = {{"enclaves", nlohmann::json::array()},
+                           {"class", {{"upgraded", false}, {"held_ns", 0}}}};
+  const bool another_corrald = !ReplacedProgram(getpid()).empty();
+  if (another_corrald || installed) {
     // It would begin with that.
     if (const absl::StatusOr<Config> config = ReadConfig(); !config.ok()) return config.status();
-    next_mode_ = config_.mode;
   }
-  answer["corrald"] = {{"upgraded", begin_anew}};
+  bool another_class = false;
+  if (installed) {
+    const absl::StatusOr<bool> upgraded = UpgradeClass(answer);
+    if (!upgraded.ok()) return upgraded.status();
+    another_class = *upgraded;
+  }
+  for (Enclave& enclave : enclaves_) {
+    bool upgraded = true;  // with another class all agents are new
+    if (!another_class) {
+      const absl::StatusOr<bool> taken_over = UpgradeAgent(enclave, program);
+      if (!taken_over.ok()) return taken_over.status();
+      upgraded = *taken_over;
+    }
+    answer["enclaves"].push_back({{"enclave", enclave.config.name}, {"upgraded", upgraded}});
+  }
+  agent_program_ = program;
+  if (another_corrald) next_mode_ = config_.mode;
+  answer["corrald"] = {{"upgraded", another_corrald || another_class}};
   return answer;
+}
+
+// True: there is another class now. From the moment that agents have leave, whatever comes of it,
+// this process has to begin anew.
+absl::StatusOr<bool> Daemon::UpgradeClass(nlohmann::json& answer) {
+  const std::string program = InstalledProgram("corral-class");
+  if (access(program.c_str(), X_OK) != 0) return false;
+  ClassHandover handover(*kernel_, options_.runtime_dir, program);
+  const bool same_corrald = ReplacedProgram(getpid()).empty();
+  const absl::StatusOr<bool> waits = handover.Prepare(same_corrald, [this] {
+    Supervise();
+    sd_notify(0, "WATCHDOG=1");
+  });
+  if (!waits.ok() || !*waits) return waits;
+  if (source_ != nullptr) source_->Stop();
+  for (Enclave& enclave : enclaves_) enclave.supervisor->Retire();
+  const absl::StatusOr<Duration> held = handover.Run();
+  next_mode_ = config_.mode;
+  if (!held.ok()) {
+    log_({Event::kClassNotUpgraded, std::string(held.status().message())});
+    return held.status();
+  }
+  log_({Event::kClassUpgraded,
+        absl::StrCat("the class of ", program, " is in charge; the VMs were held for ",
+                     *held / std::chrono::milliseconds(1), " ms")});
+  answer["class"] = {{"upgraded", true}, {"held_ns", held->count()}};
+  return true;
+}
+
+absl::StatusOr<bool> Daemon::UpgradeAgent(Enclave& enclave, const std::string& program) {
+  if (enclave.supervisor->IsFrom(program)) return false;
+  const Time begin = kernel_->Now();
+  AgentSpec spec = enclave.supervisor->spec();
+  spec.program = program;
+  if (const absl::Status status = enclave.supervisor->SwitchTo(spec); !status.ok()) {
+    return absl::Status(status.code(),
+                        absl::StrCat("enclave ", enclave.config.name, ": ", status.message()));
+  }
+  log_(
+      {Event::kAgentUpgraded,
+       absl::StrCat("enclave ", enclave.config.name, " has an agent from ", program, " now, after ",
+                    (kernel_->Now() - begin) / std::chrono::milliseconds(1), " ms"),
+       {{"ENCLAVE", enclave.config.name}}});
+  return true;
 }
 
 absl::StatusOr<nlohmann::json> Daemon::AttachProcess(const nlohmann::json& request) {

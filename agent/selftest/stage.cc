@@ -10,7 +10,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
-#include "agent/daemon/load_class.h"
+#include "agent/class/load_class.h"
 #include "agent/views/running_agent.h"
 #include "kernel/bpf/class_loader.h"
 

@@ -20,7 +20,7 @@ extern "C" {
 #endif
 
 /* Both sides refuse to talk to another version; the error names both. */
-#define GHOST_ABI_VERSION 11
+#define GHOST_ABI_VERSION 12
 
 #define GHOST_MAX_SIBLINGS 8
 #define GHOST_MAX_ENCLAVES 16
@@ -297,6 +297,7 @@ struct ghost_class_info {
 	__u64 guard_runs;	  /* of the class's own timer */
 	__u64 trips;	  /* threads of an enclave with GHOST_ENCLAVE_STOP_ON_LOSS that the kernel ran past the class */
 	__u64 stops;	  /* signals sent because of that; fewer, for threads of one process, or more */
+	__u64 object;	  /* which build of the class it is: a checksum of its program */
 	char exit_reason[64];
 	char exit_message[128];
 };

@@ -21,10 +21,10 @@ namespace {
 constexpr uint32_t kQueueBytes = 256 * 1024;
 
 // In the order of ControlCall.
-constexpr const char* kPrograms[] = {"enclave_create", "enclave_update", "enclave_destroy",
-                                     "core_assign",    "agent_bless",    "domain_create",
-                                     "domain_destroy", "task_attach",    "task_update",
-                                     "task_relabel",   "task_detach"};
+constexpr const char* kPrograms[] = {
+    "enclave_create", "enclave_update", "enclave_destroy", "core_assign", "agent_bless",
+    "domain_create",  "domain_destroy", "task_attach",     "task_update", "task_relabel",
+    "task_detach",    "task_restore",   "core_restore"};
 
 template <typename T>
 absl::Status MapPin(const char* name, MappedArray<T>& array) {

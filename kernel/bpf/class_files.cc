@@ -2,10 +2,10 @@
 #include "kernel/bpf/class_files.h"
 
 #include <bpf/bpf.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 #include "absl/strings/str_cat.h"
 
@@ -24,6 +24,13 @@ absl::StatusOr<Fd> OpenPin(absl::string_view name) {
                                                     "); start corral-class.service"));
 }
 
-bool ClassIsPinned() { return access(kClassDir, F_OK) == 0; }
+bool ClassIsPinned() {
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(kClassDir, error), end; !error && it != end;
+       it.increment(error)) {
+    if (it->path() != kHeldVmsPin) return true;
+  }
+  return false;
+}
 
 }  // namespace corral

@@ -17,6 +17,7 @@ inline constexpr char kHeldVmsPin[] = "/sys/fs/bpf/corral/held_vms";
 // Opens a pin below kClassDir. FailedPrecondition when the class is not loaded.
 absl::StatusOr<Fd> OpenPin(absl::string_view name);
 
+// A folder that holds nothing but held VMs, left by a class for the next one, is none.
 bool ClassIsPinned();
 
 }  // namespace corral

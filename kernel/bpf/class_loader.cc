@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -59,17 +60,12 @@ class LibbpfLog {
   const libbpf_print_fn_t previous_;
 };
 
-struct SkeletonDeleter {
-  void operator()(ghost* skeleton) const { ghost::destroy(skeleton); }
-};
-using Skeleton = std::unique_ptr<ghost, SkeletonDeleter>;
-
 // From here on only the class writes what others can map: a descriptor of a frozen map gives nobody
 // more than reading. (A read-only descriptor would not do: the kernel refuses to map one as
 // shared.)
-absl::Status FreezeMaps(const Skeleton& s) {
+absl::Status FreezeMaps(const ghost& s) {
   bpf_map* map;
-  bpf_object__for_each_map(map, s->obj) {
+  bpf_object__for_each_map(map, s.obj) {
     if (bpf_map__is_internal(map)) continue;
     if ((bpf_map__map_flags(map) & BPF_F_MMAPABLE) != 0 && bpf_map_freeze(bpf_map__fd(map)) != 0) {
       return absl::InternalError(
@@ -85,15 +81,15 @@ absl::Status PinAt(int fd, const std::string& name) {
   return absl::InternalError(absl::StrCat("cannot pin ", path, ": ", strerror(errno)));
 }
 
-absl::Status PinAll(const Skeleton& s) {
+absl::Status PinAll(const ghost& s) {
   bpf_map* map;
-  bpf_object__for_each_map(map, s->obj) {
+  bpf_object__for_each_map(map, s.obj) {
     if (bpf_map__type(map) == BPF_MAP_TYPE_STRUCT_OPS || bpf_map__is_internal(map)) continue;
     if (const absl::Status status = PinAt(bpf_map__fd(map), bpf_map__name(map)); !status.ok())
       return status;
   }
   bpf_program* program;
-  bpf_object__for_each_program(program, s->obj) {
+  bpf_object__for_each_program(program, s.obj) {
     if (bpf_program__type(program) != BPF_PROG_TYPE_SYSCALL) continue;
     // ghost_commit_prog is pinned as "commit".
     std::string name = bpf_program__name(program);
@@ -120,12 +116,12 @@ struct Tracepoint {
 };
 
 // The tracepoints first: the class must not run a task before its switches are seen.
-absl::Status Attach(const Skeleton& s) {
-  for (const Tracepoint& tracepoint : {Tracepoint{s->progs.ghost_sched_switch, "link_sched_switch"},
-                                       Tracepoint{s->progs.ghost_process_exit, "link_process_exit"},
-                                       Tracepoint{s->progs.ghost_timer_entry, "link_timer_entry"},
-                                       Tracepoint{s->progs.ghost_cpuhp_enter, "link_cpuhp_enter"},
-                                       Tracepoint{s->progs.ghost_cpuhp_exit, "link_cpuhp_exit"}}) {
+absl::Status Attach(const ghost& s) {
+  for (const Tracepoint& tracepoint : {Tracepoint{s.progs.ghost_sched_switch, "link_sched_switch"},
+                                       Tracepoint{s.progs.ghost_process_exit, "link_process_exit"},
+                                       Tracepoint{s.progs.ghost_timer_entry, "link_timer_entry"},
+                                       Tracepoint{s.progs.ghost_cpuhp_enter, "link_cpuhp_enter"},
+                                       Tracepoint{s.progs.ghost_cpuhp_exit, "link_cpuhp_exit"}}) {
     if (const absl::Status status =
             PinLink(bpf_program__attach(tracepoint.program), tracepoint.pin);
         !status.ok()) {
@@ -133,13 +129,13 @@ absl::Status Attach(const Skeleton& s) {
     }
   }
   if (const absl::Status status =
-          PinLink(bpf_map__attach_struct_ops(s->maps.corral_ops), "link_class");
+          PinLink(bpf_map__attach_struct_ops(s.maps.corral_ops), "link_class");
       !status.ok())
     return status;
   // Many failures are reported only through ops.exit.
   ghost_class_info info = {};
   const uint32_t zero = 0;
-  if (bpf_map__lookup_elem(s->maps.class_info, &zero, sizeof(zero), &info, sizeof(info), 0) != 0 ||
+  if (bpf_map__lookup_elem(s.maps.class_info, &zero, sizeof(zero), &info, sizeof(info), 0) != 0 ||
       !info.enabled) {
     return absl::FailedPreconditionError(
         absl::StrCat("the kernel refused the class: ", info.exit_reason, ": ", info.exit_message));
@@ -147,28 +143,60 @@ absl::Status Attach(const Skeleton& s) {
   return absl::OkStatus();
 }
 
+absl::Status IsThereAlready() {
+  return absl::AlreadyExistsError(
+      "a class is loaded already (its pins are in /sys/fs/bpf/corral); stop corral-class.service "
+      "first");
+}
+
+// What another class left for this one may be there.
 absl::Status MakeClassDir() {
   struct statfs fs;
   if (statfs("/sys/fs/bpf", &fs) != 0 || fs.f_type != kBpfFsMagic) {
     return absl::FailedPreconditionError(
         "bpffs is not mounted on /sys/fs/bpf; run: mount -t bpf bpf /sys/fs/bpf");
   }
-  if (mkdir(kClassDir, 0700) == 0) return absl::OkStatus();
-  if (errno == EEXIST) {
-    return absl::AlreadyExistsError(
-        "a class is loaded already (its pins are in /sys/fs/bpf/corral); stop corral-class.service "
-        "first");
-  }
+  if (mkdir(kClassDir, 0700) == 0 || (errno == EEXIST && !ClassIsPinned())) return absl::OkStatus();
+  if (errno == EEXIST) return IsThereAlready();
   return absl::PermissionDeniedError(
       absl::StrCat("cannot make ", kClassDir, ": ", strerror(errno), "; run as root"));
 }
 
-absl::Status LoadAndAttach(const std::vector<ClassCore>& cores, const ClassSizes& sizes) {
+absl::Status WithLog(const absl::Status& status, const LibbpfLog& log) {
+  return status.ok()
+             ? status
+             : absl::Status(status.code(), absl::StrCat(status.message(), "\n", log.Tail()));
+}
+
+absl::Status CheckCores(const std::vector<ClassCore>& cores) {
+  for (const ClassCore& core : cores) {
+    if (core.siblings.empty() || core.siblings.size() > GHOST_MAX_SIBLINGS) {
+      return absl::InvalidArgumentError(absl::StrCat("a core with ", core.siblings.size(),
+                                                     " SMT siblings; 1 to ", GHOST_MAX_SIBLINGS,
+                                                     " are supported"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void PreparedClass::Deleter::operator()(ghost* skeleton) const { ghost::destroy(skeleton); }
+
+uint64_t ClassObject() {
+  size_t size = 0;
+  const void* const bytes = ghost::elf_bytes(&size);
+  return static_cast<uint64_t>(size) << 32 | crc32_z(0, static_cast<const Bytef*>(bytes), size);
+}
+
+absl::StatusOr<PreparedClass> PreparedClass::Make(const std::vector<ClassCore>& cores,
+                                                  const ClassSizes& sizes) {
+  if (const absl::Status status = CheckCores(cores); !status.ok()) return status;
   const LibbpfLog log;
-  const Skeleton skeleton(ghost::open());
+  Skeleton skeleton(ghost::open());
   if (skeleton == nullptr)
     return absl::InternalError(absl::StrCat("cannot open the class's program: ", log.Tail()));
-  const ClassLayout layout(cores, sizes);
+  const ClassLayout layout(cores, sizes, ClassObject());
   if (const absl::Status status = SizeClassMaps(skeleton->obj, layout); !status.ok()) return status;
 #ifdef CORRAL_SEEDED_FAULTS
   if (const absl::Status status = SeedFault(*skeleton); !status.ok()) return status;
@@ -178,15 +206,21 @@ absl::Status LoadAndAttach(const std::vector<ClassCore>& cores, const ClassSizes
         "this kernel cannot load the class (", strerror(-error), "); what it said:\n", log.Tail()));
   }
   if (const absl::Status status = FillClassMaps(skeleton->obj, layout); !status.ok()) return status;
-  if (const absl::Status status = FreezeMaps(skeleton); !status.ok()) return status;
-  if (const absl::Status status = PinAll(skeleton); !status.ok()) return status;
-  const absl::Status status = Attach(skeleton);
-  return status.ok()
-             ? status
-             : absl::Status(status.code(), absl::StrCat(status.message(), "\n", log.Tail()));
+  if (const absl::Status status = FreezeMaps(*skeleton); !status.ok()) return status;
+  return PreparedClass(std::move(skeleton));
 }
 
-}  // namespace
+absl::Status PreparedClass::Enter() {
+  if (const absl::Status status = MakeClassDir(); !status.ok()) return status;
+  const LibbpfLog log;
+  absl::Status status = PinAll(*skeleton_);
+  if (status.ok()) status = WithLog(Attach(*skeleton_), log);
+  if (!status.ok()) {
+    // The first error is the one to tell.
+    ReleaseClass({.scope = ReleaseScope::kForAnother}).status.IgnoreError();
+  }
+  return status;
+}
 
 absl::Status CheckHost() {
   if (geteuid() != 0)
@@ -211,26 +245,11 @@ absl::Status CheckHost() {
 }
 
 absl::Status LoadClass(const std::vector<ClassCore>& cores, const ClassSizes& sizes) {
-  if (ClassIsPinned()) {
-    return absl::AlreadyExistsError(
-        "a class is loaded already (its pins are in /sys/fs/bpf/corral); stop corral-class.service "
-        "first");
-  }
+  if (ClassIsPinned()) return IsThereAlready();
   if (const absl::Status status = CheckHost(); !status.ok()) return status;
-  for (const ClassCore& core : cores) {
-    if (core.siblings.empty() || core.siblings.size() > GHOST_MAX_SIBLINGS) {
-      return absl::InvalidArgumentError(absl::StrCat("a core with ", core.siblings.size(),
-                                                     " SMT siblings; 1 to ", GHOST_MAX_SIBLINGS,
-                                                     " are supported"));
-    }
-  }
-  if (const absl::Status status = MakeClassDir(); !status.ok()) return status;
-  const absl::Status status = LoadAndAttach(cores, sizes);
-  if (!status.ok()) {
-    // The first error is the one to tell.
-    ReleaseClass({.scope = ReleaseScope::kClassOnly}).status.IgnoreError();
-  }
-  return status;
+  absl::StatusOr<PreparedClass> prepared = PreparedClass::Make(cores, sizes);
+  if (!prepared.ok()) return prepared.status();
+  return prepared->Enter();
 }
 
 absl::Status UnloadClass() {

@@ -6,12 +6,42 @@
 #ifndef CORRAL_KERNEL_BPF_CLASS_LOADER_H_
 #define CORRAL_KERNEL_BPF_CLASS_LOADER_H_
 
+#include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "kernel/class_layout.h"
 
+struct ghost;  // the skeleton
+
 namespace corral {
+
+// Which build of the class this program holds: ghost_class_info.object, once it is loaded.
+uint64_t ClassObject();
+
+// A class that the kernel has verified and that is not in charge. Goes with this object, unless
+// Enter() has put it in charge.
+class PreparedClass {
+ public:
+  // FailedPrecondition with the remedy when the kernel cannot load it.
+  static absl::StatusOr<PreparedClass> Make(const std::vector<ClassCore>& cores,
+                                            const ClassSizes& sizes);
+
+  // Pins it and puts it in charge, once. FailedPrecondition: another one is there, or the kernel
+  // refuses it. On an error nothing of it is left.
+  absl::Status Enter();
+
+ private:
+  struct Deleter {
+    void operator()(ghost* skeleton) const;
+  };
+  using Skeleton = std::unique_ptr<ghost, Deleter>;
+  explicit PreparedClass(Skeleton skeleton) : skeleton_(std::move(skeleton)) {}
+
+  Skeleton skeleton_;
+};
 
 // FailedPrecondition with the remedy when the kernel has no usable sched_ext, another scheduler is
 // loaded, or a class is there already. On any error nothing is left behind.

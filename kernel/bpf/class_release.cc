@@ -16,6 +16,7 @@
 #include <map>
 #include <thread>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "kernel/abi/ghost.h"
@@ -121,9 +122,13 @@ class Release {
     const SchedExtState before = ReadSchedExtState();
     report_.scheduler = report_.scheduler_after = before.scheduler;
     report_.pins = ListPins();
+    if (options_.scope == ReleaseScope::kForAnother) {
+      std::erase(report_.pins, kHeldVmsPin);
+      if (access(kHeldVmsPin, F_OK) == 0) std::erase(report_.pins, kClassDir);
+    }
     // While vCPUs can still be told from the others.
     if (!options_.dry_run) UndoConfinement();
-    if (options_.scope != ReleaseScope::kClassOnly) ReleaseThreads(before);
+    if (options_.scope != ReleaseScope::kForAnother) ReleaseThreads(before);
     if (!options_.dry_run) {
       DetachClass();
       RemovePins();
@@ -199,7 +204,19 @@ class Release {
     }
   }
 
+  // A link that goes with its pin goes some time later; one whose descriptor is the last to be
+  // closed goes at once.
+  static std::vector<Fd> OpenLinks(const std::vector<std::string>& pins) {
+    std::vector<Fd> links;
+    for (const std::string& pin : pins) {
+      if (absl::StartsWith(pin, absl::StrCat(kClassDir, "/link_")))
+        links.emplace_back(bpf_obj_get(pin.c_str()));
+    }
+    return links;
+  }
+
   void RemovePins() {
+    const std::vector<Fd> links = OpenLinks(report_.pins);
     std::vector<std::string> removed;
     for (const std::string& path : report_.pins) {
       if (remove(path.c_str()) == 0) {

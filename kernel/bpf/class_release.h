@@ -18,9 +18,11 @@
 namespace corral {
 
 enum class ReleaseScope {
-  kClassOnly,  // no thread: there can be none of ours
-  kAttached,   // threads in the status words; all in SCHED_EXT if these cannot be read
-  kAll,        // all in SCHED_EXT, also children of attached ones and those that went there alone
+  // No thread, and VMs that are held stay so: another class takes them over at once. Whoever runs
+  // in SCHED_EXT meanwhile runs under the default scheduler.
+  kForAnother,
+  kAttached,  // threads in the status words; all in SCHED_EXT if these cannot be read
+  kAll,       // all in SCHED_EXT, also children of attached ones and those that went there alone
 };
 
 struct ReleaseOptions {

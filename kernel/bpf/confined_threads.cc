@@ -107,6 +107,12 @@ absl::Status ConfinedThreads::Free(pid_t tid) const {
 size_t UndoConfinement() {
   const absl::StatusOr<Fd> map = OpenPin(kPin);
   if (!map.ok()) return 0;
+  bpf_map_info info = {};
+  __u32 size = sizeof(info);
+  // A class of another release may write it down in another way.
+  if (bpf_map_get_info_by_fd(map->get(), &info, &size) != 0 ||
+      info.value_size != sizeof(ghost_confined))
+    return 0;
   size_t undone = 0;
   for (const uint32_t key : KeysOf(map->get())) {
     ghost_confined entry = {};

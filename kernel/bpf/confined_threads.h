@@ -41,7 +41,8 @@ class ConfinedThreads {
 };
 
 // Gives every thread its former CPUs back, unless somebody has bound it since. Returns how many;
-// none without the class. To be called while vCPUs are still in the class.
+// none without the class, or with one of another release. To be called while vCPUs are still in
+// the class.
 size_t UndoConfinement();
 
 }  // namespace corral

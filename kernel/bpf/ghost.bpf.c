@@ -32,6 +32,7 @@
 
 #include "kernel/abi/core_word.h"
 #include "kernel/abi/ghost.h"
+#include "kernel/abi/restore.h"
 #include "kernel/abi/tally.h"
 #include "kernel/abi/trace.h"
 #include "kernel/bpf/seeded_fault.h"
@@ -55,6 +56,7 @@
 #include "ghost_agent.bpf.h"
 #include "ghost_guard.bpf.h"
 #include "ghost_control.bpf.h"
+#include "ghost_restore.bpf.h"
 
 char _license[] SEC("license") = "GPL";
 

@@ -347,6 +347,16 @@ int ghost_task_attach_prog(struct ghost_task_attach *ctx)
 	owner.vcpu = ctx->vcpu;
 	owner.weight = ctx->weight;
 	owner.policy = p->policy;
+	if (p->policy == SCHED_EXT && READ_ONCE(th->next_slot)) {
+		/* Said before, and it has slept since. */
+		sw = status_word_of(READ_ONCE(th->next_slot) - 1);
+		ctx->result = -EBUSY;
+		if (sw && sw->domain == ctx->domain) {
+			ctx->gtid = sw->gtid;
+			ctx->result = -EEXIST;
+		}
+		goto out;
+	}
 	if (p->policy == SCHED_EXT) {
 		/* In the class on its own account, alone on its core wherever it runs: it changes over as one that changes its domain. */
 		owner.policy = SCHED_NORMAL;

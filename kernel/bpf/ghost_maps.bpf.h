@@ -121,7 +121,9 @@ struct {
  * A NUMA node's ring of offered tasks: the idle-pick ring. An entry names a task and the barrier at which it was put up, so one that is
  * out of date takes nobody anywhere. A full ring loses the oldest; its task waits for its agent, as if it had not been offered.
  */
+#ifndef BOARD_ENTRIES
 #define BOARD_ENTRIES 64
+#endif
 #define MAX_NODES 64
 struct ghost_board {
 	u32 next;    /* where the next entry goes, modulo BOARD_ENTRIES; the oldest is there */

@@ -156,6 +156,12 @@ absl::Status SimControlKernel::CallClass(ControlCall call, void* args, size_t) {
     case ControlCall::kTaskDetach:
       run(ghost_task_detach_prog, static_cast<ghost_task_detach*>(args));
       break;
+    case ControlCall::kTaskRestore:
+      run(ghost_task_restore_prog, static_cast<ghost_task_restore*>(args));
+      break;
+    case ControlCall::kCoreRestore:
+      run(ghost_core_restore_prog, static_cast<ghost_core_restore*>(args));
+      break;
   }
   return absl::OkStatus();
 }

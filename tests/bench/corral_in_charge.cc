@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "agent/daemon/load_class.h"
+#include "agent/class/load_class.h"
 #include "agent/runtime/topology.h"
 #include "kernel/bpf/class_loader.h"
 

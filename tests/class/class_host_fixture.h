@@ -15,13 +15,13 @@
 #include <thread>
 #include <vector>
 
-#include "agent/daemon/load_class.h"
+#include "agent/class/load_class.h"
 #include "agent/runtime/topology.h"
+#include "agent/selftest/vm_process.h"
 #include "kernel/audit/auditor.h"
 #include "kernel/bpf/bpf_control_kernel.h"
 #include "kernel/bpf/class_loader.h"
 #include "kernel/bpf/threads_by_policy.h"
-#include "agent/selftest/vm_process.h"
 
 namespace corral {
 

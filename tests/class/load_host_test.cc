@@ -15,7 +15,7 @@
 #include <thread>
 #include <vector>
 
-#include "agent/daemon/load_class.h"
+#include "agent/class/load_class.h"
 #include "ghost.skel.h"
 #include "kernel/fd.h"
 

@@ -20,7 +20,7 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
-#include "agent/daemon/load_class.h"
+#include "agent/class/load_class.h"
 #include "agent/runtime/topology.h"
 #include "kernel/bpf/bpf_agent_kernel.h"
 #include "kernel/bpf/bpf_control_kernel.h"

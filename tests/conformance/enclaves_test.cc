@@ -324,6 +324,43 @@ TEST_F(Enclaves, AStrangerIsTakenInWhereItIs) {
   EXPECT_TRUE(Eventually([&] { return control().DestroyDomain(other).ok(); }));
 }
 
+// As corral-class does it that takes another one's place: its threads are in SCHED_EXT, and sleep.
+TEST_F(Enclaves, WhatWasCountedBeforeGoesOn) {
+  const DomainId domain = NewDomain();
+  Thread& thread = NewThread();
+  ASSERT_TRUE(thread.SetExt(true).ok());
+  const Gtid task = Attach(thread, domain);
+  EXPECT_EQ(Attach(thread, domain), task) << "said twice";
+  EXPECT_FALSE(control().AttachTask(thread.tid(), NewDomain(), 0, 100).ok()) << "it is taken";
+  ghost_task_restore past = {
+      .gtid = task.value(), .runtime_ns = 5'000'000'000, .former_policy = SCHED_BATCH};
+  past.waits.ns[GHOST_WAIT_TURN] = 7;
+  past.tally.waited_ns = 9;
+  past.tally.waits[2] = 3;
+  ASSERT_TRUE(control().RestoreTask(past).ok());
+  thread.Spin();
+  EXPECT_EQ(Await(task, GHOST_MSG_TASK_NEW).runtime_ns, past.runtime_ns);
+  RunNow(kCore, {Run({&thread, task}), Idle()});
+  EXPECT_TRUE(Eventually([&] { return Word(task).runtime_ns > past.runtime_ns; }));
+  const uint32_t slot = GHOST_GTID_SLOT(task.value());
+  EXPECT_EQ(Word(task).former_policy, static_cast<uint32_t>(SCHED_BATCH));
+  EXPECT_EQ(control().waits()[slot].ns[GHOST_WAIT_TURN], 7u);
+  EXPECT_GE(control().tallies()[slot].waited_ns, 9u);
+  EXPECT_GE(control().tallies()[slot].waits[2], 3u);
+
+  ghost_core_restore core_past = {.core = kForeignCore.value()};
+  core_past.counted.commits = 11;
+  core_past.queue.messages = 12;
+  core_past.cpus[1].host_ns = uint64_t{1} << 60;
+  ASSERT_TRUE(control().RestoreCore(core_past).ok());
+  EXPECT_EQ(core(kForeignCore).commits, 11u);
+  EXPECT_GE(control().queue_states()[kForeignCore.value()].messages, 12u);
+  EXPECT_GE(control().cpu_states()[static_cast<uint32_t>(Cpu(kForeignCore, 1).value())].host_ns,
+            core_past.cpus[1].host_ns);
+  EXPECT_TRUE(absl::IsNotFound(control().RestoreTask({.gtid = 12345})));
+  EXPECT_FALSE(control().RestoreCore({.core = 99999}).ok());
+}
+
 TEST_F(Enclaves, ASlotIsUsedAgainUnderAnotherName) {
   const DomainId domain = NewDomain();
   Thread& thread = NewThread();

@@ -12,6 +12,7 @@
 #include "kernel/sim/native/vmlinux.h"
 
 #include "kernel/abi/ghost.h"
+#include "kernel/abi/restore.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -71,6 +72,8 @@ int ghost_task_attach_prog(struct ghost_task_attach *args);
 int ghost_task_update_prog(struct ghost_task_update *args);
 int ghost_task_relabel_prog(struct ghost_task_relabel *args);
 int ghost_task_detach_prog(struct ghost_task_detach *args);
+int ghost_task_restore_prog(struct ghost_task_restore *args);
+int ghost_core_restore_prog(struct ghost_core_restore *args);
 
 /* What the simulated kernel offers it. */
 struct bpf_timer {

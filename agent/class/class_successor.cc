@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/class/class_successor.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "agent/class/class_state.h"
+#include "agent/class/handover_record.h"
+#include "agent/class/handover_step.h"
+#include "agent/class/load_class.h"
+#include "kernel/bpf/bpf_control_kernel.h"
+#include "kernel/bpf/class_release.h"
+
+namespace corral {
+namespace {
+
+// How long those who are at work on a handover may take.
+constexpr Duration kPatience = std::chrono::seconds(60);
+
+bool Say(int fd, const std::string& line) {
+  return write(fd, (line + "\n").data(), line.size() + 1) == static_cast<ssize_t>(line.size() + 1);
+}
+
+// The other side writes a line at once, or is gone.
+bool Hear(int fd, const std::string& line) {
+  char text[16];
+  const ssize_t got = read(fd, text, sizeof(text));
+  return got > 0 && std::string(text, static_cast<size_t>(got)) == line + "\n";
+}
+
+absl::Status Leave() {
+  const ReleaseReport left = ReleaseClass({.scope = ReleaseScope::kForAnother});
+  return left.status;
+}
+
+// The class is there, and knows nothing or all.
+absl::Status Fill(const HandoverRecord& record) {
+  const absl::StatusOr<std::unique_ptr<BpfControlKernel>> kernel = BpfControlKernel::Open();
+  if (!kernel.ok()) return kernel.status();
+  // Whoever could not be taken over runs alone on its core, until corrald takes it in.
+  for (const std::string& problem : RestoreClass(**kernel, record.state))
+    fprintf(stderr, "corral-class: not taken over: %s\n", problem.c_str());
+  return absl::OkStatus();
+}
+
+// What was restored must not be once more, when they have run.
+void Finish(const HandoverFile& file, HandoverRecord& record) {
+  record.state = nullptr;
+  file.Write(record).IgnoreError();
+  record.stopped.ResumeAll();
+  Reached(HandoverStep::kResumed);
+  file.Remove();
+}
+
+}  // namespace
+
+absl::Status SucceedClass(const SuccessorOptions& options) {
+  if (ClassObject() == options.present) {
+    Say(options.out, "same");
+    return absl::OkStatus();
+  }
+  absl::StatusOr<PreparedClass> prepared = PrepareClassHere(options.sizes);
+  if (!prepared.ok()) return prepared.status();
+  if (!Say(options.out, absl::StrCat("ready ", GHOST_ABI_VERSION)) || !Hear(options.in, "go"))
+    return absl::CancelledError("corrald did not say \"go\"");
+  const HandoverFile file(options.folder);
+  absl::StatusOr<std::optional<HandoverRecord>> record = file.Read();
+  if (!record.ok()) return record.status();
+  if (!*record) return absl::FailedPreconditionError("nothing was written down; only corrald does");
+  Reached(HandoverStep::kAboutToLeave);
+  if (const absl::Status left = Leave(); !left.ok()) return left;
+  Reached(HandoverStep::kLeft);
+  if (const absl::Status entered = prepared->Enter(); !entered.ok()) return entered;
+  Reached(HandoverStep::kEntered);
+  if (const absl::Status filled = Fill(**record); !filled.ok()) return filled;
+  Reached(HandoverStep::kRestored);
+  Finish(file, **record);
+  Say(options.out, "done");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> MendHandover(const std::string& folder) {
+  const HandoverFile file(folder);
+  const absl::StatusOr<Fd> lock = file.Lock(kPatience);
+  if (!lock.ok()) return lock.status();
+  absl::StatusOr<std::optional<HandoverRecord>> record = file.Read();
+  if (!record.ok()) return record.status();
+  if (!*record) return false;
+  // Nothing but their being stopped has happened.
+  if ((*record)->state.is_null()) {
+    Finish(file, **record);
+    return true;
+  }
+  if (!BpfControlKernel::Open().ok()) {
+    if (const absl::Status left = Leave(); !left.ok()) return left;
+    if (const absl::Status loaded = LoadClassHere((*record)->sizes); !loaded.ok()) return loaded;
+  }
+  if (const absl::Status filled = Fill(**record); !filled.ok()) return filled;
+  Finish(file, **record);
+  return true;
+}
+
+}  // namespace corral
