@@ -148,14 +148,15 @@ absl::Status ClassHandover::StopVms(HandoverRecord& record) {
   return status;
 }
 
-absl::Status ClassHandover::TakeOver() {
+absl::StatusOr<Time> ClassHandover::TakeOver() {
   if (write(to_.get(), "go\n", 3) != 3)
     return absl::AbortedError(absl::StrCat(program_, " ", Bury(/*kill_it=*/true)));
   Reached(HandoverStep::kSaidGo);
   const absl::StatusOr<std::string> said = HearLine(kTakeover, [] {});
   if (!said.ok()) return absl::AbortedError(absl::StrCat(program_, " ", said.status().message()));
+  const Time done = kernel_.Now();
   Bury(/*kill_it=*/false);
-  return absl::OkStatus();
+  return done;
 }
 
 absl::StatusOr<Duration> ClassHandover::Run() {
@@ -168,10 +169,10 @@ absl::StatusOr<Duration> ClassHandover::Run() {
   Reached(HandoverStep::kCaptured);
   // Written down in the class's memory, in its layout. The VMs' keeper binds them again.
   UndoConfinement();
-  const absl::Status taken = TakeOver();
-  const Duration held = kernel_.Now() - begin;
+  const absl::StatusOr<Time> done = TakeOver();
   lock_ = Fd();
-  if (taken.ok()) return held;
+  if (done.ok()) return *done - begin;
+  const absl::Status& taken = done.status();
   const absl::StatusOr<bool> mended = MendHandover(folder_);
   if (!mended.ok()) {
     return absl::DataLossError(absl::StrCat(

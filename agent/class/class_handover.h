@@ -51,7 +51,8 @@ class ClassHandover {
   // How the successor ended, as the end of a sentence.
   std::string Bury(bool kill_it);
   absl::Status StopVms(HandoverRecord& record);
-  absl::Status TakeOver();
+  // When the VMs went on.
+  absl::StatusOr<Time> TakeOver();
 
   const ControlKernel& kernel_;
   const HandoverFile file_;

@@ -59,5 +59,6 @@ int main(int argc, char** argv) {
     return replaced.ok() ? 0 : Fail(replaced);
   }
   const absl::Status status = corral::UnloadClass();
+  corral::AbandonHandover("/run/corral");  // corrald's runtime folder
   return status.ok() ? 0 : Fail(status);
 }

@@ -14,6 +14,7 @@
 #include "agent/class/load_class.h"
 #include "kernel/bpf/bpf_control_kernel.h"
 #include "kernel/bpf/class_release.h"
+#include "kernel/bpf/class_succession.h"
 
 namespace corral {
 namespace {
@@ -32,19 +33,10 @@ bool Hear(int fd, const std::string& line) {
   return got > 0 && std::string(text, static_cast<size_t>(got)) == line + "\n";
 }
 
-absl::Status Leave() {
-  const ReleaseReport left = ReleaseClass({.scope = ReleaseScope::kForAnother});
-  return left.status;
-}
-
-// The class is there, and knows nothing or all.
-absl::Status Fill(const HandoverRecord& record) {
-  const absl::StatusOr<std::unique_ptr<BpfControlKernel>> kernel = BpfControlKernel::Open();
-  if (!kernel.ok()) return kernel.status();
-  // Whoever could not be taken over runs alone on its core, until corrald takes it in.
-  for (const std::string& problem : RestoreClass(**kernel, record.state))
+// Whoever could not be taken over runs alone on its core, until corrald takes it in.
+void Fill(ControlKernel& kernel, const HandoverRecord& record) {
+  for (const std::string& problem : RestoreClass(kernel, record.state))
     fprintf(stderr, "corral-class: not taken over: %s\n", problem.c_str());
-  return absl::OkStatus();
 }
 
 // What was restored must not be once more, when they have run.
@@ -65,6 +57,10 @@ absl::Status SucceedClass(const SuccessorOptions& options) {
   }
   absl::StatusOr<PreparedClass> prepared = PrepareClassHere(options.sizes);
   if (!prepared.ok()) return prepared.status();
+  if (const absl::Status pinned = prepared->Pin(); !pinned.ok()) return pinned;
+  if (const absl::Status ready = prepared->Rehearse(); !ready.ok()) return ready;
+  const absl::StatusOr<std::unique_ptr<BpfControlKernel>> kernel = BpfControlKernel::OpenNext();
+  if (!kernel.ok()) return kernel.status();
   if (!Say(options.out, absl::StrCat("ready ", GHOST_ABI_VERSION)) || !Hear(options.in, "go"))
     return absl::CancelledError("corrald did not say \"go\"");
   const HandoverFile file(options.folder);
@@ -72,14 +68,15 @@ absl::Status SucceedClass(const SuccessorOptions& options) {
   if (!record.ok()) return record.status();
   if (!*record) return absl::FailedPreconditionError("nothing was written down; only corrald does");
   Reached(HandoverStep::kAboutToLeave);
-  if (const absl::Status left = Leave(); !left.ok()) return left;
+  if (const absl::Status left = DisplaceClass(); !left.ok()) return left;
   Reached(HandoverStep::kLeft);
   if (const absl::Status entered = prepared->Enter(); !entered.ok()) return entered;
   Reached(HandoverStep::kEntered);
-  if (const absl::Status filled = Fill(**record); !filled.ok()) return filled;
+  Fill(**kernel, **record);
   Reached(HandoverStep::kRestored);
   Finish(file, **record);
   Say(options.out, "done");
+  RemoveOtherClasses();
   return absl::OkStatus();
 }
 
@@ -89,19 +86,33 @@ absl::StatusOr<bool> MendHandover(const std::string& folder) {
   if (!lock.ok()) return lock.status();
   absl::StatusOr<std::optional<HandoverRecord>> record = file.Read();
   if (!record.ok()) return record.status();
+  // Without a state nothing but their being stopped has happened.
+  if (*record && !(*record)->state.is_null()) {
+    absl::StatusOr<std::unique_ptr<BpfControlKernel>> kernel = BpfControlKernel::Open();
+    if (!kernel.ok()) {
+      const ReleaseReport left = ReleaseClass({.scope = ReleaseScope::kForAnother});
+      if (!left.status.ok()) return left.status;
+      if (const absl::Status loaded = LoadClassHere((*record)->sizes); !loaded.ok()) return loaded;
+      kernel = BpfControlKernel::Open();
+    }
+    if (!kernel.ok()) return kernel.status();
+    Fill(**kernel, **record);
+  }
+  RemoveOtherClasses();
   if (!*record) return false;
-  // Nothing but their being stopped has happened.
-  if ((*record)->state.is_null()) {
-    Finish(file, **record);
-    return true;
-  }
-  if (!BpfControlKernel::Open().ok()) {
-    if (const absl::Status left = Leave(); !left.ok()) return left;
-    if (const absl::Status loaded = LoadClassHere((*record)->sizes); !loaded.ok()) return loaded;
-  }
-  if (const absl::Status filled = Fill(**record); !filled.ok()) return filled;
   Finish(file, **record);
   return true;
+}
+
+std::vector<pid_t> AbandonHandover(const std::string& folder) {
+  const HandoverFile file(folder);
+  const absl::StatusOr<Fd> lock = file.Lock(Duration(0));
+  if (!lock.ok()) return {};
+  absl::StatusOr<std::optional<HandoverRecord>> record = file.Read();
+  if (!record.ok() || !*record) return {};
+  std::vector<pid_t> resumed = (*record)->stopped.ResumeAll();
+  file.Remove();
+  return resumed;
 }
 
 }  // namespace corral

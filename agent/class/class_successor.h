@@ -10,8 +10,11 @@
 #ifndef CORRAL_AGENT_CLASS_CLASS_SUCCESSOR_H_
 #define CORRAL_AGENT_CLASS_CLASS_SUCCESSOR_H_
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -36,6 +39,10 @@ absl::Status SucceedClass(const SuccessorOptions& options);
 // for those who are still at work on it. False: there was nothing to mend. On an error VMs may
 // still be stopped, and what is written down stays.
 absl::StatusOr<bool> MendHandover(const std::string& folder);
+
+// Where there is no class any more, and is to be none: lets those go on that such a handover left
+// stopped, and forgets it. Returns them.
+std::vector<pid_t> AbandonHandover(const std::string& folder);
 
 }  // namespace corral
 

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "agent/class/class_successor.h"
+#include "agent/daemon/control_socket.h"
 #include "kernel/bpf/class_files.h"
 #include "kernel/bpf/sched_ext_state.h"
 #include "kernel/bpf/threads_by_policy.h"
@@ -27,9 +29,15 @@ int RunRelease(const Options& options) {
         "release ends isolation for every VM on this host and takes the class out; say so with "
         "\"corralctl release --all\", or look first with \"corralctl release --all --dry-run\""));
   }
-  const std::vector<pid_t> held =
-      options.dry_run ? std::vector<pid_t>() : HeldVms::ReleaseLeftovers(kHeldVmsPin);
+  std::vector<pid_t> held;
+  for (const char* const pin : {kHeldVmsPin, kFormerHeldVmsPin}) {
+    if (options.dry_run) break;
+    for (const pid_t process : HeldVms::ReleaseLeftovers(pin)) held.push_back(process);
+  }
   ReleaseReport report = ReleaseClass({.scope = ReleaseScope::kAll, .dry_run = options.dry_run});
+  if (!options.dry_run) {
+    for (const pid_t process : AbandonHandover(kRuntimeDir)) held.push_back(process);
+  }
   for (const pid_t process : held) {
     report.notes.push_back(
         absl::StrCat("process ", process, " was held by a corrald that has died, and goes on"));

@@ -27,8 +27,8 @@ constexpr const char* kPrograms[] = {
     "task_detach",    "task_restore",   "core_restore"};
 
 template <typename T>
-absl::Status MapPin(const char* name, MappedArray<T>& array) {
-  const absl::StatusOr<Fd> fd = OpenPin(name);
+absl::Status MapPin(const char* folder, const char* name, MappedArray<T>& array) {
+  const absl::StatusOr<Fd> fd = OpenPin(name, folder);
   if (!fd.ok()) return fd.status();
   absl::StatusOr<MappedArray<T>> mapped = MappedArray<T>::Map(fd->get(), name);
   if (!mapped.ok()) return mapped.status();
@@ -36,8 +36,8 @@ absl::Status MapPin(const char* name, MappedArray<T>& array) {
   return absl::OkStatus();
 }
 
-absl::Status OpenInto(const char* name, Fd& fd) {
-  absl::StatusOr<Fd> pin = OpenPin(name);
+absl::Status OpenInto(const char* folder, const char* name, Fd& fd) {
+  absl::StatusOr<Fd> pin = OpenPin(name, folder);
   if (!pin.ok()) return pin.status();
   fd = *std::move(pin);
   return absl::OkStatus();
@@ -62,19 +62,28 @@ absl::StatusOr<std::unique_ptr<BpfControlKernel>> BpfControlKernel::Open() {
 }
 
 absl::StatusOr<std::unique_ptr<BpfControlKernel>> BpfControlKernel::OpenEvenIfLost() {
+  return OpenIn(kClassDir);
+}
+
+absl::StatusOr<std::unique_ptr<BpfControlKernel>> BpfControlKernel::OpenNext() {
+  return OpenIn(kNextDir);
+}
+
+absl::StatusOr<std::unique_ptr<BpfControlKernel>> BpfControlKernel::OpenIn(const char* folder) {
   std::unique_ptr<BpfControlKernel> kernel(new BpfControlKernel);
   BpfControlKernel& k = *kernel;
   // One of another version may have other maps.
-  absl::Status info = MapPin("class_info", k.info_);
+  absl::Status info = MapPin(folder, "class_info", k.info_);
   if (info.ok()) info = CheckAbiVersion(k.info_[0], "program");
   if (!info.ok()) return info;
-  if (const absl::Status status =
-          FirstError({MapPin("enclaves", k.enclaves_), MapPin("domains", k.domains_),
-                      MapPin("cores", k.cores_), MapPin("cpu_configs", k.cpus_),
-                      MapPin("cpu_states", k.cpu_states_), MapPin("status_words", k.status_words_),
-                      MapPin("affinities", k.affinities_), MapPin("waits", k.waits_),
-                      MapPin("tallies", k.tallies_), MapPin("traces", k.traces_),
-                      MapPin("queue_states", k.queue_states_), OpenInto("queues", k.queues_)});
+  if (const absl::Status status = FirstError(
+          {MapPin(folder, "enclaves", k.enclaves_), MapPin(folder, "domains", k.domains_),
+           MapPin(folder, "cores", k.cores_), MapPin(folder, "cpu_configs", k.cpus_),
+           MapPin(folder, "cpu_states", k.cpu_states_),
+           MapPin(folder, "status_words", k.status_words_),
+           MapPin(folder, "affinities", k.affinities_), MapPin(folder, "waits", k.waits_),
+           MapPin(folder, "tallies", k.tallies_), MapPin(folder, "traces", k.traces_),
+           MapPin(folder, "queue_states", k.queue_states_), OpenInto(folder, "queues", k.queues_)});
       !status.ok()) {
     return status;
   }
@@ -92,7 +101,7 @@ absl::StatusOr<std::unique_ptr<BpfControlKernel>> BpfControlKernel::OpenEvenIfLo
                          .queue_states = k.queue_states_.span()};
   if (const absl::Status status = k.Bind(memory); !status.ok()) return status;
   for (const char* name : kPrograms) {
-    absl::StatusOr<Fd> program = OpenPin(name);
+    absl::StatusOr<Fd> program = OpenPin(name, folder);
     if (!program.ok()) return program.status();
     k.programs_.push_back(*std::move(program));
   }

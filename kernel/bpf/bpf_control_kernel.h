@@ -19,11 +19,14 @@ class BpfControlKernel final : public ControlView {
   static absl::StatusOr<std::unique_ptr<BpfControlKernel>> Open();
   // One that was ejected will do as well: its memory tells who was in it.
   static absl::StatusOr<std::unique_ptr<BpfControlKernel>> OpenEvenIfLost();
+  // The next class (class_succession.h), which stays the same when it is in charge.
+  static absl::StatusOr<std::unique_ptr<BpfControlKernel>> OpenNext();
 
   Time Now() const override;
 
  private:
   BpfControlKernel() = default;
+  static absl::StatusOr<std::unique_ptr<BpfControlKernel>> OpenIn(const char* folder);
   absl::Status CallClass(ControlCall call, void* args, size_t size) override;
   absl::Status MakeQueue(CoreId core) override;
   int PolicyOf(pid_t tid) const override;

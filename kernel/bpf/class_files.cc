@@ -11,8 +11,8 @@
 
 namespace corral {
 
-absl::StatusOr<Fd> OpenPin(absl::string_view name) {
-  const std::string path = absl::StrCat(kClassDir, "/", name);
+absl::StatusOr<Fd> OpenPin(absl::string_view name, absl::string_view folder) {
+  const std::string path = absl::StrCat(folder, "/", name);
   const int fd = bpf_obj_get(path.c_str());
   if (fd >= 0) return Fd(fd);
   if (errno == EPERM || errno == EACCES) {
@@ -31,6 +31,11 @@ bool ClassIsPinned() {
     if (it->path() != kHeldVmsPin) return true;
   }
   return false;
+}
+
+absl::Status ThereIsAClass() {
+  return absl::AlreadyExistsError(absl::StrCat("a class is loaded already (its pins are in ",
+                                               kClassDir, "); stop corral-class.service first"));
 }
 
 }  // namespace corral

@@ -20,6 +20,7 @@
 #include "kernel/bpf/class_files.h"
 #include "kernel/bpf/class_maps.h"
 #include "kernel/bpf/class_release.h"
+#include "kernel/bpf/class_succession.h"
 #include "kernel/bpf/sched_ext_state.h"
 #ifdef CORRAL_SEEDED_FAULTS
 #include "tests/faults/seed_fault.h"
@@ -75,8 +76,8 @@ absl::Status FreezeMaps(const ghost& s) {
   return absl::OkStatus();
 }
 
-absl::Status PinAt(int fd, const std::string& name) {
-  const std::string path = absl::StrCat(kClassDir, "/", name);
+absl::Status PinAt(int fd, const char* folder, const std::string& name) {
+  const std::string path = absl::StrCat(folder, "/", name);
   if (bpf_obj_pin(fd, path.c_str()) == 0) return absl::OkStatus();
   return absl::InternalError(absl::StrCat("cannot pin ", path, ": ", strerror(errno)));
 }
@@ -85,7 +86,8 @@ absl::Status PinAll(const ghost& s) {
   bpf_map* map;
   bpf_object__for_each_map(map, s.obj) {
     if (bpf_map__type(map) == BPF_MAP_TYPE_STRUCT_OPS || bpf_map__is_internal(map)) continue;
-    if (const absl::Status status = PinAt(bpf_map__fd(map), bpf_map__name(map)); !status.ok())
+    if (const absl::Status status = PinAt(bpf_map__fd(map), kNextDir, bpf_map__name(map));
+        !status.ok())
       return status;
   }
   bpf_program* program;
@@ -94,16 +96,16 @@ absl::Status PinAll(const ghost& s) {
     // ghost_commit_prog is pinned as "commit".
     std::string name = bpf_program__name(program);
     name = name.substr(strlen("ghost_"), name.size() - strlen("ghost_") - strlen("_prog"));
-    if (const absl::Status status = PinAt(bpf_program__fd(program), name); !status.ok())
+    if (const absl::Status status = PinAt(bpf_program__fd(program), kNextDir, name); !status.ok())
       return status;
   }
   return absl::OkStatus();
 }
 
-absl::Status PinLink(bpf_link* link, const char* name) {
+absl::Status PinLink(bpf_link* link, const char* folder, const char* name) {
   if (link == nullptr)
     return absl::InternalError(absl::StrCat("cannot attach ", name, ": ", strerror(errno)));
-  const absl::Status status = PinAt(bpf_link__fd(link), name);
+  const absl::Status status = PinAt(bpf_link__fd(link), folder, name);
   // Closes our descriptor, no more: the pin alone holds the link from here on, also while this
   // process lives.
   bpf_link__destroy(link);
@@ -115,21 +117,25 @@ struct Tracepoint {
   const char* pin;
 };
 
-// The tracepoints first: the class must not run a task before its switches are seen.
-absl::Status Attach(const ghost& s) {
+// Before the class: it must not run a task before its switches are seen.
+absl::Status AttachTracepoints(const ghost& s) {
   for (const Tracepoint& tracepoint : {Tracepoint{s.progs.ghost_sched_switch, "link_sched_switch"},
                                        Tracepoint{s.progs.ghost_process_exit, "link_process_exit"},
                                        Tracepoint{s.progs.ghost_timer_entry, "link_timer_entry"},
                                        Tracepoint{s.progs.ghost_cpuhp_enter, "link_cpuhp_enter"},
                                        Tracepoint{s.progs.ghost_cpuhp_exit, "link_cpuhp_exit"}}) {
     if (const absl::Status status =
-            PinLink(bpf_program__attach(tracepoint.program), tracepoint.pin);
+            PinLink(bpf_program__attach(tracepoint.program), kNextDir, tracepoint.pin);
         !status.ok()) {
       return status;
     }
   }
+  return absl::OkStatus();
+}
+
+absl::Status Attach(const ghost& s) {
   if (const absl::Status status =
-          PinLink(bpf_map__attach_struct_ops(s.maps.corral_ops), "link_class");
+          PinLink(bpf_map__attach_struct_ops(s.maps.corral_ops), kClassDir, "link_class");
       !status.ok())
     return status;
   // Many failures are reported only through ops.exit.
@@ -143,23 +149,16 @@ absl::Status Attach(const ghost& s) {
   return absl::OkStatus();
 }
 
-absl::Status IsThereAlready() {
-  return absl::AlreadyExistsError(
-      "a class is loaded already (its pins are in /sys/fs/bpf/corral); stop corral-class.service "
-      "first");
-}
-
-// What another class left for this one may be there.
-absl::Status MakeClassDir() {
+absl::Status MakeNextDir() {
   struct statfs fs;
   if (statfs("/sys/fs/bpf", &fs) != 0 || fs.f_type != kBpfFsMagic) {
     return absl::FailedPreconditionError(
         "bpffs is not mounted on /sys/fs/bpf; run: mount -t bpf bpf /sys/fs/bpf");
   }
-  if (mkdir(kClassDir, 0700) == 0 || (errno == EEXIST && !ClassIsPinned())) return absl::OkStatus();
-  if (errno == EEXIST) return IsThereAlready();
+  RemoveOtherClasses();
+  if (mkdir(kNextDir, 0700) == 0) return absl::OkStatus();
   return absl::PermissionDeniedError(
-      absl::StrCat("cannot make ", kClassDir, ": ", strerror(errno), "; run as root"));
+      absl::StrCat("cannot make ", kNextDir, ": ", strerror(errno), "; run as root"));
 }
 
 absl::Status WithLog(const absl::Status& status, const LibbpfLog& log) {
@@ -210,11 +209,34 @@ absl::StatusOr<PreparedClass> PreparedClass::Make(const std::vector<ClassCore>& 
   return PreparedClass(std::move(skeleton));
 }
 
-absl::Status PreparedClass::Enter() {
-  if (const absl::Status status = MakeClassDir(); !status.ok()) return status;
+PreparedClass::~PreparedClass() {
+  if (skeleton_ != nullptr && pinned_) RemoveOtherClasses();
+}
+
+absl::Status PreparedClass::Pin() {
+  if (const absl::Status status = MakeNextDir(); !status.ok()) return status;
+  pinned_ = true;
+  if (const absl::Status status = PinAll(*skeleton_); !status.ok()) return status;
+  return AttachTracepoints(*skeleton_);
+}
+
+absl::Status PreparedClass::Rehearse() {
   const LibbpfLog log;
-  absl::Status status = PinAll(*skeleton_);
-  if (status.ok()) status = WithLog(Attach(*skeleton_), log);
+  bpf_link* const link = bpf_map__attach_struct_ops(skeleton_->maps.corral_ops);
+  if (link == nullptr && errno == EBUSY) return absl::OkStatus();
+  if (link == nullptr)
+    return WithLog(absl::FailedPreconditionError(
+                       absl::StrCat("the kernel refuses the class: ", strerror(errno))),
+                   log);
+  bpf_link__destroy(link);
+  return absl::FailedPreconditionError("the class that was in charge has gone");
+}
+
+absl::Status PreparedClass::Enter() {
+  if (const absl::Status status = InstallNextClass(); !status.ok()) return status;
+  pinned_ = false;
+  const LibbpfLog log;
+  const absl::Status status = WithLog(Attach(*skeleton_), log);
   if (!status.ok()) {
     // The first error is the one to tell.
     ReleaseClass({.scope = ReleaseScope::kForAnother}).status.IgnoreError();
@@ -245,10 +267,11 @@ absl::Status CheckHost() {
 }
 
 absl::Status LoadClass(const std::vector<ClassCore>& cores, const ClassSizes& sizes) {
-  if (ClassIsPinned()) return IsThereAlready();
+  if (ClassIsPinned()) return ThereIsAClass();
   if (const absl::Status status = CheckHost(); !status.ok()) return status;
   absl::StatusOr<PreparedClass> prepared = PreparedClass::Make(cores, sizes);
   if (!prepared.ok()) return prepared.status();
+  if (const absl::Status status = prepared->Pin(); !status.ok()) return status;
   return prepared->Enter();
 }
 

@@ -22,15 +22,23 @@ namespace corral {
 uint64_t ClassObject();
 
 // A class that the kernel has verified and that is not in charge. Goes with this object, unless
-// Enter() has put it in charge.
+// Enter() has put it in charge. One per machine.
 class PreparedClass {
  public:
+  PreparedClass(PreparedClass&&) = default;
+  ~PreparedClass();
+
   // FailedPrecondition with the remedy when the kernel cannot load it.
   static absl::StatusOr<PreparedClass> Make(const std::vector<ClassCore>& cores,
                                             const ClassSizes& sizes);
 
-  // Pins it and puts it in charge, once. FailedPrecondition: another one is there, or the kernel
-  // refuses it. On an error nothing of it is left.
+  // In kNextDir, with its tracepoints. FailedPrecondition: no bpffs.
+  absl::Status Pin();
+  // While another one is in charge: what the kernel does before it finds that out takes its time,
+  // and is done then. FailedPrecondition: it does not want the class, or the other one has gone.
+  absl::Status Rehearse();
+  // Once it is pinned: makes it the class, and puts it in charge. AlreadyExists: another one is
+  // there. FailedPrecondition: the kernel refuses it. On an error nothing of it is left.
   absl::Status Enter();
 
  private:
@@ -41,6 +49,7 @@ class PreparedClass {
   explicit PreparedClass(Skeleton skeleton) : skeleton_(std::move(skeleton)) {}
 
   Skeleton skeleton_;
+  bool pinned_ = false;  // in kNextDir
 };
 
 // FailedPrecondition with the remedy when the kernel has no usable sched_ext, another scheduler is

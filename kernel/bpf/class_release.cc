@@ -16,7 +16,6 @@
 #include <map>
 #include <thread>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "kernel/abi/ghost.h"
@@ -96,21 +95,25 @@ Fd FindClassLink() {
   return Fd();
 }
 
-// Paths below and including kClassDir, in the order of removal: the class's link sorts before the
-// tracepoints', so switches are watched while the class is there.
-std::vector<std::string> ListPins() {
+// Paths below and including these folders, in the order of removal: the class's link sorts
+// before the tracepoints', so switches are watched while the class is there.
+std::vector<std::string> ListPins(const std::vector<const char*>& folders) {
   std::vector<std::string> pins;
-  std::error_code error;
-  for (std::filesystem::recursive_directory_iterator it(kClassDir, error), end; !error && it != end;
-       it.increment(error)) {
-    pins.push_back(it->path().string());
+  for (const char* const folder : folders) {
+    std::error_code error;
+    for (std::filesystem::recursive_directory_iterator it(folder, error), end; !error && it != end;
+         it.increment(error)) {
+      pins.push_back(it->path().string());
+    }
   }
   std::sort(pins.begin(), pins.end());
   std::stable_sort(pins.begin(), pins.end(), [](const std::string& a, const std::string& b) {
     return std::count(a.begin(), a.end(), '/') > std::count(b.begin(), b.end(), '/');
   });
-  struct stat entry;
-  if (lstat(kClassDir, &entry) == 0) pins.push_back(kClassDir);
+  for (const char* const folder : folders) {
+    struct stat entry;
+    if (lstat(folder, &entry) == 0) pins.push_back(folder);
+  }
   return pins;
 }
 
@@ -121,10 +124,12 @@ class Release {
   ReleaseReport Run() {
     const SchedExtState before = ReadSchedExtState();
     report_.scheduler = report_.scheduler_after = before.scheduler;
-    report_.pins = ListPins();
     if (options_.scope == ReleaseScope::kForAnother) {
+      report_.pins = ListPins({kClassDir});
       std::erase(report_.pins, kHeldVmsPin);
       if (access(kHeldVmsPin, F_OK) == 0) std::erase(report_.pins, kClassDir);
+    } else {
+      report_.pins = ListPins({kClassDir, kNextDir, kFormerDir});
     }
     // While vCPUs can still be told from the others.
     if (!options_.dry_run) UndoConfinement();
@@ -204,19 +209,7 @@ class Release {
     }
   }
 
-  // A link that goes with its pin goes some time later; one whose descriptor is the last to be
-  // closed goes at once.
-  static std::vector<Fd> OpenLinks(const std::vector<std::string>& pins) {
-    std::vector<Fd> links;
-    for (const std::string& pin : pins) {
-      if (absl::StartsWith(pin, absl::StrCat(kClassDir, "/link_")))
-        links.emplace_back(bpf_obj_get(pin.c_str()));
-    }
-    return links;
-  }
-
   void RemovePins() {
-    const std::vector<Fd> links = OpenLinks(report_.pins);
     std::vector<std::string> removed;
     for (const std::string& path : report_.pins) {
       if (remove(path.c_str()) == 0) {

@@ -287,6 +287,17 @@ static __always_inline struct ghost_class_info *info_of(void)
 	return bpf_map_lookup_elem(&class_info, &zero);
 }
 
+/*
+ * Whether the class is in charge, or was until the kernel put it out. Before, and once another one is to take its place, what it has attached to
+ * tracepoints does nothing.
+ */
+static __always_inline bool at_work(struct ghost_class_info *info)
+{
+	u32 kind = *(volatile u32 *)&info->exit_kind;
+
+	return *(volatile u32 *)&info->enabled || (kind && kind != GHOST_EXIT_UNREGISTERED);
+}
+
 static __always_inline struct ghost_thread *thread_of(struct task_struct *p)
 {
 	return bpf_task_storage_get(&threads, p, 0, 0);

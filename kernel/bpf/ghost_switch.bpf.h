@@ -162,10 +162,11 @@ int BPF_PROG(ghost_sched_switch, bool preempt, struct task_struct *prev, struct 
 	struct ghost_cpu_config *cfg = cpu_config_of(cpu);
 	struct ghost_cpu_state *cs = cpu_state_of(cpu);
 	struct ghost_core_state *core = core_of_cpu(cfg);
+	struct ghost_class_info *info = info_of();
 	u64 now = bpf_ktime_get_ns();
 	u32 taken;
 
-	if (!cfg || !core || !cs)
+	if (!cfg || !core || !cs || !info || !at_work(info))
 		return 0;
 	switch_account(prev, now);
 	cs->running_domain = switch_enter(next, cpu, now);

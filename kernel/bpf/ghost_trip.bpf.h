@@ -84,7 +84,7 @@ int BPF_PROG(ghost_timer_entry, int vector)
 	struct ghost_class_info *info = info_of();
 	struct task_struct *p;
 
-	if (!info || !READ_ONCE(info->trips))
+	if (!info || !READ_ONCE(info->trips) || !at_work(info))
 		return 0;
 	p = bpf_get_current_task_btf();
 	if (p->policy == SCHED_EXT)

@@ -152,8 +152,11 @@ TEST(ClassState, WhatIsMissingOrOfAnotherKindCountsAsNothing) {
   World world;
   json weightless = {{"name", "vms"}, {"cpus", "0-1"}, {"domains", json::array()}};
   weightless["domains"].push_back({{"key", "zz"}, {"tasks", json::array({7, "x"})}});
-  weightless["domains"][0]["tasks"].push_back({{"tid", world.threads[0]->pid}, {"vcpu", 0}});
-  EXPECT_EQ(world.Restore({{"enclaves", json::array({weightless})}}).size(), 1u);
+  weightless["domains"][0]["tasks"].push_back(
+      {{"tid", static_cast<uint32_t>(world.threads[0]->pid)}});
+  json state;
+  state["enclaves"].push_back(weightless);
+  EXPECT_EQ(world.Restore(state).size(), 1u) << state;
 }
 
 }  // namespace
