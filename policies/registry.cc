@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policies/registry.h"
 
-#include <vector>
-
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "policies/fifo/centralized.h"
 #include "policies/fifo/policy.h"
 #include "policies/search/policy.h"
@@ -48,7 +44,7 @@ absl::StatusOr<std::unique_ptr<CentralPolicy>> MakeSnap(const PolicyContext& con
 
 }  // namespace
 
-absl::Span<const PolicyInfo> Policies() {
+absl::Span<const PolicyInfo> ShippedPolicies() {
   static const PolicyInfo kPolicies[] = {
       {.name = "secure_vm",
        .summary = "one trust domain per physical core at a time; domains take turns",
@@ -79,16 +75,6 @@ absl::Span<const PolicyInfo> Policies() {
        .make_central = MakeSnap},
   };
   return kPolicies;
-}
-
-absl::StatusOr<const PolicyInfo*> FindPolicy(absl::string_view name) {
-  std::vector<absl::string_view> names;
-  for (const PolicyInfo& policy : Policies()) {
-    if (policy.name == name) return &policy;
-    names.push_back(policy.name);
-  }
-  return absl::NotFoundError(
-      absl::StrCat("there is no policy \"", name, "\"; there are: ", absl::StrJoin(names, ", ")));
 }
 
 }  // namespace corral

@@ -40,6 +40,10 @@ struct PolicyInfo {
       nullptr;
 };
 
+// Those of registry.cc.
+absl::Span<const PolicyInfo> ShippedPolicies();
+// Those of this program: the shipped ones, unless it defines this function itself and so has others
+// (docs/writing-a-policy.md, "Outside this tree").
 absl::Span<const PolicyInfo> Policies();
 // NotFound names the ones that there are.
 absl::StatusOr<const PolicyInfo*> FindPolicy(absl::string_view name);
