@@ -183,8 +183,8 @@ constexpr EventSpec kEvents[] = {
      .message_id = "5194cba8d5584a2abdfe4fc7d882c707",
      .priority = LOG_ERR,
      .subject = "Another class could not take over",
-     .meaning = "The former one is in charge, unless the message says that it did not come back; "
-                "then VMs are stopped.",
+     .meaning = "The former one is in charge, or the new one after all; the VMs go on, unless the "
+                "message says that they do not.",
      .runbook = "The message says why. To take the new one up at a time of your choice: stop the "
                 "VMs, then `systemctl restart corral-class corrald`."},
     {.event = Event::kHandoverMended,
