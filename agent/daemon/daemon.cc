@@ -267,6 +267,8 @@ void Daemon::Record() {
   recorder_ = std::make_unique<Recorder>(*kernel_, options_.state_dir, config_.samples,
                                          [this](const News& news) { log_(news); });
   log_.Tell([this](const News& news) { recorder_->Note(news); });
+  ledger_ = std::make_unique<LedgerKeeper>(*kernel_, options_.state_dir,
+                                           [this](const News& news) { log_(news); });
 }
 
 void Daemon::AwaitAgents() {
@@ -293,6 +295,7 @@ void Daemon::Supervise() {
     if (const std::string problems = enclave.threads->Scan(); !problems.empty()) log_(problems);
   }
   if (recorder_ != nullptr) recorder_->Poll(kernel_->Now());
+  if (ledger_ != nullptr) ledger_->Poll(kernel_->Now());
   if (watch_ == nullptr || kernel_->Now() < look_at_) return;
   look_at_ = kernel_->Now() + kLook;
   for (const News& news : watch_->Look()) log_(news);
@@ -352,6 +355,7 @@ void Daemon::ResumePaused() {
 Daemon::End Daemon::Run(int signal_fd) {
   const End end = Serve(signal_fd);
   if (recorder_ != nullptr) recorder_->Finish();
+  if (ledger_ != nullptr) ledger_->Finish();
   return end;
 }
 
