@@ -124,6 +124,7 @@ int main() {
   corral::ctl::AddSimulated(samples);
   corral::ctl::AddDomains(samples);
   corral::ctl::AddAudit(samples);
+  corral::ctl::AddStatement(samples);
   corral::ctl::AddRelease(samples);
   corral::ctl::AddMode(samples);
   corral::ctl::AddSelftest(samples);
