@@ -5,11 +5,13 @@
 #include <systemd/sd-bus.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstring>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "kernel/bpf/ring_queue.h"
 
 namespace corral {
 namespace {
@@ -35,10 +37,24 @@ struct BusError {
   ~BusError() { sd_bus_error_free(&error); }
 };
 
+// By itself sd-bus would wait for 90 s for somebody who does not say hello.
+int AwaitReady(sd_bus* bus) {
+  for (const Time end = MonotonicNow() + kScopePatience; sd_bus_is_ready(bus) <= 0;) {
+    const int done = sd_bus_process(bus, nullptr);
+    if (done < 0) return done;
+    if (done > 0) continue;
+    const Duration left = end - MonotonicNow();
+    if (left <= Duration(0)) return -ETIMEDOUT;
+    sd_bus_wait(bus, static_cast<uint64_t>(left / std::chrono::microseconds(1)) + 1);
+  }
+  return 0;
+}
+
 int Connect(const std::string& socket, Bus& bus) {
   int result = sd_bus_new(&bus.bus);
   if (result >= 0) result = sd_bus_set_address(bus.bus, ("unix:path=" + socket).c_str());
   if (result >= 0) result = sd_bus_start(bus.bus);
+  if (result >= 0) result = AwaitReady(bus.bus);
   if (result >= 0)
     result = static_cast<int>(sd_bus_set_method_call_timeout(
         bus.bus, static_cast<uint64_t>(kScopePatience / std::chrono::microseconds(1))));
