@@ -301,19 +301,6 @@ void Daemon::Supervise() {
   for (const News& news : watch_->Look()) log_(news);
 }
 
-// The policy that decides may be another one than was asked for: the former came back.
-void Daemon::FollowAgent(Enclave& enclave) {
-  const AgentSpec& spec = enclave.supervisor->spec();
-  if (spec.policy == enclave.config.policy && spec.options_json == enclave.config.options.ToJson())
-    return;
-  const absl::StatusOr<const PolicyInfo*> info = FindPolicy(spec.policy);
-  if (!info.ok()) return;
-  const absl::StatusOr<OptionValues> options =
-      OptionValues::FromJson((*info)->options, spec.options_json);
-  enclave.config.policy = spec.policy;
-  if (options.ok()) enclave.config.options = *options;
-}
-
 // What ghOSt does with every enclave: where isolation does not matter, the default scheduler is
 // better than round robin by the class.
 void Daemon::ReleaseIfAbandoned(Enclave& enclave) {
@@ -455,40 +442,6 @@ absl::Status Daemon::Reload() {
     if (const absl::Status status = SwitchPolicy(enclaves_[i], config_.enclaves[i]); !status.ok())
       return status;
   }
-  return absl::OkStatus();
-}
-
-// Before anything is changed: a policy that cannot take what is there is not even started.
-absl::Status Daemon::CheckSwitch(const Enclave& enclave, const EnclaveConfig& wanted) const {
-  const absl::StatusOr<const PolicyInfo*> info = FindPolicy(wanted.policy);
-  if (!info.ok()) return info.status();
-  const size_t promised = GivenPromises(*kernel_, enclave.id).size();
-  if ((*info)->promises || promised == 0) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(
-      "enclave ", wanted.name, ": ", promised, " vCPUs are promised time, which policy ",
-      wanted.policy, " does not give (corralctl domains); take their reservations back, or run: ",
-      "corralctl policy set ", wanted.name, " ", wanted.policy, " --drop-promises"));
-}
-
-absl::Status Daemon::SwitchPolicy(Enclave& enclave, const EnclaveConfig& wanted,
-                                  bool drop_promises) {
-  if (wanted.policy == enclave.config.policy && wanted.options == enclave.config.options)
-    return absl::OkStatus();
-  if (!drop_promises) {
-    if (const absl::Status status = CheckSwitch(enclave, wanted); !status.ok()) return status;
-  }
-  const Time begin = kernel_->Now();
-  const absl::Status status = enclave.supervisor->SwitchTo(
-      AgentFor(*kernel_, config_, wanted, enclave.id, agent_program_, options_.runtime_dir));
-  if (!status.ok())
-    return absl::Status(status.code(),
-                        absl::StrCat("enclave ", wanted.name, ": ", status.message()));
-  enclave.config.policy = wanted.policy;
-  enclave.config.options = wanted.options;
-  log_({Event::kPolicyChanged,
-        absl::StrCat("enclave ", wanted.name, " has policy ", wanted.policy, " now, after ",
-                     (kernel_->Now() - begin) / std::chrono::milliseconds(1), " ms"),
-        {{"ENCLAVE", wanted.name}, {"POLICY", wanted.policy}}});
   return absl::OkStatus();
 }
 
