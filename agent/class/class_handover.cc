@@ -176,12 +176,11 @@ absl::StatusOr<Duration> ClassHandover::Run() {
   const absl::StatusOr<bool> mended = MendHandover(folder_);
   if (!mended.ok()) {
     return absl::DataLossError(absl::StrCat(
-        taken.message(),
-        "; and the class that was there does not come back: ", mended.status().message(),
+        taken.message(), "; and it cannot be brought to an end: ", mended.status().message(),
         "; VMs stay stopped (SIGSTOP); remove the cause, then restart ", "corrald"));
   }
   return absl::AbortedError(
-      absl::StrCat(taken.message(), "; the class that was there is back, after ",
+      absl::StrCat(taken.message(), "; it was brought to an end, and the VMs go on, after ",
                    (kernel_.Now() - begin) / std::chrono::milliseconds(1), " ms"));
 }
 

@@ -41,8 +41,8 @@ class ClassHandover {
 
   // Hands over; how long the VMs were held. Failed with Cancelled: the VMs go on in the class that
   // was there all the time. Otherwise the view of the class, `kernel`, is of no use any more,
-  // whatever became of it: begin anew. Any error: this program's class is in charge again, and VMs
-  // go on. DataLoss: not even that; they are stopped, and the status says what to do.
+  // whatever became of it: begin anew. Any error: one of the two classes is in charge, and VMs go
+  // on. DataLoss: not even that; they are stopped, and the status says what to do.
   absl::StatusOr<Duration> Run();
 
  private:

@@ -10,6 +10,7 @@
 #include "agent/ctl/audit_json.h"
 #include "agent/ctl/audit_text.h"
 #include "agent/ctl/interrupts.h"
+#include "agent/ctl/statement_command.h"
 #include "kernel/audit/auditor.h"
 
 namespace corral::ctl {
@@ -132,6 +133,8 @@ void AddAuditCommand(CLI::App& app, Action& action) {
   AddOutput(*add("read", "Print what the background measurement has found so far", Read), *options);
   add("reset", "Begin the background measurement afresh", Reset);
   add("stop", "End the background measurement", Stop);
+
+  AddStatementCommand(*audit, action);
 
   audit->callback([options, &action, audit] {
     if (audit->get_subcommands().empty()) action = [options] { return Measure(*options); };

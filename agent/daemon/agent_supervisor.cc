@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "agent/daemon/agent_scope.h"
 #include "agent/views/running_agent.h"
 #include "vmm-integration/qemu_process.h"
 
@@ -236,7 +237,10 @@ absl::StatusOr<pid_t> AgentSupervisor::StartProcess(const AgentSpec& spec, const
     absl::StatusOr<Fd> socket = ListenForHints(spec);
     if (socket.ok()) hints_ = *std::move(socket);
   }
-  return LaunchAgent(kernel_, spec, {.hints = hints_, .ready = ready});
+  absl::StatusOr<pid_t> agent = LaunchAgent(kernel_, spec, {.hints = hints_, .ready = ready});
+  // Where it stays otherwise it serves as well.
+  if (agent.ok()) MoveIntoScope(*agent, spec.enclave).IgnoreError();
+  return agent;
 }
 
 absl::StatusOr<std::string> AgentSupervisor::Launch(Time now) {

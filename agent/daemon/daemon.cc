@@ -267,6 +267,8 @@ void Daemon::Record() {
   recorder_ = std::make_unique<Recorder>(*kernel_, options_.state_dir, config_.samples,
                                          [this](const News& news) { log_(news); });
   log_.Tell([this](const News& news) { recorder_->Note(news); });
+  ledger_ = std::make_unique<LedgerKeeper>(*kernel_, options_.state_dir,
+                                           [this](const News& news) { log_(news); });
 }
 
 void Daemon::AwaitAgents() {
@@ -293,22 +295,10 @@ void Daemon::Supervise() {
     if (const std::string problems = enclave.threads->Scan(); !problems.empty()) log_(problems);
   }
   if (recorder_ != nullptr) recorder_->Poll(kernel_->Now());
+  if (ledger_ != nullptr) ledger_->Poll(kernel_->Now());
   if (watch_ == nullptr || kernel_->Now() < look_at_) return;
   look_at_ = kernel_->Now() + kLook;
   for (const News& news : watch_->Look()) log_(news);
-}
-
-// The policy that decides may be another one than was asked for: the former came back.
-void Daemon::FollowAgent(Enclave& enclave) {
-  const AgentSpec& spec = enclave.supervisor->spec();
-  if (spec.policy == enclave.config.policy && spec.options_json == enclave.config.options.ToJson())
-    return;
-  const absl::StatusOr<const PolicyInfo*> info = FindPolicy(spec.policy);
-  if (!info.ok()) return;
-  const absl::StatusOr<OptionValues> options =
-      OptionValues::FromJson((*info)->options, spec.options_json);
-  enclave.config.policy = spec.policy;
-  if (options.ok()) enclave.config.options = *options;
 }
 
 // What ghOSt does with every enclave: where isolation does not matter, the default scheduler is
@@ -352,6 +342,7 @@ void Daemon::ResumePaused() {
 Daemon::End Daemon::Run(int signal_fd) {
   const End end = Serve(signal_fd);
   if (recorder_ != nullptr) recorder_->Finish();
+  if (ledger_ != nullptr) ledger_->Finish();
   return end;
 }
 
@@ -451,40 +442,6 @@ absl::Status Daemon::Reload() {
     if (const absl::Status status = SwitchPolicy(enclaves_[i], config_.enclaves[i]); !status.ok())
       return status;
   }
-  return absl::OkStatus();
-}
-
-// Before anything is changed: a policy that cannot take what is there is not even started.
-absl::Status Daemon::CheckSwitch(const Enclave& enclave, const EnclaveConfig& wanted) const {
-  const absl::StatusOr<const PolicyInfo*> info = FindPolicy(wanted.policy);
-  if (!info.ok()) return info.status();
-  const size_t promised = GivenPromises(*kernel_, enclave.id).size();
-  if ((*info)->promises || promised == 0) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(
-      "enclave ", wanted.name, ": ", promised, " vCPUs are promised time, which policy ",
-      wanted.policy, " does not give (corralctl domains); take their reservations back, or run: ",
-      "corralctl policy set ", wanted.name, " ", wanted.policy, " --drop-promises"));
-}
-
-absl::Status Daemon::SwitchPolicy(Enclave& enclave, const EnclaveConfig& wanted,
-                                  bool drop_promises) {
-  if (wanted.policy == enclave.config.policy && wanted.options == enclave.config.options)
-    return absl::OkStatus();
-  if (!drop_promises) {
-    if (const absl::Status status = CheckSwitch(enclave, wanted); !status.ok()) return status;
-  }
-  const Time begin = kernel_->Now();
-  const absl::Status status = enclave.supervisor->SwitchTo(
-      AgentFor(*kernel_, config_, wanted, enclave.id, agent_program_, options_.runtime_dir));
-  if (!status.ok())
-    return absl::Status(status.code(),
-                        absl::StrCat("enclave ", wanted.name, ": ", status.message()));
-  enclave.config.policy = wanted.policy;
-  enclave.config.options = wanted.options;
-  log_({Event::kPolicyChanged,
-        absl::StrCat("enclave ", wanted.name, " has policy ", wanted.policy, " now, after ",
-                     (kernel_->Now() - begin) / std::chrono::milliseconds(1), " ms"),
-        {{"ENCLAVE", wanted.name}, {"POLICY", wanted.policy}}});
   return absl::OkStatus();
 }
 

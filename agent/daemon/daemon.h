@@ -19,6 +19,7 @@
 #include "agent/daemon/bus_link.h"
 #include "agent/daemon/bypass_stops.h"
 #include "agent/daemon/control_socket.h"
+#include "agent/daemon/ledger_keeper.h"
 #include "agent/daemon/logger.h"
 #include "agent/daemon/recorder.h"
 #include "agent/daemon/thread_keeper.h"
@@ -128,6 +129,7 @@ class Daemon {
   std::vector<Enclave> enclaves_;
   BypassStops bypass_stops_;
   std::unique_ptr<Recorder> recorder_;
+  std::unique_ptr<LedgerKeeper> ledger_;
   std::unique_ptr<VcpuWatch> watch_;
   Time look_at_{};  // when it looks again
   PausedVms paused_;

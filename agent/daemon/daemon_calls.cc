@@ -7,7 +7,6 @@
 #include "agent/class/class_handover.h"
 #include "agent/daemon/daemon.h"
 #include "agent/views/running_agent.h"
-#include "agent/views/vm_attributes.h"
 #include "policies/registry.h"
 
 namespace corral {
@@ -63,17 +62,6 @@ absl::StatusOr<nlohmann::json> Daemon::SetPolicy(const nlohmann::json& request) 
     return status;
   if (!(*info)->promises) DropPromises(**enclave);
   return nlohmann::json::object();
-}
-
-// What was granted stands in the status words until something else is asked for: the same is, and
-// the policy that is there now judges it.
-void Daemon::DropPromises(const Enclave& enclave) {
-  for (const ghost_status_word& word : kernel_->status_words()) {
-    if ((word.flags & GHOST_SW_INUSE) == 0 || word.enclave != enclave.id.value()) continue;
-    if (word.granted_ns == 0) continue;
-    // Gone meanwhile, or it will be told at the next change of its attributes.
-    kernel_->UpdateTask(Gtid(word.gtid), AttributesOf(word)).IgnoreError();
-  }
 }
 
 // The class and the agents of the programs that are there now take over; then corrald itself begins

@@ -183,8 +183,8 @@ constexpr EventSpec kEvents[] = {
      .message_id = "5194cba8d5584a2abdfe4fc7d882c707",
      .priority = LOG_ERR,
      .subject = "Another class could not take over",
-     .meaning = "The former one is in charge, unless the message says that it did not come back; "
-                "then VMs are stopped.",
+     .meaning = "The former one is in charge, or the new one after all; the VMs go on, unless the "
+                "message says that they do not.",
      .runbook = "The message says why. To take the new one up at a time of your choice: stop the "
                 "VMs, then `systemctl restart corral-class corrald`."},
     {.event = Event::kHandoverMended,
@@ -201,6 +201,23 @@ constexpr EventSpec kEvents[] = {
      .subject = "An enclave came, went, or has other CPUs",
      .meaning = "corral.yaml(5) said so at a reload. Meanwhile the class scheduled it, isolated.",
      .runbook = "Nothing."},
+    {.event = Event::kAuditLogHead,
+     .name = "audit-log-head",
+     .message_id = "df735a00a82a4297aea00fb348da42d9",
+     .priority = LOG_INFO,
+     .subject = "The hash of the audit log's last entry",
+     .meaning = "Told once an hour. Kept where the host cannot change it, it proves that the log "
+                "was not changed up to there: corralctl(1) `audit statement --expect`.",
+     .runbook = "Nothing. Ship the journal to another host."},
+    {.event = Event::kAuditLogBroken,
+     .name = "audit-log-broken",
+     .message_id = "635021670f864cd88a7598da9ebca8fa",
+     .priority = LOG_ERR,
+     .subject = "The audit log was changed, or cannot be written",
+     .meaning = "A line is not what was written there, or the disk is full. Nothing else is wrong; "
+                "but of the time from then on there is no statement.",
+     .runbook = "The message says what is wrong. Keep a log that was changed as evidence: move it "
+                "away and restart corrald, which begins another."},
     {.event = Event::kReloadRefused,
      .name = "reload-refused",
      .message_id = "8aab969095de460387fa80a150bc35a8",

@@ -37,6 +37,8 @@ enum class Event {
   kClassNotUpgraded,
   kHandoverMended,
   kEnclaveReshaped,
+  kAuditLogHead,
+  kAuditLogBroken,
   kReloadRefused,
   kReloaded,
   kTicks,

@@ -19,13 +19,17 @@
 extern "C" {
 #endif
 
-/* Both sides refuse to talk to another version; the error names both. */
+/* Both sides refuse to talk to another version; the error names both. (Tests make other releases: tests/switch/other_release.) */
+#ifndef GHOST_ABI_VERSION
 #define GHOST_ABI_VERSION 12
+#endif
 
 #define GHOST_MAX_SIBLINGS 8
 #define GHOST_MAX_ENCLAVES 16
 #define GHOST_NAME_LEN 16
+#ifndef GHOST_DOMAIN_NAME_LEN
 #define GHOST_DOMAIN_NAME_LEN 64
+#endif
 #define GHOST_DOMAIN_KEY_LEN 16
 
 /* Domain indices that are not allocated. */
@@ -128,7 +132,9 @@ struct ghost_status_word {
 };
 
 /* The CPUs that a task may use, by slot, a bit per CPU. Changes are announced by TASK_AFFINITY_CHANGED. */
+#ifndef GHOST_AFFINITY_WORDS
 #define GHOST_AFFINITY_WORDS 16
+#endif
 struct ghost_affinity {
 	__u64 cpus[GHOST_AFFINITY_WORDS];
 };

@@ -6,6 +6,7 @@
 #include "agent/ctl/audit_json.h"
 #include "agent/ctl/mode_command.h"
 #include "agent/ctl/release_command.h"
+#include "agent/ctl/statement_command.h"
 #include "agent/selftest/verdict.h"
 #include "agent/views/vm_view.h"
 #include "tests/ctl/samples.h"
@@ -47,6 +48,21 @@ void AddDomains(Json& samples) {
   view.conflicts = {"web and db are pinned to core 1"};
   Add(samples, "domains", ToJson(view));
   Add(samples, "domains", ToJson(VmsView()));
+}
+
+void AddStatement(Json& samples) {
+  const absl::Time end = absl::FromUnixSeconds(1'800'000'000);
+  Add(samples, "audit-statement", StatementJson({.from = end - absl::Hours(1), .to = end}));
+  Add(samples, "audit-statement",
+      StatementJson({.tenant = "web",
+                     .from = end - absl::Hours(1),
+                     .to = end,
+                     .covered = std::chrono::hours(1),
+                     .in_charge = std::chrono::hours(1),
+                     .watched = std::chrono::hours(1),
+                     .shared = milliseconds(1),
+                     .entries = 6,
+                     .head = "00ff"}));
 }
 
 void AddAudit(Json& samples) {
@@ -108,6 +124,7 @@ int main() {
   corral::ctl::AddSimulated(samples);
   corral::ctl::AddDomains(samples);
   corral::ctl::AddAudit(samples);
+  corral::ctl::AddStatement(samples);
   corral::ctl::AddRelease(samples);
   corral::ctl::AddMode(samples);
   corral::ctl::AddSelftest(samples);
