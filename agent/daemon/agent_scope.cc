@@ -61,14 +61,15 @@ int Connect(const std::string& socket, Bus& bus) {
   return result;
 }
 
+// Delegated, because only such a unit takes in another process later.
 int Start(sd_bus* bus, const std::string& scope, const std::string& enclave, uint32_t agent,
           sd_bus_error* error) {
   const std::string description = absl::StrCat("Corral's agent of enclave ", enclave);
   return sd_bus_call_method(bus, kSystemd, kManagerPath, kManager, "StartTransientUnit", error,
-                            nullptr, "ssa(sv)a(sa(sv))", scope.c_str(), "fail", 4, "Description",
+                            nullptr, "ssa(sv)a(sa(sv))", scope.c_str(), "fail", 5, "Description",
                             "s", description.c_str(), "Documentation", "as", 1,
-                            "man:corral-agent(8)", "CollectMode", "s", "inactive-or-failed", "PIDs",
-                            "au", 1, agent, 0);
+                            "man:corral-agent(8)", "CollectMode", "s", "inactive-or-failed",
+                            "Delegate", "b", 1, "PIDs", "au", 1, agent, 0);
 }
 
 int Attach(sd_bus* bus, const std::string& scope, uint32_t agent, sd_bus_error* error) {
@@ -88,7 +89,7 @@ std::string AgentScope(const std::string& enclave) {
       absl::StrAppendFormat(&instance, "\\x%02x", static_cast<unsigned char>(c));
     }
   }
-  return absl::StrCat("corral-agent@", instance, ".scope");
+  return absl::StrCat("corral-agent-", instance, ".scope");
 }
 
 absl::Status MoveIntoScope(pid_t agent, const std::string& enclave, const std::string& socket) {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // A unit of its own for the agents of an enclave, where systemd manages the system:
-// corral-agent@ENCLAVE.scope, so that systemctl(1), systemd-cgls(1) and the journal tell agents
+// corral-agent-ENCLAVE.scope, so that systemctl(1), systemd-cgls(1) and the journal tell agents
 // from corrald, and nothing that is done to corrald's unit is done to them.
 //
-// A scope and no service: an agent is given its rights as descriptors by the process that starts
-// it, and systemd, which starts services, has none to give. Blocks for as long as systemd takes to
-// answer, at most kPatience. Source: org.freedesktop.systemd1(5), StartTransientUnit.
+// A scope and no service (and so without an @, which no scope may have): an agent is given its
+// rights as descriptors by the process that starts it, and systemd, which starts services, has none
+// to give. Blocks for as long as systemd takes to answer, at most kPatience. Source:
+// org.freedesktop.systemd1(5), StartTransientUnit.
 #ifndef CORRAL_AGENT_DAEMON_AGENT_SCOPE_H_
 #define CORRAL_AGENT_DAEMON_AGENT_SCOPE_H_
 

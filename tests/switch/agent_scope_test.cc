@@ -17,9 +17,9 @@ namespace corral {
 namespace {
 
 TEST(AgentScope, IsNamedAsSystemdEscapes) {
-  EXPECT_EQ(AgentScope("vms"), "corral-agent@vms.scope");
-  EXPECT_EQ(AgentScope("my-vms.2"), "corral-agent@my\\x2dvms.2.scope");
-  EXPECT_EQ(AgentScope(".x/y@z"), "corral-agent@\\x2ex\\x2fy\\x40z.scope");
+  EXPECT_EQ(AgentScope("vms"), "corral-agent-vms.scope");
+  EXPECT_EQ(AgentScope("my-vms.2"), "corral-agent-my\\x2dvms.2.scope");
+  EXPECT_EQ(AgentScope(".x/y@z"), "corral-agent-\\x2ex\\x2fy\\x40z.scope");
 }
 
 class NoSystemd : public testing::Test {
