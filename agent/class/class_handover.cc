@@ -66,13 +66,12 @@ absl::Status ClassHandover::Spawn() {
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
-  const SpawnActions actions;
-  auto* const a = const_cast<posix_spawn_file_actions_t*>(&actions.actions);
-  posix_spawn_file_actions_adddup2(a, down->first.get(), STDIN_FILENO);
-  posix_spawn_file_actions_adddup2(a, up->second.get(), STDOUT_FILENO);
-  posix_spawn_file_actions_adddup2(a, lock_.get(), kPassedLock);
+  SpawnActions spawn;
+  posix_spawn_file_actions_adddup2(&spawn.actions, down->first.get(), STDIN_FILENO);
+  posix_spawn_file_actions_adddup2(&spawn.actions, up->second.get(), STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&spawn.actions, lock_.get(), kPassedLock);
   if (const int error =
-          posix_spawn(&successor_, program_.c_str(), a, nullptr, argv.data(), environ);
+          posix_spawn(&successor_, program_.c_str(), &spawn.actions, nullptr, argv.data(), environ);
       error != 0) {
     successor_ = 0;
     return absl::NotFoundError(absl::StrCat("cannot start ", program_, ": ", strerror(error)));
@@ -177,7 +176,7 @@ absl::StatusOr<Duration> ClassHandover::Run() {
   if (!mended.ok()) {
     return absl::DataLossError(absl::StrCat(
         taken.message(), "; and it cannot be brought to an end: ", mended.status().message(),
-        "; VMs stay stopped (SIGSTOP); remove the cause, then restart ", "corrald"));
+        "; VMs stay stopped (SIGSTOP); remove the cause, then restart corrald"));
   }
   return absl::AbortedError(
       absl::StrCat(taken.message(), "; it was brought to an end, and the VMs go on, after ",

@@ -10,6 +10,7 @@
 
 #include "agent/class/class_successor.h"
 #include "agent/class/load_class.h"
+#include "agent/daemon/control_socket.h"
 
 namespace {
 
@@ -59,6 +60,6 @@ int main(int argc, char** argv) {
     return replaced.ok() ? 0 : Fail(replaced);
   }
   const absl::Status status = corral::UnloadClass();
-  corral::AbandonHandover("/run/corral");  // corrald's runtime folder
+  corral::AbandonHandover(corral::kRuntimeDir);
   return status.ok() ? 0 : Fail(status);
 }

@@ -22,14 +22,15 @@ namespace {
 // How long those who are at work on a handover may take.
 constexpr Duration kPatience = std::chrono::seconds(60);
 
-bool Say(int fd, const std::string& line) {
-  return write(fd, (line + "\n").data(), line.size() + 1) == static_cast<ssize_t>(line.size() + 1);
+bool Say(const std::string& line) {
+  const std::string text = line + "\n";
+  return write(STDOUT_FILENO, text.data(), text.size()) == static_cast<ssize_t>(text.size());
 }
 
 // The other side writes a line at once, or is gone.
-bool Hear(int fd, const std::string& line) {
+bool Hear(const std::string& line) {
   char text[16];
-  const ssize_t got = read(fd, text, sizeof(text));
+  const ssize_t got = read(STDIN_FILENO, text, sizeof(text));
   return got > 0 && std::string(text, static_cast<size_t>(got)) == line + "\n";
 }
 
@@ -52,7 +53,7 @@ void Finish(const HandoverFile& file, HandoverRecord& record) {
 
 absl::Status SucceedClass(const SuccessorOptions& options) {
   if (ClassObject() == options.present) {
-    Say(options.out, "same");
+    Say("same");
     return absl::OkStatus();
   }
   absl::StatusOr<PreparedClass> prepared = PrepareClassHere(options.sizes);
@@ -61,7 +62,7 @@ absl::Status SucceedClass(const SuccessorOptions& options) {
   if (const absl::Status ready = prepared->Rehearse(); !ready.ok()) return ready;
   const absl::StatusOr<std::unique_ptr<BpfControlKernel>> kernel = BpfControlKernel::OpenNext();
   if (!kernel.ok()) return kernel.status();
-  if (!Say(options.out, absl::StrCat("ready ", GHOST_ABI_VERSION)) || !Hear(options.in, "go"))
+  if (!Say(absl::StrCat("ready ", GHOST_ABI_VERSION)) || !Hear("go"))
     return absl::CancelledError("corrald did not say \"go\"");
   const HandoverFile file(options.folder);
   absl::StatusOr<std::optional<HandoverRecord>> record = file.Read();
@@ -75,7 +76,7 @@ absl::Status SucceedClass(const SuccessorOptions& options) {
   Fill(**kernel, **record);
   Reached(HandoverStep::kRestored);
   Finish(file, **record);
-  Say(options.out, "done");
+  Say("done");
   RemoveOtherClasses();
   return absl::OkStatus();
 }

@@ -3,10 +3,11 @@
 // beside the corrald of the present one (class_handover.h), which alone can read what the present
 // class knows.
 //
-// What they say to each other, a line each: the successor "same" (it holds the very class that is
-// loaded, and ends) or "ready ABI" once the kernel has verified its class; corrald "go" when the
-// VMs are stopped and everything is written down; the successor "done". Nobody has to clean up
-// after a successor that dies before "go"; afterwards MendHandover() does.
+// What they say to each other by standard input and output, a line each: the successor "same" (it
+// holds the very class that is loaded, and ends) or "ready ABI" once the kernel has verified its
+// class; corrald "go" when the VMs are stopped and everything is written down; the successor
+// "done". Nobody has to clean up after a successor that dies before "go"; afterwards MendHandover()
+// does.
 #ifndef CORRAL_AGENT_CLASS_CLASS_SUCCESSOR_H_
 #define CORRAL_AGENT_CLASS_CLASS_SUCCESSOR_H_
 
@@ -26,8 +27,6 @@ struct SuccessorOptions {
   std::string folder;    // corrald's runtime folder
   uint64_t present = 0;  // ghost_class_info.object of the class that is loaded
   ClassSizes sizes;      // of that one
-  int in = 0;            // where corrald's line comes from
-  int out = 1;           // where its own go
 };
 
 // The whole course. Cancelled: corrald does not want it any more, and nothing happened. Any other

@@ -28,9 +28,9 @@ std::string TextOf(absl::Time time) {
 
 std::string TextOf(Duration duration) { return absl::FormatDuration(absl::FromChrono(duration)); }
 
-std::string Percent(Duration part, Duration whole) {
+// Never more than it is, unlike figures.h: 100 % is all of it.
+std::string PercentRoundedDown(Duration part, Duration whole) {
   if (whole <= Duration(0)) return "-";
-  // Rounded down: 100 % is all of it.
   const double share = static_cast<double>(part.count()) / static_cast<double>(whole.count());
   return absl::StrFormat("%.2f %%", std::floor(std::min(share, 1.0) * 10000) / 100);
 }
@@ -85,13 +85,13 @@ nlohmann::ordered_json StatementJson(const ledger::Statement& statement) {
 }
 
 std::string StatementText(const ledger::Statement& s) {
-  std::string text =
-      absl::StrCat(s.tenant.empty() ? "All tenants" : s.tenant, ", ", TextOf(s.from), " to ",
-                   TextOf(s.to), "\n", "  on this host, by the audit log     ", TextOf(s.covered),
-                   "\n", "  of that, the class was in charge   ", Percent(s.in_charge, s.covered),
-                   "\n", "  of that, the auditor watched       ", Percent(s.watched, s.covered),
-                   "\n", "  a core was shared by two VMs       ", s.shared.count(), " ns\n",
-                   "  likewise, by one not yet attached  ", s.exposed.count(), " ns\n");
+  std::string text = absl::StrCat(
+      s.tenant.empty() ? "All tenants" : s.tenant, ", ", TextOf(s.from), " to ", TextOf(s.to), "\n",
+      "  on this host, by the audit log     ", TextOf(s.covered), "\n",
+      "  of that, the class was in charge   ", PercentRoundedDown(s.in_charge, s.covered), "\n",
+      "  of that, the auditor watched       ", PercentRoundedDown(s.watched, s.covered), "\n",
+      "  a core was shared by two VMs       ", s.shared.count(), " ns\n",
+      "  likewise, by one not yet attached  ", s.exposed.count(), " ns\n");
   if (s.bypassed > 0)
     absl::StrAppend(&text, "  threads run past the class         ", s.bypassed, "\n");
   if (!s.complete) absl::StrAppend(&text, "  the auditor missed something, so there may be more\n");

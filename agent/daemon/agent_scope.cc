@@ -19,6 +19,8 @@ namespace {
 constexpr char kSystemd[] = "org.freedesktop.systemd1";
 constexpr char kManagerPath[] = "/org/freedesktop/systemd1";
 constexpr char kManager[] = "org.freedesktop.systemd1.Manager";
+// For each of systemd's answers.
+constexpr Duration kPatience = std::chrono::seconds(2);
 // A scope that a predecessor has just left is there for a moment, and takes nobody in.
 constexpr int kTries = 20;
 constexpr int kBetweenTries = 50;  // ms
@@ -39,7 +41,7 @@ struct BusError {
 
 // By itself sd-bus would wait for 90 s for somebody who does not say hello.
 int AwaitReady(sd_bus* bus) {
-  for (const Time end = MonotonicNow() + kScopePatience; sd_bus_is_ready(bus) <= 0;) {
+  for (const Time end = MonotonicNow() + kPatience; sd_bus_is_ready(bus) <= 0;) {
     const int done = sd_bus_process(bus, nullptr);
     if (done < 0) return done;
     if (done > 0) continue;
@@ -57,7 +59,7 @@ int Connect(const std::string& socket, Bus& bus) {
   if (result >= 0) result = AwaitReady(bus.bus);
   if (result >= 0)
     result = static_cast<int>(sd_bus_set_method_call_timeout(
-        bus.bus, static_cast<uint64_t>(kScopePatience / std::chrono::microseconds(1))));
+        bus.bus, static_cast<uint64_t>(kPatience / std::chrono::microseconds(1))));
   return result;
 }
 

@@ -5,7 +5,7 @@
 //
 // A scope and no service (and so without an @, which no scope may have): an agent is given its
 // rights as descriptors by the process that starts it, and systemd, which starts services, has none
-// to give. Blocks for as long as systemd takes to answer, at most kPatience. Source:
+// to give. Blocks for as long as systemd takes to answer, some seconds at most. Source:
 // org.freedesktop.systemd1(5), StartTransientUnit.
 #ifndef CORRAL_AGENT_DAEMON_AGENT_SCOPE_H_
 #define CORRAL_AGENT_DAEMON_AGENT_SCOPE_H_
@@ -21,7 +21,6 @@ namespace corral {
 
 // Where systemd listens to root, with and without a bus.
 inline constexpr char kSystemdSocket[] = "/run/systemd/private";
-inline constexpr Duration kScopePatience = std::chrono::seconds(2);
 
 // Its unit; characters that may not be in a unit's name are escaped as systemd-escape(1) does.
 std::string AgentScope(const std::string& enclave);

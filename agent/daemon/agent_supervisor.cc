@@ -239,7 +239,7 @@ absl::StatusOr<pid_t> AgentSupervisor::StartProcess(const AgentSpec& spec, const
   }
   absl::StatusOr<pid_t> agent = LaunchAgent(kernel_, spec, {.hints = hints_, .ready = ready});
   // Where it stays otherwise it serves as well.
-  if (agent.ok()) MoveIntoScope(*agent, spec.enclave).IgnoreError();
+  if (agent.ok()) scope_ = MoveIntoScope(*agent, spec.enclave);
   return agent;
 }
 
@@ -251,8 +251,9 @@ absl::StatusOr<std::string> AgentSupervisor::Launch(Time now) {
                         absl::StrCat("cannot start an agent for enclave ", spec_.enclave, ": ",
                                      pid.status().message()));
   child_ = *pid;
-  return absl::StrCat("started agent ", child_, " (", spec_.policy, ") for enclave ",
-                      spec_.enclave);
+  const bool told = scope_.ok() || absl::IsUnavailable(scope_);
+  return absl::StrCat("started agent ", child_, " (", spec_.policy, ") for enclave ", spec_.enclave,
+                      told ? "" : "; it has no unit of its own: ", told ? "" : scope_.message());
 }
 
 }  // namespace corral

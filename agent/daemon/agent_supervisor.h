@@ -85,6 +85,7 @@ class AgentSupervisor {
   AgentSpec spec_;
   Fd hints_;  // each agent that it starts listens on the same
   pid_t child_ = 0;
+  absl::Status scope_;  // why the last one that was started is in no unit of its own
   Fd program_;  // what spec_.program is read from after a rollback to a file that was replaced
   Duration trial_length_{0};
   std::optional<SwitchTrial> trial_;

@@ -112,7 +112,7 @@ class Daemon {
   absl::StatusOr<nlohmann::json> SetPolicy(const nlohmann::json& request);
   void DropPromises(const Enclave& enclave);
   absl::StatusOr<nlohmann::json> Upgrade(const nlohmann::json& request);
-  absl::StatusOr<bool> UpgradeClass(nlohmann::json& answer);
+  absl::StatusOr<std::optional<Duration>> UpgradeClass(bool another_corrald);
   absl::StatusOr<bool> UpgradeAgent(Enclave& enclave, const std::string& program);
   absl::StatusOr<nlohmann::json> AttachProcess(const nlohmann::json& request);
 

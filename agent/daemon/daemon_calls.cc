@@ -74,22 +74,24 @@ absl::StatusOr<nlohmann::json> Daemon::Upgrade(const nlohmann::json& request) {
   if (installed) program = agent_program_;
   if (access(program.c_str(), X_OK) != 0)
     return absl::NotFoundError(absl::StrCat("there is no agent program at ", program));
-  nlohmann::json answer = {{"enclaves", nlohmann::json::array()},
-                           {"class", {{"upgraded", false}, {"held_ns", 0}}}};
   const bool another_corrald = !ReplacedProgram(getpid()).empty();
   if (another_corrald || installed) {
     // It would begin with that.
     if (const absl::StatusOr<Config> config = ReadConfig(); !config.ok()) return config.status();
   }
-  bool another_class = false;
+  std::optional<Duration> held;
   if (installed) {
-    const absl::StatusOr<bool> upgraded = UpgradeClass(answer);
+    const absl::StatusOr<std::optional<Duration>> upgraded = UpgradeClass(another_corrald);
     if (!upgraded.ok()) return upgraded.status();
-    another_class = *upgraded;
+    held = *upgraded;
   }
+  nlohmann::json answer = {
+      {"enclaves", nlohmann::json::array()},
+      {"class", {{"upgraded", held.has_value()}, {"held_ns", held.value_or(Duration(0)).count()}}},
+      {"corrald", {{"upgraded", another_corrald || held.has_value()}}}};
   for (Enclave& enclave : enclaves_) {
     bool upgraded = true;  // with another class all agents are new
-    if (!another_class) {
+    if (!held) {
       const absl::StatusOr<bool> taken_over = UpgradeAgent(enclave, program);
       if (!taken_over.ok()) return taken_over.status();
       upgraded = *taken_over;
@@ -98,22 +100,21 @@ absl::StatusOr<nlohmann::json> Daemon::Upgrade(const nlohmann::json& request) {
   }
   agent_program_ = program;
   if (another_corrald) next_mode_ = config_.mode;
-  answer["corrald"] = {{"upgraded", another_corrald || another_class}};
   return answer;
 }
 
-// True: there is another class now. From the moment that agents have leave, whatever comes of it,
-// this process has to begin anew.
-absl::StatusOr<bool> Daemon::UpgradeClass(nlohmann::json& answer) {
+// For how long VMs were held; nothing: the class is the one that is installed. From the moment that
+// agents have leave, whatever comes of it, this process has to begin anew.
+absl::StatusOr<std::optional<Duration>> Daemon::UpgradeClass(bool another_corrald) {
   const std::string program = InstalledProgram("corral-class");
-  if (access(program.c_str(), X_OK) != 0) return false;
+  if (access(program.c_str(), X_OK) != 0) return std::nullopt;
   ClassHandover handover(*kernel_, options_.runtime_dir, program);
-  const bool same_corrald = ReplacedProgram(getpid()).empty();
-  const absl::StatusOr<bool> waits = handover.Prepare(same_corrald, [this] {
+  const absl::StatusOr<bool> waits = handover.Prepare(/*same_abi=*/!another_corrald, [this] {
     Supervise();
     sd_notify(0, "WATCHDOG=1");
   });
-  if (!waits.ok() || !*waits) return waits;
+  if (!waits.ok()) return waits.status();
+  if (!*waits) return std::nullopt;
   if (source_ != nullptr) source_->Stop();
   for (Enclave& enclave : enclaves_) enclave.supervisor->Retire();
   const absl::StatusOr<Duration> held = handover.Run();
@@ -125,8 +126,7 @@ absl::StatusOr<bool> Daemon::UpgradeClass(nlohmann::json& answer) {
   log_({Event::kClassUpgraded,
         absl::StrCat("the class of ", program, " is in charge; the VMs were held for ",
                      *held / std::chrono::milliseconds(1), " ms")});
-  answer["class"] = {{"upgraded", true}, {"held_ns", held->count()}};
-  return true;
+  return *held;
 }
 
 absl::StatusOr<bool> Daemon::UpgradeAgent(Enclave& enclave, const std::string& program) {

@@ -216,8 +216,9 @@ PreparedClass::~PreparedClass() {
 absl::Status PreparedClass::Pin() {
   if (const absl::Status status = MakeNextDir(); !status.ok()) return status;
   pinned_ = true;
+  const LibbpfLog log;
   if (const absl::Status status = PinAll(*skeleton_); !status.ok()) return status;
-  return AttachTracepoints(*skeleton_);
+  return WithLog(AttachTracepoints(*skeleton_), log);
 }
 
 absl::Status PreparedClass::Rehearse() {
