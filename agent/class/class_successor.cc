@@ -107,6 +107,9 @@ absl::StatusOr<bool> MendHandover(const std::string& folder) {
 
 std::vector<pid_t> AbandonHandover(const std::string& folder) {
   const HandoverFile file(folder);
+  // Where nothing was written down there is nothing to give up, and nothing shall be made for it,
+  // the lock neither.
+  if (const auto written = file.Read(); written.ok() && !*written) return {};
   const absl::StatusOr<Fd> lock = file.Lock(Duration(0));
   if (!lock.ok()) return {};
   absl::StatusOr<std::optional<HandoverRecord>> record = file.Read();
