@@ -1,14 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Inside the test host: starts virtlogd and libvirtd and returns when virsh works; "stop" ends them, leaving domains alone.
-# Nothing else is needed: without systemd-machined and D-Bus libvirt makes the cgroups itself
+# Inside the test host: starts virtlogd and libvirtd and returns when virsh works; "stop" ends them, leaving domains alone. With systemd
+# by its units; then machined makes the cgroups, as on most hosts. Nothing of that is needed: without it libvirt makes them itself
 # (/machine/qemu-ID-NAME.libvirt-qemu/vcpuN).
 set -euo pipefail
 
 [[ -d /run/corral-host ]] || { echo "libvirtd.sh: only for the test host (tests/host/run): it rewrites /etc/libvirt" >&2; exit 2; }
 
+has_systemd() { [[ -d /run/systemd/system && $(</proc/1/comm) == systemd ]]; }
+
 stop() {
     local name pid
+    if has_systemd; then
+        systemctl stop libvirtd{,-ro,-admin}.socket virtlogd{,-admin}.socket libvirtd virtlogd
+        return
+    fi
     for name in libvirtd virtlogd; do
         pid=$(cat "/run/$name.pid" 2>/dev/null) || continue
         kill "$pid" 2>/dev/null || continue
@@ -31,9 +37,13 @@ END
 auth_unix_ro = "none"
 auth_unix_rw = "none"
 END
-    mkdir -p /run/libvirt
-    virtlogd -d
-    libvirtd -d
+    if has_systemd; then
+        systemctl start libvirtd
+    else
+        mkdir -p /run/libvirt
+        virtlogd -d
+        libvirtd -d
+    fi
     local i
     for ((i = 0; i < 300; i++)); do
         if virsh -q -c qemu:///system list >/dev/null 2>&1; then return 0; fi

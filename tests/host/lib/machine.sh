@@ -35,7 +35,7 @@ machine_initramfs() {
     local root=$work/initramfs name path kind n=100
     mkdir -p "$root"/{bin,modules}
     cp /bin/busybox "$root/bin/"
-    cp "$host_dir/lib/guest/init" "$host_dir/lib/guest/main" "$root/"
+    cp "$host_dir/lib/guest/"{init,main,systemd} "$root/"
     chmod +x "$root/init"
     if [[ -n $machine_modules ]]; then
         for name in virtio_pci virtio_console virtiofs overlay 9pnet_virtio 9p; do
@@ -57,7 +57,7 @@ machine_initramfs() {
         printf 'command=(%s)\n' "${command[*]@Q}"
         printf 'environment=(%s)\n' "${environment[*]@Q}"
         printf 'shares=(%s)\n' "${shares[*]@Q}"
-        printf '%s=%s\n' directory "${PWD@Q}" modules "${machine_modules@Q}" merged "$merged"
+        printf '%s=%s\n' directory "${PWD@Q}" modules "${machine_modules@Q}" merged "$merged" systemd "$systemd"
     } >"$root/corral.conf"
     (cd "$root" && find . | cpio --quiet -o -H newc) >"$work/initramfs.cpio"
 }
