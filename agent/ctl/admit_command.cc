@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/check/host_findings.h"
+#include "agent/check/kernel_findings.h"
 #include "agent/ctl/admission.h"
 #include "agent/ctl/corral_yaml.h"
 #include "agent/daemon/control_socket.h"
@@ -60,14 +61,26 @@ std::optional<CpuSet> CpusOfEnclave(const ControlKernel& kernel, const std::stri
   return std::nullopt;
 }
 
+// After a boot into a kernel that cannot have the class, "start it" would be no remedy.
+absl::Status WhyNoClass(const absl::Status& missing) {
+  if (absl::IsPermissionDenied(missing)) return missing;
+  for (const Finding& finding : CheckRunningKernel(HostTree()).findings) {
+    if (finding.level != Level::kFail) continue;
+    return absl::FailedPreconditionError(absl::StrCat(finding.fact, "; ", finding.remedy));
+  }
+  return missing;
+}
+
 AdmissionFacts CollectFacts(const std::string& enclave, const std::string& socket) {
   AdmissionFacts facts{.enclave = enclave,
                        .daemon_status = CheckDaemon(socket),
                        .sched_core = SchedCore(HostTree()).value_or(""),
                        .vm = ParseDomainXml(ReadStdin())};
   const absl::StatusOr<std::unique_ptr<BpfControlKernel>> kernel = BpfControlKernel::Open();
-  facts.class_status = kernel.status();
-  if (kernel.ok()) facts.cpus = CpusOfEnclave(**kernel, enclave);
+  if (kernel.ok())
+    facts.cpus = CpusOfEnclave(**kernel, enclave);
+  else
+    facts.class_status = WhyNoClass(kernel.status());
   return facts;
 }
 

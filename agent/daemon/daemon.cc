@@ -67,14 +67,6 @@ absl::StatusOr<Fd> LockRuntimeDir(const std::string& dir) {
   return lock;
 }
 
-// A daemon was here before.
-bool HasEnclaves(const ControlKernel& kernel) {
-  for (const ghost_enclave& enclave : kernel.enclaves()) {
-    if (enclave.in_use) return true;
-  }
-  return false;
-}
-
 // Looked for in the same places, and trusting the same ones.
 bool SameVms(const Config& a, const Config& b) {
   return (EnclaveOfVms(a) == nullptr) == (EnclaveOfVms(b) == nullptr) &&
@@ -86,16 +78,6 @@ bool SameVms(const Config& a, const Config& b) {
 bool ClassWasLost(const ControlKernel& kernel) {
   const ghost_class_info& info = kernel.info();
   return !info.enabled && info.exit_kind != 0 && info.exit_kind != GHOST_EXIT_UNREGISTERED;
-}
-
-// Before anything is changed: a first daemon without libvirt could not do what it was configured
-// for. One that comes back has agents to look after, and waits for libvirt meanwhile.
-absl::Status CheckBeforeEnforcing(const Config& config,
-                                  const absl::StatusOr<std::unique_ptr<BpfControlKernel>>& kernel) {
-  if (!kernel.ok() || !HasEnclaves(**kernel)) {
-    if (const absl::Status status = CheckLibvirt(config); !status.ok()) return status;
-  }
-  return kernel.status();
 }
 
 }  // namespace
@@ -129,8 +111,7 @@ absl::Status Daemon::Start() {
     return absl::OkStatus();
   }
   if (kernel.ok()) kernel = BpfControlKernel::Open();
-  if (const absl::Status status = CheckBeforeEnforcing(config_, kernel); !status.ok())
-    return status;
+  if (!kernel.ok()) return kernel.status();
   kernel_ = *std::move(kernel);
   return Enforce();
 }
@@ -404,7 +385,7 @@ Daemon::End Daemon::Serve(int signal_fd) {
 // Nothing may be changed that cannot be carried through.
 absl::Status Daemon::CheckModeChange(const Config& wanted) const {
   if (wanted.mode == Mode::kObserve) return absl::OkStatus();
-  return CheckBeforeEnforcing(wanted, BpfControlKernel::Open());
+  return BpfControlKernel::Open().status();
 }
 
 // Policies, their options and enclaves' CPUs are taken up; what cannot be is refused, with what to

@@ -10,7 +10,6 @@
 #include "absl/strings/str_cat.h"
 #include "agent/views/trust.h"
 #include "kernel/bpf/class_files.h"
-#include "vmm-integration/libvirt_connection.h"
 #include "vmm-integration/libvirt_source.h"
 #include "vmm-integration/qemu_source.h"
 
@@ -114,17 +113,6 @@ VmThreads ThreadsToIsolate(Isolate isolate) {
       return VmThreads::kEverything;
   }
   return VmThreads::kVcpus;
-}
-
-absl::Status CheckLibvirt(const Config& config) {
-  const EnclaveConfig* const enclave = EnclaveOfVms(config);
-  if (enclave == nullptr || enclave->vms != Vms::kLibvirt) return absl::OkStatus();
-  for (const std::string& uri : config.libvirt_uris) {
-    if (IsSession(uri)) continue;  // it ends when it has nothing to do
-    const absl::Status status = LibvirtConnection::Open(uri, {}).status();
-    if (!status.ok()) return status;
-  }
-  return absl::OkStatus();
 }
 
 std::unique_ptr<VmSource> MakeVmSource(const Config& config) {

@@ -22,10 +22,9 @@ const EnclaveConfig* EnclaveOfVms(const Config& config);
 // Which threads of a VM go into the class.
 VmThreads ThreadsToIsolate(Isolate isolate);
 
-// Unavailable: libvirt, whose VMs are to be held, does not answer; says what to do.
-absl::Status CheckLibvirt(const Config& config);
-
-// For a configuration that has an enclave of VMs.
+// For a configuration that has an enclave of VMs. Whether libvirt answers is not waited for: at
+// boot corrald comes first, so that libvirt's first VM finds it, and what does not answer is a
+// notice.
 std::unique_ptr<VmSource> MakeVmSource(const Config& config);
 
 // In mode: observe, tells what would be attached. `log` must outlive it.
