@@ -17,6 +17,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
 #include "agent/class/class_successor.h"
 #include "agent/daemon/class_recovery.h"
 #include "agent/daemon/enclaves.h"
@@ -250,6 +251,7 @@ void Daemon::Record() {
   log_.Tell([this](const News& news) { recorder_->Note(news); });
   ledger_ = std::make_unique<LedgerKeeper>(*kernel_, options_.state_dir,
                                            [this](const News& news) { log_(news); });
+  features_ = std::make_unique<NodeFeatures>([this](const News& news) { log_(news); });
 }
 
 void Daemon::AwaitAgents() {
@@ -277,9 +279,18 @@ void Daemon::Supervise() {
   }
   if (recorder_ != nullptr) recorder_->Poll(kernel_->Now());
   if (ledger_ != nullptr) ledger_->Poll(kernel_->Now());
+  if (features_ != nullptr) features_->Poll(kernel_->Now(), absl::Now(), EnclaveOfVmsNow());
   if (watch_ == nullptr || kernel_->Now() < look_at_) return;
   look_at_ = kernel_->Now() + kLook;
   for (const News& news : watch_->Look()) log_(news);
+}
+
+// nullptr: there is none.
+const EnclaveConfig* Daemon::EnclaveOfVmsNow() const {
+  for (const Enclave& enclave : enclaves_) {
+    if (enclave.config.vms != Vms::kNone && !enclave.released) return &enclave.config;
+  }
+  return nullptr;
 }
 
 // What ghOSt does with every enclave: where isolation does not matter, the default scheduler is

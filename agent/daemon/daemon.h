@@ -21,6 +21,7 @@
 #include "agent/daemon/control_socket.h"
 #include "agent/daemon/ledger_keeper.h"
 #include "agent/daemon/logger.h"
+#include "agent/daemon/node_features.h"
 #include "agent/daemon/recorder.h"
 #include "agent/daemon/thread_keeper.h"
 #include "agent/daemon/tick_watch.h"
@@ -87,6 +88,7 @@ class Daemon {
   void Record();
   void AwaitAgents();
   void Supervise();
+  const EnclaveConfig* EnclaveOfVmsNow() const;
   void ReleaseIfAbandoned(Enclave& enclave);
   void ResumePaused();
 
@@ -130,6 +132,7 @@ class Daemon {
   BypassStops bypass_stops_;
   std::unique_ptr<Recorder> recorder_;
   std::unique_ptr<LedgerKeeper> ledger_;
+  std::unique_ptr<NodeFeatures> features_;
   std::unique_ptr<VcpuWatch> watch_;
   Time look_at_{};  // when it looks again
   PausedVms paused_;
