@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "kernel/one_line.h"
 
 namespace corral {
 namespace {
@@ -69,9 +71,10 @@ class MetadataReader {
  private:
   void Problem(const MetadataElement& element, absl::string_view what, absl::string_view remedy) {
     settings_.metadata_ok = false;
-    settings_.problems.push_back(absl::StrCat("VM ", vm_, ": metadata <", element.name, ">: ", what,
-                                              "; ", remedy,
-                                              " (until then what was in force stays)"));
+    // Whoever may write a VM's metadata shall not write lines into the host's log.
+    settings_.problems.push_back(
+        OneLine(absl::StrCat("VM ", vm_, ": metadata <", element.name, ">: ", what, "; ", remedy,
+                             " (until then what was in force stays)")));
   }
 
   void CheckAttributes(const MetadataElement& element, std::vector<std::string> known) {
@@ -150,8 +153,10 @@ class MetadataReader {
     const auto name = element.attributes.find("name");
     if (!trust_.empty()) return Problem(element, "is there twice", "leave one");
     if (name == element.attributes.end() || name->second.empty() ||
-        name->second.size() > kLongestName) {
-      return Problem(element, absl::StrCat("a name has 1 to ", kLongestName, " bytes"),
+        name->second.size() > kLongestName ||
+        std::any_of(name->second.begin(), name->second.end(), absl::ascii_iscntrl)) {
+      return Problem(element,
+                     absl::StrCat("a name has 1 to ", kLongestName, " bytes that can be printed"),
                      "write for example <trust-domain name=\"tenant-a\"/>");
     }
     trust_ = name->second;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "kernel/one_line.h"
 
 namespace corral {
 
@@ -29,10 +30,6 @@ struct Finding {
 using Findings = std::vector<Finding>;
 
 const char* LevelName(Level level);  // "ok", "warn", "fail"
-
-// What a file says may be anything: unprintable bytes become '?', line ends "; ", and what is too
-// long for a line is cut.
-std::string OneLine(absl::string_view text);
 
 // Adds one, in lines as OneLine makes them.
 void Add(Findings& findings, Level level, absl::string_view id, absl::string_view fact,
