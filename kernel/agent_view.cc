@@ -8,6 +8,21 @@
 #include "kernel/text_field.h"
 
 namespace corral {
+namespace {
+
+struct CommitProgram {
+  AgentCall call;
+  uint32_t most;  // transactions
+};
+
+CommitProgram CommitFor(uint32_t transactions) {
+  if (transactions <= 1) return {AgentCall::kCommit, 1};
+  if (transactions <= GHOST_COMMIT_FEW_CORES)
+    return {AgentCall::kCommitFew, GHOST_COMMIT_FEW_CORES};
+  return {AgentCall::kCommitMany, GHOST_COMMIT_MAX_CORES};
+}
+
+}  // namespace
 
 absl::Status AgentView::Bind(const Memory& memory, absl::string_view enclave,
                              uint64_t first_cookie) {
@@ -38,6 +53,10 @@ absl::Status AgentView::CallEnter(CoreId core, bool leave) {
 absl::Status AgentView::EnterAgent(CoreId core) { return CallEnter(core, false); }
 absl::Status AgentView::LeaveAgent(CoreId core) { return CallEnter(core, true); }
 
+size_t SizeOfCommit(uint32_t transactions) {
+  return offsetof(ghost_commit, txn) + transactions * sizeof(ghost_core_txn);
+}
+
 absl::Status AgentView::Commit(ghost_commit& commit) {
   if (commit.nr > GHOST_COMMIT_MAX_CORES) {
     return absl::InvalidArgumentError(absl::StrCat("a commit names ", commit.nr, " cores; at most ",
@@ -46,10 +65,10 @@ absl::Status AgentView::Commit(ghost_commit& commit) {
   commit.abi_version = GHOST_ABI_VERSION;
   for (uint32_t i = 0; i < commit.nr; ++i)
     commit.txn[i].cookie = next_cookie_.fetch_add(1, std::memory_order_relaxed);
-  // Only what is in use crosses the boundary.
-  const size_t size = offsetof(ghost_commit, txn) + commit.nr * sizeof(ghost_core_txn);
+  const auto [call, most] = CommitFor(commit.nr);
+  // Little more than what is in use crosses the boundary.
   if (const absl::Status status =
-          StatusOfCall(CallClass(AgentCall::kCommit, &commit, size), commit, "commit");
+          StatusOfCall(CallClass(call, &commit, SizeOfCommit(most)), commit, "commit");
       !status.ok()) {
     return status;
   }

@@ -20,7 +20,9 @@ namespace corral {
 
 // A program of the class that agents call, by the struct that it takes.
 enum class AgentCall {
-  kCommit,     // ghost_commit
+  kCommit,     // ghost_commit with one transaction
+  kCommitFew,  // with GHOST_COMMIT_FEW_CORES at most
+  kCommitMany,
   kEnter,      // ghost_agent_enter
   kAssociate,  // ghost_associate
   kArmTimer,   // ghost_timer_arm
@@ -28,6 +30,9 @@ enum class AgentCall {
   kAccount,    // ghost_task_account
   kOffer,      // ghost_task_offer
 };
+
+// How much of a ghost_commit such a program looks at, in bytes.
+size_t SizeOfCommit(uint32_t transactions);
 
 class AgentView : public AgentKernel {
  public:
@@ -71,9 +76,9 @@ class AgentView : public AgentKernel {
   absl::Status Bind(const Memory& memory, absl::string_view enclave, uint64_t first_cookie);
   const Memory& memory() const { return memory_; }
 
-  // Has the class run `call` on the first `size` bytes of its struct, in the calling thread's name.
-  // An error says only why the class was not reached; what the class answered is in `args`. No
-  // allocation on success. Thread-safe.
+  // Has the class run `call` on the first `size` bytes of its struct, in the calling thread's name;
+  // not on less than it looks at. An error says only why the class was not reached; what the class
+  // answered is in `args`. No allocation on success. Thread-safe.
   virtual absl::Status CallClass(AgentCall call, void* args, size_t size) = 0;
 
  private:

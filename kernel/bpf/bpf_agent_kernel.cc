@@ -20,8 +20,9 @@ constexpr const char* kAgentMaps[] = {"class_info",   "enclaves",    "cores",
                                       "txns",         "cpu_configs", "cpu_states",
                                       "status_words", "affinities",  "queue_states"};
 // In the order of AgentCall.
-constexpr const char* kAgentPrograms[] = {"commit",     "agent_enter",  "associate", "timer_arm",
-                                          "task_grant", "task_account", "task_offer"};
+constexpr const char* kAgentPrograms[] = {"commit",      "commit_few",   "commit_many",
+                                          "agent_enter", "associate",    "timer_arm",
+                                          "task_grant",  "task_account", "task_offer"};
 
 std::string QueueName(uint32_t queue) { return absl::StrCat("queue.", queue); }
 

@@ -67,16 +67,28 @@ absl::StatusOr<std::unique_ptr<MessageQueue>> SimAgentKernel::OpenQueue(QueueId 
   return std::make_unique<SimQueue>(machine_, queue);
 }
 
-absl::Status SimAgentKernel::CallClass(AgentCall call, void* args, size_t) {
+absl::Status SimAgentKernel::CallCommit(ghost_commit& commit, size_t size, uint32_t most,
+                                        int (*program)(ghost_commit*)) {
+  // As the kernel does, which knows what the program looks at.
+  if (size < SizeOfCommit(most)) return absl::InternalError("the call into the class failed");
+  ++calls_.commits;
+  calls_.transactions += commit.nr;
+  if (before_commit) before_commit(commit);
+  machine_.CallClass(*caller_, program, &commit);
+  return absl::OkStatus();
+}
+
+absl::Status SimAgentKernel::CallClass(AgentCall call, void* args, size_t size) {
+  const auto commit = [&](uint32_t most, auto program) {
+    return CallCommit(*static_cast<ghost_commit*>(args), size, most, program);
+  };
   switch (call) {
-    case AgentCall::kCommit: {
-      auto* const commit = static_cast<ghost_commit*>(args);
-      ++calls_.commits;
-      calls_.transactions += commit->nr;
-      if (before_commit) before_commit(*commit);
-      machine_.CallClass(*caller_, ghost_commit_prog, commit);
-      break;
-    }
+    case AgentCall::kCommit:
+      return commit(1, ghost_commit_prog);
+    case AgentCall::kCommitFew:
+      return commit(GHOST_COMMIT_FEW_CORES, ghost_commit_few_prog);
+    case AgentCall::kCommitMany:
+      return commit(GHOST_COMMIT_MAX_CORES, ghost_commit_many_prog);
     case AgentCall::kEnter:
       machine_.CallClass(*caller_, ghost_agent_enter_prog, static_cast<ghost_agent_enter*>(args));
       break;

@@ -155,6 +155,8 @@ absl::Status LoadedClass::BecomeAgent() {
     fds[bpf_map__name(map)] = Copy(bpf_map__fd(map));
   }
   fds["commit"] = Copy(bpf_program__fd(progs.ghost_commit_prog));
+  fds["commit_few"] = Copy(bpf_program__fd(progs.ghost_commit_few_prog));
+  fds["commit_many"] = Copy(bpf_program__fd(progs.ghost_commit_many_prog));
   fds["agent_enter"] = Copy(bpf_program__fd(progs.ghost_agent_enter_prog));
   fds["associate"] = Copy(bpf_program__fd(progs.ghost_associate_prog));
   fds["timer_arm"] = Copy(bpf_program__fd(progs.ghost_timer_arm_prog));

@@ -55,6 +55,8 @@ int ghost_cpuhp_enter(unsigned int cpu, int target, int idx, void *fun);
 int ghost_cpuhp_exit(unsigned int cpu, int state, int idx, int ret);
 int ghost_process_exit(struct task_struct *p);
 int ghost_commit_prog(struct ghost_commit *args);
+int ghost_commit_few_prog(struct ghost_commit *args);
+int ghost_commit_many_prog(struct ghost_commit *args);
 int ghost_agent_enter_prog(struct ghost_agent_enter *args);
 int ghost_associate_prog(struct ghost_associate *args);
 int ghost_timer_arm_prog(struct ghost_timer_arm *args);
