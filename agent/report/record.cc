@@ -58,7 +58,7 @@ struct DomainCells {
   uint16_t waited[GHOST_NR_WAITS];    // with 11 bits
   uint8_t waits[GHOST_WAIT_BUCKETS];  // with 3 bits
   uint16_t reserved;
-  char name[GHOST_DOMAIN_NAME_LEN];
+  char name[64];  // the file's own length, whatever the class's is
 };
 static_assert(sizeof(DomainCells) == 2 * kCell);
 

@@ -183,7 +183,7 @@ TEST(VmSettings, EachMistakeIsToldAndVoidsTheMetadata) {
       {"<trust-domain name=''/>", "a name has 1 to 63 bytes"},
       {"<trust-domain name='a&#10;b'/>", "a name has 1 to 63 bytes that can be printed"},
       // Nobody writes a line of his own into the log.
-      {"<reservation budget='1ms' period='2ms' vcpus='&#10;lie'/>", "vcpus \"; lie\" is no list"},
+      {"<reservation budget='1ms' period='2ms' vcpus='a&#10;lie'/>", "vcpus \"a; lie\" is no list"},
       {"<trust-domain name='a'/><trust-domain name='b'/>", "is there twice"},
       {"<reserve budget='2ms' period='10ms'/>", "<reserve>: is not known"},
       {"<x:reservation xmlns:x='urn:x' budget='2ms' period='10ms'/>", "is of another namespace"},
