@@ -7,10 +7,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "agent/ctl/atomic_file.h"
 #include "agent/ctl/corral_yaml.h"
 #include "agent/daemon/control_socket.h"
 #include "config/drop_ins.h"
+#include "kernel/atomic_file.h"
 
 namespace corral::ctl {
 namespace {

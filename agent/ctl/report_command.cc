@@ -10,10 +10,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "agent/ctl/atomic_file.h"
 #include "agent/report/page.h"
 #include "agent/report/ring.h"
 #include "agent/runtime/options.h"
+#include "kernel/atomic_file.h"
 
 namespace corral::ctl {
 namespace {

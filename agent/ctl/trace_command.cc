@@ -6,8 +6,8 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
-#include "agent/ctl/atomic_file.h"
 #include "agent/trace/perfetto.h"
+#include "kernel/atomic_file.h"
 #include "kernel/bpf/bpf_control_kernel.h"
 
 namespace corral::ctl {

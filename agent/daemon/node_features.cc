@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "agent/ctl/atomic_file.h"
+#include "kernel/atomic_file.h"
 #include "kernel/bpf/sched_ext_state.h"
 
 namespace corral {
@@ -38,7 +38,7 @@ void NodeFeatures::Poll(Time now, absl::Time date, const EnclaveConfig* vms) {
   if (facts == written_ && now < wrote_ + kRefresh) return;
   const std::string expiry =
       absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", date + absl::FromChrono(kExpiry), absl::UTCTimeZone());
-  const absl::Status status = ctl::ReplaceFile(
+  const absl::Status status = ReplaceFile(
       file_, absl::StrCat("# Written by corrald(8), again and again.\n# +expiry-time=", expiry,
                           "\n", facts));
   if (status.ok()) {

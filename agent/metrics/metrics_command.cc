@@ -8,13 +8,13 @@
 #include <memory>
 #include <sstream>
 
-#include "agent/ctl/atomic_file.h"
 #include "agent/ctl/corral_yaml.h"
 #include "agent/ctl/interrupts.h"
 #include "agent/metrics/audit_metrics.h"
 #include "agent/metrics/class_metrics.h"
 #include "agent/metrics/http_server.h"
 #include "agent/views/trust.h"
+#include "kernel/atomic_file.h"
 #include "kernel/audit/auditor.h"
 #include "kernel/bpf/bpf_control_kernel.h"
 

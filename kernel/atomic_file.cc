@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/ctl/atomic_file.h"
+#include "kernel/atomic_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -13,7 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "kernel/fd.h"
 
-namespace corral::ctl {
+namespace corral {
 namespace {
 
 absl::Status Failed(const char* what, const std::string& file) {
@@ -64,4 +64,4 @@ absl::Status RemoveFile(const std::string& file) {
   return SyncFolder(FolderOf(file));
 }
 
-}  // namespace corral::ctl
+}  // namespace corral
