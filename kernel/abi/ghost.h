@@ -379,6 +379,7 @@ struct ghost_core_txn {
 	__u32 stay; /* the class's own note: a bit per sibling whose target runs there already */
 	struct ghost_txn_sibling sibling[GHOST_MAX_SIBLINGS];
 };
+
 #define GHOST_COMMIT_FEW_CORES 8 /* a program takes one transaction, another a few, a third many; a group goes to the least that takes it */
 #define GHOST_COMMIT_MAX_CORES 64
 struct ghost_commit {

@@ -4,11 +4,14 @@
 #include "agent/daemon/node_features.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <vector>
+
+#include "absl/strings/str_cat.h"
 
 namespace corral {
 namespace {
@@ -43,7 +46,8 @@ class NodeFeaturesTest : public testing::Test {
     return ("\n" + Text()).find("\n" + line + "\n") != std::string::npos;
   }
 
-  const fs::path root_ = fs::path(testing::TempDir()) / "node_features";
+  // Tests may run at the same time, each in a process of its own.
+  const fs::path root_ = fs::path(testing::TempDir()) / absl::StrCat("node_features.", getpid());
   const fs::path file_ = root_ / "etc/kubernetes/node-feature-discovery/features.d/corral";
   std::vector<std::string> told_;
   NodeFeatures features_{[this](const News& news) { told_.push_back(news.text); }, root_.string()};
