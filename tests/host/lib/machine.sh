@@ -103,13 +103,11 @@ machine_export() {
         -device "virtio-9p-pci,fsdev=$tag-9p,mount_tag=$(sed -E 's/^(corral-[a-z]+)/\19p/' <<<"$tag")")
 }
 
-# The emulator sees clocks that run slower. The TSC does not, so the kernel finds that it counts as many times faster; but before
-# it knows, it waits for a timer for a number of TSC cycles, which are few then.
+# The emulator sees clocks that run slower. The TSC does not, so the kernel finds that it counts as many times faster.
 machine_dilate() {
     local library=/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1
     [[ -e $library ]] || die "no libfaketime: run tests/host/setup first"
     qemu=(env "LD_PRELOAD=$library" "FAKETIME=+0 x$(awk "BEGIN { print 1 / $dilation }")" "${qemu[@]}")
-    arguments+=" no_timer_check"
 }
 
 # The command line, in qemu[].
@@ -129,8 +127,10 @@ machine_build() {
     done
     # tsc=reliable: the emulated TSC is the machine's own, but the kernel would distrust it and read the clock from the HPET, at the
     # cost of an exit each time. Stalls are a matter of the emulator's turn here: a short limit would make RCU or the
-    # watchdog eject a sched_ext class that did nothing wrong. Mitigations stay as they are: no slower, and closer to a real host.
-    arguments="console=ttyS0 panic=-1 oops=panic tsc=reliable rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60 random.trust_cpu=1"
+    # watchdog eject a sched_ext class that did nothing wrong. no_timer_check: early in its boot the kernel waits for a timer for a
+    # number of TSC cycles, and panics if the emulator had no turn meanwhile. Mitigations stay as they are: no slower, and closer to
+    # a real host.
+    arguments="console=ttyS0 panic=-1 oops=panic tsc=reliable no_timer_check rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60 random.trust_cpu=1"
     [[ -n $dmesg ]] || arguments+=" quiet"
     [[ $dilation == 1 ]] || machine_dilate
     qemu+=(-kernel "$machine_image" -initrd "$work/initramfs.cpio" -append "$arguments $append" -serial "file:$work/console"
