@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "kernel/fd.h"
 
 namespace corral {
@@ -88,6 +90,17 @@ std::vector<std::string> HostTree::Names(absl::string_view path) const {
   }
   std::sort(names.begin(), names.end());
   return names;
+}
+
+std::string HostTree::SelinuxType(absl::string_view path) const {
+  char label[256];
+  const ssize_t length =
+      lgetxattr(Path(path).c_str(), "security.selinux", label, sizeof(label) - 1);
+  if (length <= 0) return "";
+  label[length] = '\0';
+  // user:role:type:level
+  const std::vector<std::string> parts = absl::StrSplit(label, ':');
+  return parts.size() < 3 ? "" : parts[2];
 }
 
 }  // namespace corral

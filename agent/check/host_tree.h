@@ -33,6 +33,8 @@ class HostTree {
   absl::StatusOr<CpuSet> Cpus(absl::string_view path) const;
   // Names in a folder, sorted; none if it cannot be read.
   std::vector<std::string> Names(absl::string_view path) const;
+  // The type in a file's SELinux label; "" if it has none.
+  std::string SelinuxType(absl::string_view path) const;
 
  private:
   std::string root_;

@@ -12,6 +12,9 @@ namespace corral {
 namespace {
 
 constexpr char kHook[] = "/etc/libvirt/hooks/qemu.d/corral";
+// What the label says of hooks that libvirt's QEMU daemon may read, but not run, in policies like
+// Fedora's (packaging/selinux/corral.cil).
+constexpr char kTypeOfHooks[] = "virt_hook_t";
 
 // The value of a setting in libvirt's files: name = "value", the last one counts.
 std::string LibvirtSetting(absl::string_view text, absl::string_view name) {
@@ -61,6 +64,14 @@ bool IsStrict(const Config& config) {
 
 void CheckHook(const HostTree& tree, const std::string& config_file, Findings& findings) {
   constexpr absl::string_view kId = "libvirt.hook";
+  const absl::StatusOr<std::string> enforce = tree.Text("/sys/fs/selinux/enforce");
+  if (enforce.ok() && *enforce == "1" && tree.SelinuxType(kHook) == kTypeOfHooks) {
+    Add(findings, Level::kFail, kId,
+        absl::StrCat(kHook, " has the SELinux type ", kTypeOfHooks,
+                     ", with which libvirt's QEMU daemon may not run it: no VM would start"),
+        absl::StrCat("install corral-selinux, then: restorecon -F ", kHook));
+    return;
+  }
   if (IsExecutable(tree.Path(kHook))) {
     Add(findings, Level::kOk, kId,
         absl::StrCat(kHook,

@@ -3,11 +3,15 @@
 #include "agent/check/host_check.h"
 
 #include <gtest/gtest.h>
+#include <sys/xattr.h>
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
+#include "absl/strings/str_cat.h"
 #include "tests/check/fake_host.h"
 #include "tests/check/fake_kernel_image.h"
 
@@ -211,6 +215,23 @@ TEST_F(HostCheckTest, StrictAdmissionNeedsAHookThatCanRun) {
   EXPECT_EQ(Find(Check(host_), "libvirt.hook").level, Level::kOk);
 }
 
+// Only root may label files, and only where the file system keeps labels.
+TEST_F(HostCheckTest, AHookThatSelinuxKeepsFromRunningIsFound) {
+  const std::string hook = "/etc/libvirt/hooks/qemu.d/corral";
+  host_.Write(hook, "#!/bin/sh\n");
+  std::filesystem::permissions(host_.tree().Path(hook), std::filesystem::perms(0755));
+  host_.Write("/sys/fs/selinux/enforce", "1");
+  EXPECT_EQ(Find(Check(host_), "libvirt.hook").level, Level::kOk) << "it has no label";
+  constexpr char kLabel[] = "system_u:object_r:virt_hook_t:s0";
+  if (setxattr(host_.tree().Path(hook).c_str(), "security.selinux", kLabel, sizeof(kLabel), 0) != 0)
+    GTEST_SKIP() << "cannot label a file: " << strerror(errno);
+  const Finding f = Find(Check(host_), "libvirt.hook");
+  EXPECT_EQ(f.level, Level::kFail) << Show(f);
+  EXPECT_NE(f.remedy.find("install corral-selinux"), std::string::npos) << f.remedy;
+  host_.Write("/sys/fs/selinux/enforce", "0");
+  EXPECT_EQ(Find(Check(host_), "libvirt.hook").level, Level::kOk);
+}
+
 TEST_F(HostCheckTest, SmtOffExplainsOfflineCpus) {
   host_.Write(std::string(kCpu) + "smt/control", "off\n");
   host_.Write(std::string(kCpu) + "online", "0,2\n");
@@ -222,11 +243,9 @@ TEST_F(HostCheckTest, SmtOffExplainsOfflineCpus) {
 }
 
 TEST_F(HostCheckTest, MoreSiblingsThanTheClassKnowsAreRefused) {
-  for (const char* list : {"present", "online"}) host_.Write(std::string(kCpu) + list, "0-15\n");
-  for (int i = 0; i < 16; ++i) {
-    host_.Write(std::string(kCpu) + "cpu" + std::to_string(i) + "/topology/thread_siblings_list",
-                "0-15\n");
-  }
+  for (const char* list : {"present", "online"}) host_.Write(absl::StrCat(kCpu, list), "0-15\n");
+  for (int i = 0; i < 16; ++i)
+    host_.Write(absl::StrCat(kCpu, "cpu", i, "/topology/thread_siblings_list"), "0-15\n");
   const Finding f = Find(Check(host_), "cpu.online");
   EXPECT_EQ(f.level, Level::kFail) << Show(f);
   EXPECT_NE(f.fact.find("16 siblings"), std::string::npos) << f.fact;

@@ -25,11 +25,18 @@ page_package_in() {
     echo "${packages[0]}"
 }
 
+# What SELinux has to allow.
+selinux_package_in() {
+    local packages=("$1"/noarch/corral-selinux-[0-9]*.noarch.rpm)
+    [[ ${#packages[@]} == 1 && -e ${packages[0]} ]] || fail "not one package for SELinux in $1: ${packages[*]}"
+    echo "${packages[0]}"
+}
+
 # Debian's rpm looks for its data base in the caller's home; and it always says that dpkg is to be preferred.
 rpm_quietly() { rpm --dbpath /var/lib/rpm "$@" 2> >(grep -v '^rpm: \(RPM should not\|However assuming\)' >&2); }
 
-# provides_of PACKAGE: what it requires, as a stub's Provides.
-provides_of() { rpm -qp --requires "$1" | grep -vE '^(rpmlib|config)\(' | sed 's/^/Provides: /'; }
+# provides_of PACKAGE...: what they require, as a stub's Provides. What it requires beside others, it does not here.
+provides_of() { rpm -qp --requires "$@" | grep -vE '^(\(|(rpmlib|config)\()' | sed 's/^/Provides: /'; }
 
 # An empty package that says so, where the machine's own packages are not rpm's.
 provide_requirements_of() {
@@ -37,7 +44,7 @@ provide_requirements_of() {
     work=$(mktemp -d)
     {
         printf 'Name: stub-base\nVersion: 1\nRelease: 1\nSummary: What corral requires\nLicense: none\n'
-        provides_of "$1"
+        provides_of "$@"
         printf '%%description\n%%files\n'
     } >"$work/stub.spec"
     rpmbuild -bb --quiet --define "_topdir $work" "$work/stub.spec" >"$work/log" 2>&1 || { cat "$work/log"; fail "no stub"; }

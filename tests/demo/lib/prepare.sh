@@ -75,7 +75,8 @@ compiler_options() {
 # prepare_build DIR [-DNAME=VALUE...] -- [TARGET...]
 prepare_build() {
     local dir=$1 options=() vmlinux
-    local -x CCACHE_BASEDIR=$top_dir CCACHE_NOHASHDIR=1
+    # Without the sloppiness it does not look into a precompiled header.
+    local -x CCACHE_BASEDIR=$top_dir CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=pch_defines,time_macros
     shift
     while [[ $1 != -- ]]; do options+=("$1"); shift; done
     shift
