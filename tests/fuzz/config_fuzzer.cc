@@ -4,8 +4,6 @@
 //
 // A line "===" divides the file from a drop-in.
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -13,28 +11,17 @@
 #include "config/config.h"
 #include "config/show.h"
 #include "tests/config/test_policies.h"
+#include "tests/fuzz/expect.h"
 
 namespace corral {
 namespace {
-
-void Expect(bool holds, const char* what, absl::string_view text) {
-  if (holds) return;
-  fprintf(stderr, "%s: %s\n", what, std::string(text).c_str());
-  abort();
-}
-
-void CheckErrors(const absl::Status& status) {
-  Expect(absl::IsInvalidArgument(status), "not an error of the file", status.message());
-  for (const absl::string_view line : absl::StrSplit(status.message(), '\n'))
-    Expect(line.substr(0, 2) == "f:" || line.substr(0, 2) == "d:", "an error without a file", line);
-}
 
 void TryOne(absl::string_view input) {
   const std::vector<std::string> parts = absl::StrSplit(input, absl::MaxSplits("\n===\n", 1));
   std::vector<ConfigText> texts = {{"f", parts[0]}};
   if (parts.size() > 1) texts.push_back({"d", parts[1]});
   const absl::StatusOr<Config> config = ParseConfig(texts, kTestPolicies);
-  if (!config.ok()) return CheckErrors(config.status());
+  if (!config.ok()) return ExpectErrorsWithPlaces(config.status());
   const absl::StatusOr<EffectiveConfig> shown = ShowConfig(texts, kTestPolicies);
   Expect(shown.ok(), "right, but cannot be shown", shown.status().message());
   const std::vector<ConfigText> again = {{"f", shown->yaml}};

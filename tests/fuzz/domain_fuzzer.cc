@@ -4,22 +4,15 @@
 // Whatever the bytes are: a domain, or an error; and what Corral makes of a domain is something
 // that the class can be told.
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "tests/fuzz/expect.h"
 #include "vmm-integration/domain_xml.h"
 #include "vmm-integration/vm_settings.h"
 
 namespace corral {
 namespace {
-
-void Expect(bool holds, const char* what) {
-  if (holds) return;
-  fprintf(stderr, "%s\n", what);
-  abort();
-}
 
 void CheckShare(const TimeShare& share, const char* what) {
   Expect(share.time >= Duration(0) && share.period >= Duration(0), what);

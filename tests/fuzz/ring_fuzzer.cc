@@ -8,22 +8,15 @@
 #include <zlib.h>
 
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <string>
 
 #include "agent/report/page.h"
 #include "agent/report/ring.h"
+#include "tests/fuzz/expect.h"
 
 namespace corral::report {
 namespace {
-
-void Expect(bool holds, const char* what) {
-  if (holds) return;
-  fprintf(stderr, "%s\n", what);
-  abort();
-}
 
 uint32_t Word(const std::string& bytes, size_t at) {
   uint32_t word = 0;

@@ -2,27 +2,13 @@
 // libFuzzer on the parser of scenarios, what `corralctl simulate` is told. Whatever the bytes are:
 // a scenario that a simulation can be made of, or errors with their places.
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <string>
 
-#include "absl/strings/str_split.h"
 #include "agent/simulate/scenario.h"
+#include "tests/fuzz/expect.h"
 
 namespace corral {
 namespace {
-
-void Expect(bool holds, const char* what, absl::string_view text) {
-  if (holds) return;
-  fprintf(stderr, "%s: %s\n", what, std::string(text).c_str());
-  abort();
-}
-
-void CheckErrors(const absl::Status& status) {
-  Expect(absl::IsInvalidArgument(status), "not an error of the file", status.message());
-  for (const absl::string_view line : absl::StrSplit(status.message(), '\n'))
-    Expect(line.substr(0, 2) == "f:", "an error without a file", line);
-}
 
 void CheckDomain(const ScenarioDomain& domain) {
   const TaskAttributes& a = domain.attributes;
@@ -40,7 +26,7 @@ void CheckDomain(const ScenarioDomain& domain) {
 
 void TryOne(const std::string& text) {
   const absl::StatusOr<Scenario> scenario = ParseScenario(text, "f");
-  if (!scenario.ok()) return CheckErrors(scenario.status());
+  if (!scenario.ok()) return ExpectErrorsWithPlaces(scenario.status());
   Expect(scenario->policy != nullptr, "no policy", text);
   Expect(!scenario->domains.empty(), "no domains", text);
   Expect(scenario->time > Duration(0), "no time", text);
