@@ -5,8 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstring>
+#include <cstdio>
+#include <cstdlib>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "agent/class/class_state.h"
@@ -22,7 +24,6 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 constexpr int kSchedExt = 7;
-constexpr int kCores = 2;
 constexpr int kVms = 3;
 constexpr int kVcpus = 2;
 // Three VMs take turns of 10 ms (secure_vm's tenure) on two cores, of which the host takes half.
@@ -48,18 +49,10 @@ class Guest final : public sim::Program {
 class Host {
  public:
   explicit Host(uint64_t seed) : random_(seed) {
+    topology_ = Topology::FromHwlocSynthetic("core:2 pu:2").value();
     sim::Machine::Spec spec;
-    std::vector<Core> cores;
-    for (int c = 0; c < kCores; ++c) {
-      Core core{.id = CoreId(c), .nr_cpus = 2};
-      for (int i = 0; i < 2; ++i) {
-        core.cpu[i] = CpuId(2 * c + i);
-        core.siblings.Insert(core.cpu[i]);
-      }
-      spec.cores.push_back({.cpus = {core.cpu[0], core.cpu[1]}});
-      cores.push_back(core);
-    }
-    topology_ = Topology::FromCores(cores);
+    for (int core = 0; core < topology_.nr_cores(); ++core)
+      spec.cores.push_back({.cpus = topology_.core(core).siblings.ToVector()});
     machine_ = sim::Machine::Create(spec).value();
     control_ = sim::SimControlKernel::Create(*machine_).value();
     for (int i = 0; i < kVms * kVcpus; ++i)
@@ -87,10 +80,10 @@ class Host {
   }
   // One after the other, while the host has something to do as well, on each CPU.
   void WakeVms() {
-    for (int cpu = 0; cpu < 2 * kCores; ++cpu) {
+    for (const CpuId cpu : topology_.cpus().ToVector()) {
       sim::SimThread& busy =
           machine_->NewThread("host", std::make_unique<Guest>(random_.Next(), /*busy=*/false));
-      machine_->SetAffinity(busy, CpuSet({cpu}));
+      machine_->SetAffinity(busy, CpuSet({cpu.value()}));
       machine_->Wake(busy);
     }
     for (sim::SimThread* const thread : threads_) {
