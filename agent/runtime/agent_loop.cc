@@ -133,14 +133,16 @@ void AgentLoop::OnTaskMessage(Task& task, const ghost_msg& message, Time now) {
       Bar(task, now);
       if (message.type == GHOST_MSG_TASK_YIELD && message.arg != 0)
         OnDirectedYield(task, message, now);
-      return GiveIfWanted(task, now);
+      GiveIfWanted(task, now);
+      return;
     case TaskTracker::Outcome::kGone:
       return Release(task.slot);
     case TaskTracker::Outcome::kLatchFailure:
       ++counters_.latch_failures;
       NoteRefusal(task, Obstacle::kCpus, now);
       Bar(task, now);
-      return GiveIfWanted(task, now);
+      GiveIfWanted(task, now);
+      return;
     case TaskTracker::Outcome::kLook:
       Reconcile(task, now);
       return;
@@ -175,10 +177,10 @@ void AgentLoop::LookAt(uint32_t slot, Time now) {
   if (task.state == TaskState::kNone) {
     Adopt(slot, now);
     if (state_.tasks().owner(slot) != self_ || task.state == TaskState::kNone) return;
-  } else if (!Reconcile(task, now)) {
-    return;
+    GiveIfWanted(task, now);
+  } else {
+    Reconcile(task, now);
   }
-  GiveIfWanted(task, now);
 }
 
 void AgentLoop::CheckInTime(Time now) {

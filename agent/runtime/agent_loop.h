@@ -85,8 +85,8 @@ class AgentLoop {
   virtual void CheckStrangers() = 0;
   virtual void Adopted(Task&, Time) {}
   virtual void Updated(Task&) {}
-  // Gives the task to whoever is to have it.
-  virtual void GiveIfWanted(Task&, Time) {}
+  // Gives the task to whoever is to have it; true if that is another loop.
+  virtual bool GiveIfWanted(Task&, Time) { return false; }
   virtual void HouseKeep(Time) {}
   // When a kind's own business is due.
   virtual Time OwnDeadline(Time) const { return Time::max(); }

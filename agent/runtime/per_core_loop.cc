@@ -182,9 +182,11 @@ int PerCoreLoop::WantedElsewhere(const Task& task) const {
 }
 
 // A task that is on a CPU goes when it has left that; Decide() sees to it.
-void PerCoreLoop::GiveIfWanted(Task& task, Time now) {
+bool PerCoreLoop::GiveIfWanted(Task& task, Time now) {
   const int core = WantedElsewhere(task);
-  if (task.state != TaskState::kOnCpu && core != TaskTable::kNobody) Give(task, core, now);
+  if (task.state == TaskState::kOnCpu || core == TaskTable::kNobody) return false;
+  Give(task, core, now);
+  return true;
 }
 
 // ---- CPUs that refuse a task, are not there, or may not be used ----

@@ -50,7 +50,7 @@ class PerCoreLoop final : public AgentLoop {
   void CheckStrangers() override;
   void Adopted(Task& task, Time now) override;
   void Updated(Task& task) override;
-  void GiveIfWanted(Task& task, Time now) override;
+  bool GiveIfWanted(Task& task, Time now) override;
   void HouseKeep(Time now) override;
   Time OwnDeadline(Time now) const override;
 

@@ -69,7 +69,7 @@ bool AgentLoop::Reconcile(Task& task, Time now) {
   if (task.state != TaskState::kParked) parked_.Erase(task);
   Bar(task, now);
   if (task.settle_looks > 0) settle_at_ = std::min(settle_at_, now + kSettle);
-  if (task.state != TaskState::kOnCpu) return true;
+  if (task.state != TaskState::kOnCpu) return !GiveIfWanted(task, now);
   if (GoesWithCpu(task, task.cpu, task.told_offer > Offer::kCore, now)) return false;
   NoteOnCpu(task);
   return true;

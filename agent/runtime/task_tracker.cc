@@ -58,6 +58,7 @@ void TaskTracker::Adopt(Task& task, const ghost_status_word& word, Time now) {
   task.cpu = CpuId(word.cpu);
   TakeUpAffinity(task);
   task.state = StateIn(word);
+  if (task.state == TaskState::kBlocked) task.moves = 0;
   task.on_since_ns = word.switch_time_ns;
   if (task.state == TaskState::kOnCpu) UpdateRuntime(task, now);
   Account(task, now, now);
@@ -188,7 +189,6 @@ TaskTracker::Outcome TaskTracker::Apply(Task& task, const ghost_msg& message, Ti
   switch (message.type) {
     case GHOST_MSG_TASK_BLOCKED:
       MoveTo(task, TaskState::kBlocked, {}, now);
-      Accepted(task, now);
       return Outcome::kOk;
     case GHOST_MSG_TASK_WAKEUP:
       if (task.state == TaskState::kBlocked) MoveTo(task, TaskState::kQueued, {}, now);
@@ -302,6 +302,7 @@ void TaskTracker::MoveTo(Task& task, TaskState state, const ghost_status_word& w
       if (before == TaskState::kQueued || before == TaskState::kOnCpu) {
         events_.TaskBlocked(task, now);
       }
+      Accepted(task, now);
       return;
     case TaskState::kQueued:
       if (before == TaskState::kQueued || before == TaskState::kParked) return;

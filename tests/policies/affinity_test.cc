@@ -173,6 +173,24 @@ TEST(Affinity, AVcpuThatMayRunNowhereHarmsNobody) {
   EXPECT_EQ(world.counters().repairs, 0u);
 }
 
+// Only one that waits to run is tried where it was last, in case it cannot leave.
+TEST(Affinity, ABlockedVcpuGoesWhereItMayRunFromWhereItRanLast) {
+  World world({.machine = "numa:1 core:2 pu:2"});
+  const Gtid a = world.kernel().Attach(2, true);
+  world.kernel().SetAffinity(a, CpuSet{0});
+  world.RunFor(milliseconds(1));
+  world.kernel().Block(a);
+  world.kernel().SetAffinity(a, CpuSet{2, 3});
+  world.RunFor(milliseconds(1));
+  ASSERT_EQ(world.CoreOf(a), 1);
+  world.kernel().SetAffinity(a, CpuSet{0, 1});
+  for (const int core : {1, 0, 1}) world.StepLoop(core);
+  ASSERT_EQ(world.state().tasks().owner(GHOST_GTID_SLOT(a.value())), 0) << "it is on its way";
+  world.kernel().SetAffinity(a, CpuSet{2, 3});
+  world.RunFor(milliseconds(1));
+  EXPECT_EQ(world.CoreOf(a), 1);
+}
+
 TEST(Affinity, WhatChangedWhileNoAgentWasThereIsTakenUp) {
   World world({.machine = "numa:1 core:3 pu:2"});
   std::vector<Gtid> vcpus;
