@@ -12,8 +12,6 @@ namespace {
 
 constexpr int64_t kDefaultWeight = 100;
 
-int64_t WeightOf(const Vcpu& vcpu) { return std::max<int64_t>(vcpu.task->weight, 1); }
-
 }  // namespace
 
 // With what it had since the last time. What of it belongs to an old period, and what to the
@@ -23,7 +21,7 @@ void CoreScheduler::Charge(Vcpu& vcpu, Time now) {
   vcpu.seen += had;
   const Duration promised = vcpu.server == nullptr ? Duration(0) : ChargePromise(vcpu, had, now);
   if (vcpu.capped()) ChargeCap(vcpu, had, now);
-  vcpu.vtime += had.count() * kDefaultWeight / WeightOf(vcpu);
+  vcpu.vtime += had.count() * kDefaultWeight / vcpu.weight();
   if (vcpu.sibling < 0 || vcpu.pen != holder_) return;
   had_[vcpu.sibling] += had;
   if (vcpu.server == serving_) served_[vcpu.sibling] += promised;
@@ -136,9 +134,9 @@ void CoreScheduler::Unthrottle(Time now) {
 void CoreScheduler::MeasureShare(Pen& pen) const {
   pen.share = 1;
   for (const Vcpu* v = pen.waiting.front(); v != nullptr; v = pen.waiting.Next(*v))
-    pen.share = std::max(pen.share, WeightOf(*v));
+    pen.share = std::max(pen.share, v->weight());
   for (const Vcpu* v : running_) {
-    if (v != nullptr && v->pen == &pen) pen.share = std::max(pen.share, WeightOf(*v));
+    if (v != nullptr && v->pen == &pen) pen.share = std::max(pen.share, v->weight());
   }
 }
 

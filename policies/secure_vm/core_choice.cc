@@ -265,8 +265,7 @@ void CoreScheduler::PlanAwakened(const Pen& pen, const CoreTransaction& txn, Pla
 // Others yielded to it, and it is not far ahead of the rest of its domain: otherwise two that yield
 // to each other would keep out a third.
 bool CoreScheduler::GoesFirst(const Vcpu& vcpu) const {
-  const int64_t weight = std::max<int64_t>(vcpu.task->weight, 1);
-  return vcpu.favoured && vcpu.vtime <= vcpu.pen->least_vtime + Turn(weight);
+  return vcpu.favoured && vcpu.vtime <= vcpu.pen->least_vtime + Turn(vcpu.weight());
 }
 
 void CoreScheduler::PlanFavoured(const Pen& pen, const CoreTransaction& txn, Plan& plan) const {
@@ -293,8 +292,7 @@ void CoreScheduler::PlanTurns(const Pen& pen, const CoreTransaction& txn, Time n
     looked_at |= SiblingBit(most);
     Vcpu* const vcpu = NextWaiting(pen, plan, SiblingBit(most), Favours::kDoNotCount);
     if (vcpu == nullptr) continue;
-    const int64_t weight = std::max<int64_t>(vcpu->task->weight, 1);
-    if (plan[most]->vtime + Slack(weight) >= vcpu->vtime) plan[most] = vcpu;
+    if (plan[most]->vtime + Slack(vcpu->weight()) >= vcpu->vtime) plan[most] = vcpu;
   }
 }
 

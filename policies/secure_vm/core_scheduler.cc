@@ -200,10 +200,12 @@ void CoreScheduler::JoinServer(Vcpu& vcpu, Time now) {
   vcpu.pen->ServerOf(task.period, terms).Join(vcpu, now, room_from_);
 }
 
+// What a promise gave it beyond the rest of its domain, it has not to wait for when that ends.
 void CoreScheduler::LeaveServer(Vcpu& vcpu, Time now) {
   if (vcpu.server == nullptr) return;
   SettleTime(now);
   room_from_ = std::max(room_from_, vcpu.server->Leave(vcpu, now));
+  vcpu.vtime = std::min(vcpu.vtime, vcpu.pen->least_vtime + Turn(vcpu.weight()));
 }
 
 void CoreScheduler::WakeServer(const Vcpu& vcpu, Time now) {

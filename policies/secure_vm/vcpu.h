@@ -6,6 +6,8 @@
 #ifndef CORRAL_POLICIES_SECURE_VM_VCPU_H_
 #define CORRAL_POLICIES_SECURE_VM_VCPU_H_
 
+#include <algorithm>
+
 #include "agent/runtime/list.h"
 #include "agent/runtime/task.h"
 #include "kernel/types.h"
@@ -51,6 +53,7 @@ struct Vcpu {
   bool turn_over(Time now, Duration tenure) const {
     return now >= since + tenure || (promised_turn && !owed());
   }
+  int64_t weight() const { return std::max<int64_t>(task->weight, 1); }
   bool capped() const { return task->cap > Duration(0) && task->cap_period > Duration(0); }
   // Its cap lets it run no more in this period.
   bool spent() const { return capped() && cap_left <= Duration(0); }

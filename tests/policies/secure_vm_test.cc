@@ -157,6 +157,23 @@ TEST(SecureVm, WhatAPromiseLeavesIsSharedWithinTheDomain) {
   EXPECT_GE(world.RunTime(beside), milliseconds(200));
 }
 
+// The rest of its domain had less for as long as the promise was kept, and does not catch up with
+// that at its expense.
+TEST(SecureVm, WhosePromiseEndsDoesNotWaitForWhatItGave) {
+  World world({.machine = "numa:1 core:1 pu:1"});
+  const Gtid promised = world.kernel().Attach(2, true);
+  const Gtid beside = world.kernel().Attach(2, true);
+  world.kernel().Attach(3, true);
+  world.kernel().Ask(promised, milliseconds(60), milliseconds(100));
+  world.RunUntil(std::chrono::seconds(20));
+  ASSERT_GT(world.RunTime(promised) - world.RunTime(beside), std::chrono::seconds(6));
+  world.kernel().Ask(promised, Duration(0), Duration(0));
+  const Duration before[] = {world.RunTime(promised), world.RunTime(beside)};
+  world.RunFor(std::chrono::seconds(1));
+  EXPECT_NEAR((world.RunTime(promised) - before[0]) / milliseconds(1), 250, 20);
+  EXPECT_NEAR((world.RunTime(beside) - before[1]) / milliseconds(1), 250, 20);
+}
+
 // Time that one of a domain's promises is charged with is not charged to its share of the rest too,
 // also where two of them end at the same time.
 TEST(SecureVm, PromisesCostADomainNothingOfTheRest) {
