@@ -43,11 +43,32 @@ Duration CpuTimeOf(pid_t tid) {
   return Duration(ns);
 }
 
-// Orders come through a futex, so that a thread sleeps in the kernel and nowhere else.
+// How often the thread has gone to sleep; nothing while it is awake.
+std::optional<int64_t> TimesAsleep(pid_t tid) {
+  std::ifstream status(absl::StrCat("/proc/self/task/", tid, "/status"));
+  bool asleep = false;
+  int64_t times = 0;
+  for (std::string name; status >> name; status.ignore(1 << 16, '\n')) {
+    std::string state;
+    if (name == "State:" && status >> state) asleep = state == "S";
+    if (name == "voluntary_ctxt_switches:") status >> times;
+  }
+  return asleep ? std::optional(times) : std::nullopt;
+}
+
+int64_t MyTimesAsleep() {
+  rusage usage = {};
+  getrusage(RUSAGE_THREAD, &usage);
+  return usage.ru_nvcsw;
+}
+
+// Orders come through a futex, so that a thread sleeps in the kernel and nowhere else. A new one
+// sleeps.
 class RealThread final : public Thread {
  public:
   RealThread() : thread_([this] { Obey(); }) {
     while (tid_.load() == 0) std::this_thread::yield();
+    while (TimesAsleep(tid_).value_or(0) <= asleep_before_) std::this_thread::yield();
   }
   ~RealThread() override {
     // It may be waiting for a CPU that nobody will give it.
@@ -97,6 +118,7 @@ class RealThread final : public Thread {
     syscall(SYS_futex, &order_, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
   }
   void Obey() {
+    asleep_before_ = MyTimesAsleep();
     tid_ = MyTid();
     for (;;) {
       uint32_t order = order_.load();
@@ -124,6 +146,7 @@ class RealThread final : public Thread {
   }
 
   std::atomic<uint32_t> order_{kSleep};
+  int64_t asleep_before_ = 0;  // published by tid_
   std::atomic<pid_t> tid_{0}, child_{0};
   std::atomic<bool> stop_children_{false};
   std::vector<std::thread> children_;
