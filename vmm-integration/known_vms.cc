@@ -52,21 +52,20 @@ void KnownVms::SetHelpers(KnownVm& vm, const std::vector<HelperThread>& helpers)
   vm.helpers = std::move(there);
 }
 
-void KnownVms::ForgetTheDead() {
+void KnownVms::ForgetDeadVms() {
   for (auto vm = vms_.begin(); vm != vms_.end();) {
     const auto next = std::next(vm);
-    KnownVm& known = vm->second;
-    if (StartTime(known.vm.pid, known.vm.pid, root_) != known.start_time) {
-      Remove(vm);
-    } else {
-      std::erase_if(known.threads, [&](const auto& thread) {
-        if (StartTime(known.vm.pid, thread.first, root_) == thread.second.start_time) return false;
-        sink_.OnVcpuGone(known.vm, thread.second);
-        return true;
-      });
-    }
+    if (StartTime(vm->first, vm->first, root_) != vm->second.start_time) Remove(vm);
     vm = next;
   }
+}
+
+void KnownVms::ForgetDeadVcpus(KnownVm& vm) {
+  std::erase_if(vm.threads, [&](const auto& thread) {
+    if (StartTime(vm.vm.pid, thread.first, root_) == thread.second.start_time) return false;
+    sink_.OnVcpuGone(vm.vm, thread.second);
+    return true;
+  });
 }
 
 }  // namespace corral

@@ -36,8 +36,9 @@ class KnownVms {
   // Tells those that are not known yet, or not as what they are, and are no vCPUs. `helpers` are
   // all that there are now.
   void SetHelpers(KnownVm& vm, const std::vector<HelperThread>& helpers);
-  // Tells which VMs and vCPUs have ended.
-  void ForgetTheDead();
+  // Tells which VMs have ended, and which vCPUs of one that has not.
+  void ForgetDeadVms();
+  void ForgetDeadVcpus(KnownVm& vm);
 
   const std::map<pid_t, KnownVm>& all() const { return vms_; }  // by process
 

@@ -17,8 +17,10 @@
 namespace corral {
 namespace {
 
-// A vCPU whose VM libvirt has not written down yet is looked for again so soon.
+// A VM is looked at again so soon after a report: what belongs to it has come by then, and libvirt
+// has written down whose a vCPU is that nobody knew.
 constexpr std::chrono::milliseconds kSoon{20};
+constexpr std::chrono::seconds kPause{2};
 
 }  // namespace
 
@@ -40,7 +42,8 @@ absl::Status LibvirtSource::Start(VmSink& sink) {
   // By a daemon that died.
   const std::vector<pid_t> left_behind = watcher_ ? watcher_->held().All() : std::vector<pid_t>();
   status_watch_ = std::make_unique<StatusWatch>(options_.root + kRecordsDir);
-  Rescan();
+  pace_.Scan([this] { Rescan(); });
+  sink_->OnPause();
   if (watcher_) watcher_->held().ReleaseAll(left_behind);
   for (const std::string& uri : options_.uris) {
     connections_.push_back(LibvirtConnection::Begin(
@@ -101,15 +104,21 @@ void LibvirtSource::Run() {
     pollfd fds[] = {{.fd = wake_.get(), .events = POLLIN},
                     {.fd = watcher_ ? watcher_->fd() : -1, .events = POLLIN},
                     {.fd = status_watch_->fd(), .events = POLLIN}};
-    const auto left =
-        std::chrono::ceil<std::chrono::milliseconds>(next_scan_ - Clock::now()).count();
+    const Clock::time_point due = std::min({pace_.next(), next_look_, next_pause_});
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(due - Clock::now()).count();
     poll(fds, 3, static_cast<int>(std::max<int64_t>(left, 0)));
     TakeUpEntries();
     status_watch_->Drain([this](const std::string& vm) { OnStatusWritten(vm); });
     const bool changed = ReadInbox();
     const uint64_t lost = watcher_ ? watcher_->lost() : 0;
-    if (changed || lost != lost_ || Clock::now() >= next_scan_) Rescan();
+    if (changed || lost != lost_) pace_.Hasten();
     lost_ = lost;
+    if (Clock::now() >= next_look_) LookAgain();
+    if (Clock::now() >= pace_.next()) pace_.Scan([this] { Rescan(); });
+    if (Clock::now() < next_pause_) continue;
+    next_pause_ = Clock::now() + kPause;
+    TellUnseen();
+    sink_->OnPause();
   }
 }
 
@@ -125,7 +134,9 @@ KnownVm* LibvirtSource::Add(const Vm& vm) {
 
 void LibvirtSource::OnStatusWritten(const std::string& name) {
   for (const auto& [pid, known] : vms_->all()) {
-    if (known.vm.name == name) return settings_->Read(known.vm);
+    if (known.vm.name != name) continue;
+    settings_->Read(known.vm);
+    return LookSoon(pid);
   }
 }
 
@@ -143,7 +154,7 @@ void LibvirtSource::TakeUpEntries() {
   if (!watcher_) return;
   watcher_->Drain([this](const VcpuCgroupEntry& entry) {
     // Its helpers can wait until the other vCPUs have come, for which QEMU does not wait.
-    next_scan_ = std::min(next_scan_, Clock::now() + kSoon);
+    LookSoon(entry.tgid);
     if (OnEntry(entry))
       Release(entry);
     else
@@ -167,31 +178,53 @@ bool LibvirtSource::OnEntry(const VcpuCgroupEntry& entry) {
 }
 
 void LibvirtSource::Rescan() {
-  next_scan_ = Clock::now() + kRescan;
-  const std::vector<VcpuCgroupEntry> unknown = std::exchange(unknown_, {});
   status_watch_->Retry();
-  vms_->ForgetTheDead();
+  vms_->ForgetDeadVms();
   settings_->ForgetIf([this](pid_t pid) { return !vms_->all().contains(pid); });
-  for (const PidRecord& record : PidRecords(options_.root)) {
-    const std::vector<ScannedVcpu> vcpus = VcpuThreadsOf(record.pid, options_.root);
-    if (vcpus.empty()) continue;
-    KnownVm* vm = vms_->Find(record.pid);
-    if (vm == nullptr) {
-      const std::string uuid = UuidOf(record.name);
-      if (uuid.empty()) continue;
-      vm = Add({.uuid = uuid, .name = record.name, .pid = record.pid});
+  for (const PidRecord& record : PidRecords(options_.root)) LookAt(record);
+}
+
+void LibvirtSource::LookSoon(pid_t pid) {
+  soon_.insert(pid);
+  next_look_ = std::min(next_look_, Clock::now() + kSoon);
+}
+
+void LibvirtSource::LookAgain() {
+  next_look_ = Clock::time_point::max();
+  const std::vector<VcpuCgroupEntry> unknown = std::exchange(unknown_, {});
+  const std::set<pid_t> soon = std::exchange(soon_, {});
+  if (!unknown.empty()) {
+    for (const PidRecord& record : PidRecords(options_.root)) {
+      if (soon.contains(record.pid)) LookAt(record);
     }
-    if (vm == nullptr) continue;
-    settings_->Read(vm->vm);
-    for (const ScannedVcpu& vcpu : vcpus) AddThread(*vm, vcpu.tid, vcpu.vcpu, Time{});
-    AddHelpers(*vm);
-    // There may be hundreds, and a vCPU that comes meanwhile runs soon.
-    TakeUpEntries();
+  } else {
+    for (const pid_t pid : soon) {
+      const KnownVm* const vm = vms_->Find(pid);
+      if (vm != nullptr) LookAt({.name = vm->vm.name, .pid = pid});
+    }
   }
   // Found now, or nobody's.
   for (const VcpuCgroupEntry& entry : unknown) Release(entry);
-  TellUnseen();
-  sink_->OnScanned();
+}
+
+void LibvirtSource::LookAt(const PidRecord& record) {
+  KnownVm* vm = vms_->Find(record.pid);
+  if (vm != nullptr) vms_->ForgetDeadVcpus(*vm);
+  const std::vector<ScannedVcpu> vcpus = VcpuThreadsOf(record.pid, options_.root);
+  if (vcpus.empty()) return;
+  if (vm == nullptr) {
+    const std::string uuid = UuidOf(record.name);
+    if (uuid.empty()) return;
+    vm = Add({.uuid = uuid, .name = record.name, .pid = record.pid});
+  }
+  if (vm == nullptr) return;
+  settings_->Read(vm->vm);
+  for (const ScannedVcpu& vcpu : vcpus) {
+    if (!vm->threads.contains(vcpu.tid)) AddThread(*vm, vcpu.tid, vcpu.vcpu, Time{});
+  }
+  AddHelpers(*vm);
+  // There may be hundreds of VMs, and a vCPU that comes meanwhile runs soon.
+  TakeUpEntries();
 }
 
 // As libvirt wrote it down, or said; "" if it did neither.

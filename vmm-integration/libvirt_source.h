@@ -5,8 +5,9 @@
 //
 // A vCPU is reported when it enters its vcpuN cgroup, before QEMU is told to continue, and if so
 // asked for its VM is stopped until the sink has returned; settings when libvirt writes them down.
-// A scan at the start, after each event of libvirt, after a lost report and every kRescan finds
-// what reports missed, and what has ended. All of it works while libvirt's daemon is away.
+// Soon after a report the VM that it is about is looked at again. A scan of all of them at the
+// start, after each event of libvirt, after a lost report and now and then (scan_pace.h) finds what
+// reports missed, and what has ended. All of it works while libvirt's daemon is away.
 #ifndef CORRAL_VMM_INTEGRATION_LIBVIRT_SOURCE_H_
 #define CORRAL_VMM_INTEGRATION_LIBVIRT_SOURCE_H_
 
@@ -17,6 +18,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -25,6 +27,8 @@
 #include "vmm-integration/cgroup_watcher.h"
 #include "vmm-integration/known_vms.h"
 #include "vmm-integration/libvirt_connection.h"
+#include "vmm-integration/libvirt_records.h"
+#include "vmm-integration/scan_pace.h"
 #include "vmm-integration/settings_reader.h"
 #include "vmm-integration/status_watch.h"
 #include "vmm-integration/vm_source.h"
@@ -45,7 +49,6 @@ struct LibvirtSourceOptions {
 
 class LibvirtSource final : public VmSource {
  public:
-  static constexpr std::chrono::seconds kRescan{2};
   // How long libvirt may call a VM running until the lack of vCPU threads is told.
   static constexpr std::chrono::seconds kUnseenPatience{5};
 
@@ -73,6 +76,9 @@ class LibvirtSource final : public VmSource {
   bool OnEntry(const VcpuCgroupEntry& entry);
   void Release(const VcpuCgroupEntry& entry);
   void Rescan();
+  void LookSoon(pid_t pid);
+  void LookAgain();
+  void LookAt(const PidRecord& record);
   void TellUnseen();
   KnownVm* Add(const Vm& vm);
   std::string UuidOf(const std::string& name) const;
@@ -93,7 +99,10 @@ class LibvirtSource final : public VmSource {
   std::map<std::string, Clock::time_point> unseen_;  // of those, the ones without vCPU: since when
   std::vector<VcpuCgroupEntry> unknown_;             // whose VM is looked for once more
   uint64_t lost_ = 0;
-  Clock::time_point next_scan_{};
+  std::set<pid_t> soon_;  // that a report was about, to be looked at at next_look_
+  Clock::time_point next_look_ = Clock::time_point::max();
+  Clock::time_point next_pause_{};
+  ScanPace pace_;
 
   Fd wake_;
   std::mutex inbox_mutex_;

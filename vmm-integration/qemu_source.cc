@@ -20,7 +20,8 @@ namespace {
 
 // Reports are lost, and limits written, as often as some user likes: each is looked at so much
 // later, once for all.
-constexpr std::chrono::milliseconds kPause{50};
+constexpr std::chrono::milliseconds kBreath{50};
+constexpr std::chrono::seconds kPause{2};
 
 }  // namespace
 
@@ -45,7 +46,8 @@ absl::Status QemuSource::Start(VmSink& sink) {
   vms_.emplace(sink, options_.root);
   nameless_.clear();
   limits_.clear();
-  Rescan();
+  pace_.Scan([this] { Rescan(); });
+  sink_->OnPause();
   thread_ = std::thread(&QemuSource::Run, this);
   return absl::OkStatus();
 }
@@ -70,18 +72,19 @@ void QemuSource::Run() {
     pollfd fds[] = {{.fd = wake_.get(), .events = POLLIN},
                     {.fd = names_ ? names_->fd() : -1, .events = POLLIN},
                     {.fd = groups_ ? groups_->fd() : -1, .events = POLLIN}};
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(
-                          std::min(next_scan_, next_limits_) - Clock::now())
-                          .count();
+    const Clock::time_point due = std::min({pace_.next(), next_limits_, next_pause_});
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(due - Clock::now()).count();
     poll(fds, 3, static_cast<int>(std::max<int64_t>(left, 0)));
     DrainNames();
     const uint64_t lost = names_ ? names_->lost() : 0;
-    const Clock::time_point soon = Clock::now() + kPause;
-    if (lost != lost_) next_scan_ = std::min(next_scan_, soon);
+    if (lost != lost_) pace_.Hasten(kBreath);
     lost_ = lost;
-    if (groups_ && groups_->Drain()) next_limits_ = std::min(next_limits_, soon);
-    if (Clock::now() >= next_scan_) Rescan();
+    if (groups_ && groups_->Drain()) next_limits_ = std::min(next_limits_, Clock::now() + kBreath);
+    if (Clock::now() >= pace_.next()) pace_.Scan([this] { Rescan(); });
     if (Clock::now() >= next_limits_) LookAtLimits();
+    if (Clock::now() < next_pause_) continue;
+    next_pause_ = Clock::now() + kPause;
+    sink_->OnPause();
   }
 }
 
@@ -132,7 +135,7 @@ void QemuSource::DrainNames() {
     if (vm != nullptr && options_.which != VmThreads::kVcpus)
       AddHelpers(*vm, ThreadsOfQemu(pid, options_.root));
   }
-  next_limits_ = std::min(next_limits_, Clock::now() + kPause);
+  next_limits_ = std::min(next_limits_, Clock::now() + kBreath);
 }
 
 void QemuSource::AddHelpers(KnownVm& vm, const QemuThreads& threads) {
@@ -146,18 +149,17 @@ void QemuSource::AddHelpers(KnownVm& vm, const QemuThreads& threads) {
 }
 
 void QemuSource::Rescan() {
-  next_scan_ = Clock::now() + kRescan;
-  vms_->ForgetTheDead();
+  vms_->ForgetDeadVms();
   std::map<pid_t, Nameless> nameless;
   for (const pid_t pid : AllProcesses(options_.root)) ScanProcess(pid, nameless);
   nameless_ = std::move(nameless);
   LookAtLimits();
-  sink_->OnScanned();
 }
 
 void QemuSource::ScanProcess(pid_t pid, std::map<pid_t, Nameless>& nameless) {
   KnownVm* vm = vms_->Find(pid);
   if (vm == nullptr && !IsOurs(pid)) return;
+  if (vm != nullptr) vms_->ForgetDeadVcpus(*vm);
   const QemuThreads threads = ThreadsOfQemu(pid, options_.root);
   if (vm == nullptr && threads.vcpus == 0) {
     if (threads.nameless > 0) nameless[pid] = LookAtNameless(pid, threads.start_time);

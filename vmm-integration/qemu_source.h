@@ -6,9 +6,9 @@
 // A vCPU is told when its thread names itself, before it runs anything of the guest's; plain_qemu.h
 // says whom that convinces. Settings are what the VM's cgroup says. It takes thread names: -name
 // NAME,debug-threads=on, which all of these set, or QEMU 11. A scan at the start, after a lost
-// report and every kRescan finds what reports missed, what has ended, and QEMUs without thread
-// names, which are a notice: /proc has no other mark of a vCPU, QEMU's monitor is its manager's,
-// and debugfs knows KVM's vCPU threads only once they have run.
+// report and now and then (scan_pace.h) finds what reports missed, what has ended, and QEMUs
+// without thread names, which are a notice: /proc has no other mark of a vCPU, QEMU's monitor is
+// its manager's, and debugfs knows KVM's vCPU threads only once they have run.
 #ifndef CORRAL_VMM_INTEGRATION_QEMU_SOURCE_H_
 #define CORRAL_VMM_INTEGRATION_QEMU_SOURCE_H_
 
@@ -26,6 +26,7 @@
 #include "vmm-integration/known_vms.h"
 #include "vmm-integration/name_watcher.h"
 #include "vmm-integration/plain_qemu.h"
+#include "vmm-integration/scan_pace.h"
 #include "vmm-integration/vm_source.h"
 
 namespace corral {
@@ -42,7 +43,6 @@ struct QemuSourceOptions {
 
 class QemuSource final : public VmSource {
  public:
-  static constexpr std::chrono::seconds kRescan{2};
   // How long a QEMU may be without a vCPU thread, but with nameless ones, until that is told.
   static constexpr std::chrono::seconds kNamelessPatience{5};
 
@@ -85,8 +85,9 @@ class QemuSource final : public VmSource {
   std::set<pid_t> fresh_;  // processes with a new vCPU, whose helpers were not looked for yet
   std::map<std::string, CgroupLimits> limits_;  // that were told, by UUID
   uint64_t lost_ = 0;
-  Clock::time_point next_scan_{};
+  ScanPace pace_;
   Clock::time_point next_limits_{};
+  Clock::time_point next_pause_{};
 
   Fd wake_;
   std::atomic<bool> stop_{false};

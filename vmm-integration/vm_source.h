@@ -63,8 +63,8 @@ class VmSink {
   // The VM's process has ended; its vCPUs are not reported one by one. Comes before the first vCPU
   // of a new process of the same VM.
   virtual void OnVmGone(const Vm& vm) = 0;
-  // The source has looked at everything: the time to try again what could not be done before.
-  virtual void OnScanned() {}
+  // The time to try again what could not be done before: comes every other second or so.
+  virtual void OnPause() {}
   // Something that the operator should read; one line.
   virtual void OnNotice(const std::string& text) = 0;
 };

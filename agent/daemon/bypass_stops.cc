@@ -4,10 +4,14 @@
 #include <signal.h>
 
 #include <set>
+#include <utility>
 
 namespace corral {
 
 size_t BypassStops::Resume(const ControlKernel& kernel) {
+  const uint64_t total = kernel.info().stops;
+  if (!pending_ && total == total_) return 0;
+  pending_ = total != std::exchange(total_, total);
   std::map<uint64_t, Count> counts;
   std::set<pid_t> processes;
   for (const ghost_status_word& word : kernel.status_words()) {
@@ -21,6 +25,7 @@ size_t BypassStops::Resume(const ControlKernel& kernel) {
       processes.insert(static_cast<pid_t>(word.tgid));
       count.resumed = stops;
     }
+    pending_ = pending_ || count.seen != stops;
     count.seen = stops;
     counts[gtid] = count;
   }

@@ -29,6 +29,9 @@ class BypassStops {
     uint32_t resumed = 0;  // of these, how many were answered
   };
   std::map<uint64_t, Count> counts_;  // by gtid, of threads that were stopped ever
+  // Reading every status word takes too long to be done for nothing.
+  uint64_t total_ = 0;   // of ghost_class_info.stops, at the last call
+  bool pending_ = true;  // there was something new at the last look
 };
 
 }  // namespace corral

@@ -217,7 +217,7 @@ void VmKeeper::OnVmGone(const Vm& vm) {
   DestroyLeftovers();
 }
 
-void VmKeeper::OnScanned() {
+void VmKeeper::OnPause() {
   DestroyLeftovers();
   for (auto& [uuid, known] : vms_) {
     if (known.again) Apply(known);
@@ -231,7 +231,7 @@ void VmKeeper::DestroyLeftovers() {
     if (!ours || domain.nr_tasks != 0) continue;
     const bool known = std::any_of(
         vms_.begin(), vms_.end(), [&](const auto& vm) { return vm.second.domain == DomainId(id); });
-    // One that a core still names is tried again after the next scan.
+    // One that a core still names is tried again at the next pause.
     if (!known) kernel_.DestroyDomain(DomainId(id)).IgnoreError();
   }
 }

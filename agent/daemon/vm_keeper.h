@@ -40,7 +40,7 @@ class VmKeeper final : public VmSink {
   void OnVcpuGone(const Vm& vm, const VcpuThread& thread) override;
   void OnHelper(const Vm& vm, const HelperThread& helper) override;
   void OnVmGone(const Vm& vm) override;
-  void OnScanned() override;
+  void OnPause() override;
   void OnNotice(const std::string& text) override { log_(text); }
 
  private:

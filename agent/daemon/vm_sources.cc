@@ -55,9 +55,9 @@ class OneAtATime final : public VmSink {
     const std::lock_guard<std::mutex> lock(mutex_);
     sink_.OnVmGone(vm);
   }
-  void OnScanned() override {
+  void OnPause() override {
     const std::lock_guard<std::mutex> lock(mutex_);
-    sink_.OnScanned();
+    sink_.OnPause();
   }
   void OnNotice(const std::string& text) override {
     const std::lock_guard<std::mutex> lock(mutex_);

@@ -156,7 +156,7 @@ class Churn : public testing::Test {
   }
 
   // What was closed at the last end has been closed, and what a rescan opens too.
-  static void Settle() { std::this_thread::sleep_for(LibvirtSource::kRescan + seconds(1)); }
+  static void Settle() { std::this_thread::sleep_for(ScanPace::kMostOften + seconds(1)); }
   // Those in which QEMU let a vCPU go before the class had it.
   int LateStarts() const {
     return static_cast<int>(std::count_if(head_starts_.begin(), head_starts_.end(),

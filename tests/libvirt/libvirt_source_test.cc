@@ -61,6 +61,27 @@ TEST_F(LibvirtSourceTest, AScanFindsWhatComesAndGoes) {
   EXPECT_EQ(sink_.vms_gone()[0], "b");
 }
 
+// With hundreds of VMs the next scan may be far away.
+TEST_F(LibvirtSourceTest, WhatLibvirtWritesMakesItLookAtThatVmAtOnce) {
+  const std::string group = "/machine/a";
+  AddVm(100, "a", kUuidA, 1, group);
+  WriteStatus(100, "a", kUuidA, "");
+  LibvirtSource source(Options(kNobody, VmThreads::kProcess));
+  ASSERT_TRUE(source.Start(sink_).ok());
+  const steady_clock::time_point begin = steady_clock::now();
+  AddVcpu(100, group, 1);
+  AddHelpers(group, "iothread1", {{120, 100}});
+  WriteStatus(100, "a", kUuidA, "");
+  EXPECT_TRUE(sink_.Await([&] { return sink_.vcpus() == 2 && sink_.helpers().size() == 1; }));
+  Remove("/proc/100/task/102");
+  WriteStatus(100, "a", kUuidA, "");
+  EXPECT_TRUE(sink_.Await([&] { return sink_.vcpus_gone() == 1; }));
+  Remove("/proc/100");
+  Remove("/run/libvirt/qemu/a.xml");
+  EXPECT_TRUE(sink_.Await([&] { return sink_.vms_gone().size() == 1; }));
+  EXPECT_LT(steady_clock::now() - begin, ScanPace::kMostOften) << "found by a scan only";
+}
+
 TEST_F(LibvirtSourceTest, HelpersAreToldWhenAskedFor) {
   AddVm(100, "a", kUuidA, 1, kGroupA);
   AddHelpers(kGroupA, "emulator", {{100, 100}, {110, 100}, {300, 300}});
@@ -98,7 +119,7 @@ TEST_F(LibvirtSourceTest, SettingsComeBeforeVcpusAndWhenLibvirtWritesThemDown) {
   const steady_clock::time_point begin = steady_clock::now();
   WriteStatus(100, "a", kUuidA, "<cputune><shares>500</shares></cputune>");
   EXPECT_TRUE(sink_.Await([&] { return sink_.SettingsOf("a").weight.value == 500; }));
-  EXPECT_LT(steady_clock::now() - begin, LibvirtSource::kRescan) << "found by a scan only";
+  EXPECT_LT(steady_clock::now() - begin, ScanPace::kMostOften) << "found by a scan only";
   // Written anew with nothing new in it.
   const size_t told = sink_.settings_told("a");
   WriteStatus(100, "a", kUuidA, "<cputune><shares>500</shares></cputune><title>t</title>");
@@ -118,7 +139,7 @@ TEST_F(LibvirtSourceTest, WhatTheKernelWasToldOverrulesAStaleRecord) {
   EXPECT_EQ(written.weight.value, 300u) << "there is no cpu.weight";
   Write(group + "/cpu.weight", "300\n");
   Write(group + "/vcpu0/cpu.max", "20000 50000\n");
-  std::this_thread::sleep_for(LibvirtSource::kRescan + milliseconds(500));
+  std::this_thread::sleep_for(ScanPace::kMostOften + milliseconds(500));
   EXPECT_EQ(sink_.SettingsOf("a"), written);
   Write(group + "/cpu.weight", "500\n");
   Write(group + "/vcpu0/cpu.max", "max 50000\n");
@@ -171,7 +192,7 @@ TEST_F(LibvirtSourceTest, AMistakeIsToldOnceAndWhatWasInForceStays) {
   EXPECT_TRUE(
       sink_.Await([&] { return sink_.HasNotice("metadata <reservation>: there is no period"); }));
   EXPECT_TRUE(sink_.Await([&] { return !sink_.SettingsOf("a").metadata_ok; }));
-  std::this_thread::sleep_for(LibvirtSource::kRescan + milliseconds(300));
+  std::this_thread::sleep_for(ScanPace::kMostOften + milliseconds(300));
   const std::vector<std::string> notices = sink_.notices();
   EXPECT_EQ(std::count_if(notices.begin(), notices.end(),
                           [](const std::string& n) { return n.find("VM a") == 0; }),

@@ -186,14 +186,14 @@ TEST_F(VmKeeperTest, ARunningVmGoesToAnotherTrustDomain) {
   EXPECT_EQ(Word(a, 0).domain, Word(b, 0).domain);
   EXPECT_EQ(Word(a, 1).domain, Word(b, 0).domain);
   EXPECT_TRUE(Logged("goes to trust domain tenant (metadata)"));
-  keeper_->OnScanned();
+  keeper_->OnPause();
   EXPECT_EQ(DomainsInUse(), 1) << "nobody is in the former one";
   // And back, twice in a row.
   keeper_->OnSettings(a, DefaultSettings(kUuidA, "a"));
   keeper_->OnSettings(a, In("other"));
   for (int i = 0; i < 3; ++i) {
     machine_->RunFor(milliseconds(200));
-    keeper_->OnScanned();
+    keeper_->OnPause();
   }
   EXPECT_EQ(DomainName(a, 0), "other");
   EXPECT_EQ(DomainName(a, 1), "other");
@@ -224,7 +224,7 @@ TEST_F(VmKeeperTest, ADomainLivesAsLongAsOneOfItsVms) {
     over_[vm.uuid] = true;
     machine_->RunFor(milliseconds(50));
     keeper_->OnVmGone(vm);
-    keeper_->OnScanned();
+    keeper_->OnPause();
     EXPECT_EQ(DomainsInUse(), vm.uuid == kUuidA ? 1 : 0) << log_.back();
   }
 }
