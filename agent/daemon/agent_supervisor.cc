@@ -65,6 +65,22 @@ std::string AgentSupervisor::Reap() {
   return HowItEnded(status);
 }
 
+// Where the host keeps one core's agent from running, those of the others go on.
+bool AgentSupervisor::Hangs(Time now) {
+  bool stalled = false, decides = false;
+  for (const CoreId core : spec_.cores) {
+    const ghost_core_state& state = kernel_.cores()[core.value()];
+    stalled = stalled || (state.agent_tid != 0 && state.agent_stalled != 0);
+    decides = decides || Time(FromNs(state.last_commit_ns)) + kHung > now;
+  }
+  if (!stalled || decides) {
+    hangs_since_.reset();
+    return false;
+  }
+  if (!hangs_since_) hangs_since_ = now;
+  return now >= *hangs_since_ + kHung && (!killed_at_ || now >= *killed_at_ + kKillsApart);
+}
+
 News AgentSupervisor::Poll(Time now) {
   const pid_t child = child_;
   std::string ended = Reap();
@@ -72,6 +88,13 @@ News AgentSupervisor::Poll(Time now) {
     const std::string failure = ended.empty() ? trial_->Failure(now) : ended;
     if (!failure.empty()) return RollBack(failure, now);
     if (trial_->IsOver(now)) trial_.reset();
+  }
+  if (const pid_t process = Hangs(now) ? ServingProcess() : 0; process > 0) {
+    killed_at_ = now;
+    kill(process, SIGKILL);
+    return Tell(Event::kAgentLost,
+                absl::StrCat("agent ", process, " of enclave ", spec_.enclave,
+                             " hangs, and is killed; the class schedules alone"));
   }
   if (child_ != 0) return "";
   if (!ended.empty()) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeps an agent on an enclave: finds the one that serves it, starts one where none does, starts it
-// again when it dies, and replaces it in place by one with another policy or of another build. One
+// again when it dies, kills it when it hangs, and replaces it in place by one with another policy or of another build. One
 // that does not do well in its first seconds makes way for its predecessor's like
 // (switch_trial.h).
 //
@@ -64,6 +64,10 @@ class AgentSupervisor {
   static constexpr Duration kTakeover = std::chrono::seconds(10);
   // How long one that was asked to leave may take until it is killed.
   static constexpr Duration kFarewell = std::chrono::seconds(5);
+  // How long an agent may decide nothing, though tasks have waited until the class scheduled them,
+  // and how often one is killed for that: another one may not do better.
+  static constexpr Duration kHung = std::chrono::seconds(5);
+  static constexpr Duration kKillsApart = std::chrono::seconds(20);
 
   absl::StatusOr<std::string> Launch(Time now);
   absl::StatusOr<pid_t> StartProcess(const AgentSpec& spec, const Fd& ready);
@@ -75,6 +79,7 @@ class AgentSupervisor {
   // Why our child is no more, as the end of a sentence; "": it lives, or there is none.
   std::string Reap();
   FormerAgent Former() const;
+  bool Hangs(Time now);
   News RollBack(absl::string_view why, Time now);
   bool ServedBy(pid_t process) const;
   absl::Status AwaitTakeover(pid_t successor) const;
@@ -89,6 +94,8 @@ class AgentSupervisor {
   Fd program_;  // what spec_.program is read from after a rollback to a file that was replaced
   Duration trial_length_{0};
   std::optional<SwitchTrial> trial_;
+  std::optional<Time> hangs_since_;
+  std::optional<Time> killed_at_;
   Time window_begin_{};
   int starts_in_window_ = 0;
 };

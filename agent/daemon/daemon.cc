@@ -30,6 +30,9 @@
 namespace corral {
 namespace {
 
+// How often everything is looked at: when nothing is going on, and while something is. A signal, a
+// request, or the end of an agent that we started comes at once.
+constexpr Duration kQuietPoll = std::chrono::milliseconds(250);
 constexpr Duration kPoll = std::chrono::milliseconds(100);
 // How often vCPUs are looked at for what the operator should know.
 constexpr Duration kLook = std::chrono::seconds(1);
@@ -267,8 +270,10 @@ void Daemon::AwaitAgents() {
 
 void Daemon::Supervise() {
   for (Enclave& enclave : enclaves_) {
-    log_(enclave.supervisor->Poll(kernel_->Now()));
-    FollowAgent(enclave);
+    if (const News news = enclave.supervisor->Poll(kernel_->Now()); !news.text.empty()) {
+      log_(news);
+      FollowAgent(enclave);
+    }
     if (enclave.ticks != nullptr) {
       log_(
           {Event::kTicks, enclave.ticks->Look(kernel_->Now()), {{"ENCLAVE", enclave.config.name}}});
@@ -364,7 +369,8 @@ Daemon::End Daemon::Serve(int signal_fd) {
     pollfd fds[] = {{.fd = signal_fd, .events = POLLIN},
                     {.fd = server_ != nullptr ? server_->fd() : -1, .events = POLLIN},
                     bus_ != nullptr ? bus_->events() : pollfd{.fd = -1}};
-    const int ready = poll(fds, std::size(fds), Milliseconds(kPoll));
+    const int ready =
+        poll(fds, std::size(fds), Milliseconds(paused_.empty() ? kQuietPoll : kPoll));
     Supervise();
     if (bus_ != nullptr) {
       log_(bus_->Poll(MonotonicNow()));
@@ -375,6 +381,7 @@ Daemon::End Daemon::Serve(int signal_fd) {
     if ((fds[0].revents & POLLIN) == 0 ||
         read(signal_fd, &signal, sizeof(signal)) != sizeof(signal))
       continue;
+    if (signal.ssi_signo == SIGCHLD) continue;
     if (signal.ssi_signo != SIGHUP) break;
     sd_notify(0, "RELOADING=1");
     const absl::Status reloaded = Reload();

@@ -143,7 +143,7 @@ absl::StatusOr<Gtid> VmKeeper::Attach(KnownVm& known, pid_t tid, int vcpu) {
 
 void VmKeeper::OnVcpu(const Vm& vm, const VcpuThread& thread) {
   KnownVm& known = Known(vm);
-  known.vcpus.insert(thread.tid);
+  known.vcpus[thread.tid] = thread.vcpu;
   absl::Status status = Attach(known, thread.tid, thread.vcpu).status();
   DealOut(known);
   if (status.ok() && place_.confinement) status = place_.confinement->Free(thread.tid);
@@ -187,6 +187,7 @@ void VmKeeper::AttachHelper(KnownVm& known, const HelperThread& helper) {
   // Made by a thread of the class, it belongs to its domain since its first instruction.
   const bool born_inside = PolicyOf(helper.tid) == kSchedExtPolicy;
   if (helper.iothread) known.iothreads.insert(helper.tid);
+  known.helpers.insert(helper.tid);
   const absl::Status status = Attach(known, helper.tid, GHOST_NO_VCPU).status();
   if (absl::IsNotFound(status)) return;  // it ended before we came
   const std::string what = absl::StrCat("thread ", helper.tid, " of ", known.vm.name);
@@ -222,6 +223,42 @@ void VmKeeper::OnPause() {
   for (auto& [uuid, known] : vms_) {
     if (known.again) Apply(known);
   }
+  TakeBack();
+}
+
+void VmKeeper::TakeBack() {
+  std::set<pid_t> inside;
+  for (const ghost_status_word& word : kernel_.status_words()) {
+    if (word.gtid != 0) inside.insert(static_cast<pid_t>(word.tid));
+  }
+  for (auto& [uuid, known] : vms_) {
+    for (const auto& [tid, vcpu] : known.vcpus) {
+      if (!inside.contains(tid)) TakeBack(known, tid, vcpu);
+    }
+    std::erase_if(known.helpers, [&, &vm = known](pid_t tid) {
+      return !inside.contains(tid) && !TakeBack(vm, tid, GHOST_NO_VCPU);
+    });
+  }
+}
+
+// False: it has ended. Then its id may be that of somebody else's thread by now.
+bool VmKeeper::TakeBack(KnownVm& known, pid_t tid, int vcpu) {
+  const absl::StatusOr<Gtid> task = Attach(known, tid, vcpu);
+  if (absl::IsNotFound(task.status())) return false;
+  if (task.ok() && kernel_.status_words()[GHOST_GTID_SLOT(task->value())].tgid !=
+                       static_cast<uint32_t>(known.vm.pid)) {
+    kernel_.DetachTask(*task).IgnoreError();
+    return false;
+  }
+  const std::string what = vcpu == static_cast<int>(GHOST_NO_VCPU)
+                               ? absl::StrCat("thread ", tid, " of ", known.vm.name)
+                               : Describe(known.vm, {.tid = tid, .vcpu = vcpu});
+  log_({Event::kUnprotected,
+        absl::StrCat(
+            "UNPROTECTED: ", what, " was taken out of the class",
+            task.ok() ? "; it is in it again" : absl::StrCat(": ", task.status().message())),
+        {{"VM", known.vm.name}, {"UUID", known.vm.uuid}}});
+  return true;
 }
 
 void VmKeeper::DestroyLeftovers() {

@@ -49,13 +49,17 @@ class VmKeeper final : public VmSink {
     VmSettings settings;
     DomainId domain{0};  // its trust domain; 0: not made yet
     std::set<pid_t> iothreads;
-    std::set<pid_t> vcpus;
-    bool again = false;  // a thread of it could not change its domain yet
+    std::map<pid_t, int> vcpus;  // by thread
+    std::set<pid_t> helpers;     // that belong into the class
+    bool again = false;          // a thread of it could not change its domain yet
   };
 
   KnownVm& Known(const Vm& vm);
   absl::StatusOr<Gtid> Attach(KnownVm& known, pid_t tid, int vcpu);
   void AttachHelper(KnownVm& known, const HelperThread& helper);
+  // Whoever may change a thread's scheduling class may take it out of ours.
+  void TakeBack();
+  bool TakeBack(KnownVm& known, pid_t tid, int vcpu);
   void ConfineHelper(const Vm& vm, const HelperThread& helper);
   // Makes what its threads are promised, and their domain, be what its settings say.
   void Apply(KnownVm& known);

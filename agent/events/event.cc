@@ -116,7 +116,8 @@ constexpr EventSpec kEvents[] = {
      .priority = LOG_ERR,
      .subject = "An agent has ended",
      .meaning = "The class schedules its cores by itself, isolated, until another agent is there; "
-                "that takes less than a second.",
+                "that takes less than a second. One that decides nothing for some seconds, though "
+                "vCPUs wait, is killed.",
      .runbook = "Nothing, if it happens once. If it goes on, choose another policy with "
                 "corralctl(1) `policy set`, and report the message."},
     {.event = Event::kAgentStarted,
