@@ -41,17 +41,16 @@ Sampler::Counters Sampler::CountersOf(uint32_t core) const {
 
 void Sampler::Look() {
   const Time now = kernel_.Now();
-  for (uint32_t slot = 0; slot < kernel_.status_words().size(); ++slot) LookAt(slot, now);
+  const absl::Span<const ghost_status_word> words = kernel_.status_words();
+  std::erase_if(vcpus_, [&](const auto& vcpu) { return words[vcpu.first].gtid == 0; });
+  for (uint32_t slot = 0; slot < words.size(); ++slot) LookAt(slot, now);
   looked_ = now;
 }
 
 void Sampler::LookAt(uint32_t slot, Time now) {
   const ghost_status_word& word = kernel_.status_words()[slot];
   const uint64_t gtid = word.gtid;
-  if (gtid == 0) {
-    vcpus_.erase(slot);
-    return;
-  }
+  if (gtid == 0) return;  // as most are
   const Duration runtime = ReadRuntime(word, now);
   const ghost_waits waits = ReadWaits(kernel_.waits()[slot]);
   std::array<uint64_t, GHOST_WAIT_BUCKETS> counts{};

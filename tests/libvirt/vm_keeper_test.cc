@@ -215,6 +215,26 @@ TEST_F(VmKeeperTest, AChangeThatIsTakenBackDoesNotComeLater) {
   EXPECT_EQ(DomainName(a, 0), "a");
 }
 
+TEST_F(VmKeeperTest, AVcpuThatSomebodyTookOutOfTheClassComesBack) {
+  const Vm vm = NewVm("a", kUuidA, 2);
+  VmSettings settings = DefaultSettings(kUuidA, "a");
+  settings.weight.value = 300;
+  Start(vm, 2, settings);
+  machine_->SetPolicy(*threads_[{kUuidA, 1}], 0);
+  machine_->RunFor(milliseconds(50));
+  keeper_->OnPause();
+  machine_->RunFor(milliseconds(50));
+  EXPECT_EQ(Word(vm, 1).weight, 300u);
+  EXPECT_EQ(Word(vm, 1).vcpu, 1u);
+  EXPECT_TRUE(Logged("UNPROTECTED: vCPU 1 of a"));
+  // One that has ended is nobody's business.
+  const size_t told = log_.size();
+  over_[kUuidA] = true;
+  machine_->RunFor(milliseconds(50));
+  keeper_->OnPause();
+  EXPECT_EQ(log_.size(), told) << log_.back();
+}
+
 TEST_F(VmKeeperTest, ADomainLivesAsLongAsOneOfItsVms) {
   const Vm a = NewVm("a", kUuidA, 1), b = NewVm("b", kUuidB, 1);
   Start(a, 1, In("tenant"));
