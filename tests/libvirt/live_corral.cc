@@ -54,9 +54,7 @@ LiveCorral::LiveCorral(const std::string& yaml, int tasks, int domains) {
   EXPECT_TRUE(auditor.ok()) << auditor.status();
   if (auditor.ok()) auditor_.emplace(*std::move(auditor));
   Shell(absl::StrCat(CORRAL_CLASS_PROGRAM, " start --domains ", domains, " --tasks ", tasks));
-  absl::StatusOr<std::unique_ptr<BpfControlKernel>> kernel = BpfControlKernel::Open();
-  EXPECT_TRUE(kernel.ok()) << kernel.status();
-  if (kernel.ok()) kernel_ = *std::move(kernel);
+  OpenClass();
   StartDaemon();
 }
 
@@ -74,6 +72,12 @@ void LiveCorral::StartDaemon() {
   EXPECT_TRUE(Within(seconds(90), [&] {
     return absl::StrContains(Log().substr(former.size()), "corrald: ready");
   })) << "corrald is not ready";
+}
+
+void LiveCorral::OpenClass() {
+  absl::StatusOr<std::unique_ptr<BpfControlKernel>> kernel = BpfControlKernel::Open();
+  EXPECT_TRUE(kernel.ok()) << kernel.status();
+  if (kernel.ok()) kernel_ = *std::move(kernel);
 }
 
 void LiveCorral::StopDaemon(int signal) {

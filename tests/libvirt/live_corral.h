@@ -63,6 +63,8 @@ class LiveCorral {
 
   void StartDaemon();
   void StopDaemon(int signal);
+  // Another class is there now, which corrald has loaded.
+  void OpenClass();
 
   const ControlKernel& kernel() const { return *kernel_; }
   // Watches since before the class was there.
