@@ -66,19 +66,14 @@ std::string AgentSupervisor::Reap() {
 }
 
 // Where the host keeps one core's agent from running, those of the others go on.
-bool AgentSupervisor::Hangs(Time now) {
+bool AgentSupervisor::Hangs(Time now) const {
   bool stalled = false, decides = false;
   for (const CoreId core : spec_.cores) {
     const ghost_core_state& state = kernel_.cores()[core.value()];
     stalled = stalled || (state.agent_tid != 0 && state.agent_stalled != 0);
     decides = decides || Time(FromNs(state.last_commit_ns)) + kHung > now;
   }
-  if (!stalled || decides) {
-    hangs_since_.reset();
-    return false;
-  }
-  if (!hangs_since_) hangs_since_ = now;
-  return now >= *hangs_since_ + kHung && (!killed_at_ || now >= *killed_at_ + kKillsApart);
+  return stalled && !decides && (!killed_at_ || now >= *killed_at_ + kKillsApart);
 }
 
 News AgentSupervisor::Poll(Time now) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeps an agent on an enclave: finds the one that serves it, starts one where none does, starts it
-// again when it dies, kills it when it hangs, and replaces it in place by one with another policy or of another build. One
-// that does not do well in its first seconds makes way for its predecessor's like
-// (switch_trial.h).
+// again when it dies, kills it when it hangs, and replaces it in place by one with another policy
+// or of another build. One that does not do well in its first seconds makes way for its
+// predecessor's like (switch_trial.h).
 //
 // Which agent serves is the class's knowledge, not ours, so a restarted daemon adopts what runs.
 // Between an agent's death and its successor the class schedules the enclave itself. Used from one
@@ -79,7 +79,7 @@ class AgentSupervisor {
   // Why our child is no more, as the end of a sentence; "": it lives, or there is none.
   std::string Reap();
   FormerAgent Former() const;
-  bool Hangs(Time now);
+  bool Hangs(Time now) const;
   News RollBack(absl::string_view why, Time now);
   bool ServedBy(pid_t process) const;
   absl::Status AwaitTakeover(pid_t successor) const;
@@ -94,7 +94,6 @@ class AgentSupervisor {
   Fd program_;  // what spec_.program is read from after a rollback to a file that was replaced
   Duration trial_length_{0};
   std::optional<SwitchTrial> trial_;
-  std::optional<Time> hangs_since_;
   std::optional<Time> killed_at_;
   Time window_begin_{};
   int starts_in_window_ = 0;

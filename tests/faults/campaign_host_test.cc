@@ -32,7 +32,7 @@ constexpr seconds kPatience{90};
 // What takes longer is described.
 constexpr seconds kSoon{2};
 // For as long as it takes until the VMs are stopped where the class was lost, the emulator is slow.
-constexpr seconds kMostExposed{10};
+constexpr seconds kMostExposed{3};
 
 int Runs() {
   const char* const said = getenv("CORRAL_FAULT_RUNS");

@@ -19,7 +19,8 @@ namespace {
 using std::chrono::seconds;
 
 constexpr int kVcpus = 2;
-constexpr uint64_t kSomeNs = 5'000'000;
+// In a second, of a guest that has booted.
+constexpr Duration kMuch = std::chrono::milliseconds(100);
 // A guest boots slowly where the machine is emulated twice over.
 constexpr seconds kBoot{240};
 
@@ -51,7 +52,7 @@ Victim::Victim() {
   EXPECT_TRUE(Within(kBoot, [&] {
     const std::map<pid_t, uint64_t> before = RunTimes();
     std::this_thread::sleep_for(seconds(1));
-    return Whole() && EveryVcpuRan(before);
+    return Whole() && EveryVcpuRan(before, kMuch);
   })) << Describe();
 }
 
@@ -100,9 +101,9 @@ std::map<pid_t, uint64_t> Victim::RunTimes() const {
   return times;
 }
 
-bool Victim::EveryVcpuRan(const std::map<pid_t, uint64_t>& since) const {
+bool Victim::EveryVcpuRan(const std::map<pid_t, uint64_t>& since, Duration least) const {
   for (const auto& [tid, before] : since) {
-    if (RunTime(tid, tid) < before + kSomeNs) return false;
+    if (FromNs(RunTime(tid, tid)) < FromNs(before) + least) return false;
   }
   return since.size() == vms_.size() * kVcpus;
 }

@@ -18,6 +18,8 @@ namespace corral {
 
 class Victim {
  public:
+  static constexpr Duration kSome = std::chrono::milliseconds(5);
+
   // With everything at work. A failure fails the test.
   Victim();
   // Nothing is left of it, or the test fails.
@@ -34,8 +36,8 @@ class Victim {
   bool Whole() const;
   // What every vCPU had so far.
   std::map<pid_t, uint64_t> RunTimes() const;
-  // Each vCPU has had some of it since then.
-  bool EveryVcpuRan(const std::map<pid_t, uint64_t>& since) const;
+  // Each vCPU has had so much since then.
+  bool EveryVcpuRan(const std::map<pid_t, uint64_t>& since, Duration least = kSome) const;
   // Why not, for whoever reads it.
   std::string Describe() const;
 
