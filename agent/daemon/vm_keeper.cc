@@ -45,8 +45,7 @@ absl::StatusOr<DomainId> VmKeeper::DomainOf(KnownVm& known) {
   if (doubtful && known.domain != DomainId(0)) return known.domain;
   const absl::StatusOr<DomainKey> key = KeyOfUuid(trust.value.uuid);
   if (!key.ok()) return key.status();
-  const absl::StatusOr<DomainId> domain =
-      kernel_.CreateDomain(place_.enclave, *key, trust.value.name);
+  absl::StatusOr<DomainId> domain = kernel_.CreateDomain(place_.enclave, *key, trust.value.name);
   if (domain.ok()) known.domain = *domain;
   return domain;
 }
