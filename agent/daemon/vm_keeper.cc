@@ -148,6 +148,7 @@ void VmKeeper::OnVcpu(const Vm& vm, const VcpuThread& thread) {
   if (status.ok() && place_.confinement) status = place_.confinement->Free(thread.tid);
   if (absl::IsNotFound(status)) return;  // it ended before we came; the source will say so
   if (!status.ok()) {
+    known.refused.insert(thread.tid);
     log_({Event::kUnprotected,
           absl::StrCat("UNPROTECTED: ", Describe(vm, thread), ": ", status.message()),
           {{"VM", vm.name}, {"UUID", vm.uuid}, {"VCPU", absl::StrCat(thread.vcpu)}}});
@@ -191,6 +192,7 @@ void VmKeeper::AttachHelper(KnownVm& known, const HelperThread& helper) {
   if (absl::IsNotFound(status)) return;  // it ended before we came
   const std::string what = absl::StrCat("thread ", helper.tid, " of ", known.vm.name);
   if (!status.ok()) {
+    known.refused.insert(helper.tid);
     log_({Event::kUnprotected,
           absl::StrCat("UNPROTECTED: ", what, ", which is no vCPU: ", status.message()),
           {{"VM", known.vm.name}, {"UUID", known.vm.uuid}}});
@@ -249,13 +251,16 @@ bool VmKeeper::TakeBack(KnownVm& known, pid_t tid, int vcpu) {
     kernel_.DetachTask(*task).IgnoreError();
     return false;
   }
+  // Once, not at each pause.
+  if (!task.ok() && !known.refused.insert(tid).second) return true;
+  if (task.ok()) known.refused.erase(tid);
   const std::string what = vcpu == static_cast<int>(GHOST_NO_VCPU)
                                ? absl::StrCat("thread ", tid, " of ", known.vm.name)
                                : Describe(known.vm, {.tid = tid, .vcpu = vcpu});
   log_({Event::kUnprotected,
-        absl::StrCat(
-            "UNPROTECTED: ", what, " was taken out of the class",
-            task.ok() ? "; it is in it again" : absl::StrCat(": ", task.status().message())),
+        absl::StrCat("UNPROTECTED: ", what, " was out of the class",
+                     task.ok() ? " for a while; it is in it again"
+                               : absl::StrCat(": ", task.status().message())),
         {{"VM", known.vm.name}, {"UUID", known.vm.uuid}}});
   return true;
 }

@@ -51,6 +51,7 @@ class VmKeeper final : public VmSink {
     std::set<pid_t> iothreads;
     std::map<pid_t, int> vcpus;  // by thread
     std::set<pid_t> helpers;     // that belong into the class
+    std::set<pid_t> refused;     // by the class, which was told; they are tried again
     bool again = false;          // a thread of it could not change its domain yet
   };
 

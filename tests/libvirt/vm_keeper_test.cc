@@ -34,8 +34,12 @@ class Spin final : public sim::Program {
 
 class VmKeeperTest : public testing::Test {
  protected:
-  void SetUp() override {
-    Machine::Spec spec;
+  void SetUp() override { SetUpMachine(4096); }
+  // With a class for so many threads.
+  void SetUpMachine(uint32_t tasks) {
+    keeper_.reset();
+    control_.reset();
+    Machine::Spec spec{.tasks = tasks};
     for (int core = 0; core < 2; ++core)
       spec.cores.push_back({.cpus = {CpuId(2 * core), CpuId(2 * core + 1)}});
     machine_ = Machine::Create(spec).value();
@@ -233,6 +237,22 @@ TEST_F(VmKeeperTest, AVcpuThatSomebodyTookOutOfTheClassComesBack) {
   machine_->RunFor(milliseconds(50));
   keeper_->OnPause();
   EXPECT_EQ(log_.size(), told) << log_.back();
+}
+
+TEST_F(VmKeeperTest, WhomTheClassHasNoRoomForIsToldOnceAndTriedAgain) {
+  SetUpMachine(64);  // which is room for one trust domain
+  const Vm a = NewVm("a", kUuidA, 1), b = NewVm("b", kUuidB, 1);
+  Start(a, 1, DefaultSettings(kUuidA, "a"));
+  Start(b, 1, DefaultSettings(kUuidB, "b"));
+  EXPECT_TRUE(Logged("UNPROTECTED: vCPU 0 of b"));
+  const size_t told = log_.size();
+  for (int i = 0; i < 3; ++i) keeper_->OnPause();
+  EXPECT_EQ(log_.size(), told) << log_.back();
+  over_[kUuidA] = true;
+  machine_->RunFor(milliseconds(50));
+  keeper_->OnVmGone(a);
+  for (int i = 0; i < 2; ++i) keeper_->OnPause();
+  EXPECT_EQ(DomainName(b, 0), "b");
 }
 
 TEST_F(VmKeeperTest, ADomainLivesAsLongAsOneOfItsVms) {
