@@ -20,7 +20,6 @@ namespace {
 // A VM is looked at again so soon after a report: what belongs to it has come by then, and libvirt
 // has written down whose a vCPU is that nobody knew.
 constexpr std::chrono::milliseconds kSoon{20};
-constexpr std::chrono::seconds kPause{2};
 
 }  // namespace
 
@@ -193,15 +192,13 @@ void LibvirtSource::LookAgain() {
   next_look_ = Clock::time_point::max();
   const std::vector<VcpuCgroupEntry> unknown = std::exchange(unknown_, {});
   const std::set<pid_t> soon = std::exchange(soon_, {});
-  if (!unknown.empty()) {
-    for (const PidRecord& record : PidRecords(options_.root)) {
-      if (soon.contains(record.pid)) LookAt(record);
-    }
-  } else {
-    for (const pid_t pid : soon) {
-      const KnownVm* const vm = vms_->Find(pid);
-      if (vm != nullptr) LookAt({.name = vm->vm.name, .pid = pid});
-    }
+  for (const pid_t pid : soon) {
+    const KnownVm* const vm = vms_->Find(pid);
+    if (vm != nullptr) LookAt({.name = vm->vm.name, .pid = pid});
+  }
+  if (unknown.empty()) return;
+  for (const PidRecord& record : PidRecords(options_.root)) {
+    if (soon.contains(record.pid) && vms_->Find(record.pid) == nullptr) LookAt(record);
   }
   // Found now, or nobody's.
   for (const VcpuCgroupEntry& entry : unknown) Release(entry);

@@ -21,7 +21,6 @@ namespace {
 // Reports are lost, and limits written, as often as some user likes: each is looked at so much
 // later, once for all.
 constexpr std::chrono::milliseconds kBreath{50};
-constexpr std::chrono::seconds kPause{2};
 
 }  // namespace
 

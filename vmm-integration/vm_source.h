@@ -10,6 +10,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -71,6 +72,9 @@ class VmSink {
 
 class VmSource {
  public:
+  // How often it calls VmSink::OnPause().
+  static constexpr std::chrono::seconds kPause{2};
+
   virtual ~VmSource() = default;
   // FailedPrecondition: vCPUs cannot be watched here; says what to do. A monitor that does not
   // answer is a notice, not an error: it may come, and its VMs may run without it. The sink must

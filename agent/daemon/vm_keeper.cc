@@ -143,6 +143,7 @@ absl::StatusOr<Gtid> VmKeeper::Attach(KnownVm& known, pid_t tid, int vcpu) {
 void VmKeeper::OnVcpu(const Vm& vm, const VcpuThread& thread) {
   KnownVm& known = Known(vm);
   known.vcpus[thread.tid] = thread.vcpu;
+  known.helpers.erase(thread.tid);
   absl::Status status = Attach(known, thread.tid, thread.vcpu).status();
   DealOut(known);
   if (status.ok() && place_.confinement) status = place_.confinement->Free(thread.tid);
@@ -187,7 +188,7 @@ void VmKeeper::AttachHelper(KnownVm& known, const HelperThread& helper) {
   // Made by a thread of the class, it belongs to its domain since its first instruction.
   const bool born_inside = PolicyOf(helper.tid) == kSchedExtPolicy;
   if (helper.iothread) known.iothreads.insert(helper.tid);
-  known.helpers.insert(helper.tid);
+  known.helpers[helper.tid] = helper.process;
   const absl::Status status = Attach(known, helper.tid, GHOST_NO_VCPU).status();
   if (absl::IsNotFound(status)) return;  // it ended before we came
   const std::string what = absl::StrCat("thread ", helper.tid, " of ", known.vm.name);
@@ -205,6 +206,7 @@ void VmKeeper::OnVcpuGone(const Vm& vm, const VcpuThread& thread) {
   log_(absl::StrCat(Describe(vm, thread), " has ended"));
   KnownVm& known = Known(vm);
   known.vcpus.erase(thread.tid);
+  known.refused.erase(thread.tid);
   DealOut(known);
 }
 
@@ -234,20 +236,21 @@ void VmKeeper::TakeBack() {
   }
   for (auto& [uuid, known] : vms_) {
     for (const auto& [tid, vcpu] : known.vcpus) {
-      if (!inside.contains(tid)) TakeBack(known, tid, vcpu);
+      if (!inside.contains(tid)) TakeBack(known, known.vm.pid, tid, vcpu);
     }
-    std::erase_if(known.helpers, [&, &vm = known](pid_t tid) {
-      return !inside.contains(tid) && !TakeBack(vm, tid, GHOST_NO_VCPU);
+    std::erase_if(known.helpers, [&, &vm = known](const auto& helper) {
+      const auto& [tid, process] = helper;
+      return !inside.contains(tid) && !TakeBack(vm, process, tid, GHOST_NO_VCPU);
     });
   }
 }
 
 // False: it has ended. Then its id may be that of somebody else's thread by now.
-bool VmKeeper::TakeBack(KnownVm& known, pid_t tid, int vcpu) {
+bool VmKeeper::TakeBack(KnownVm& known, pid_t process, pid_t tid, int vcpu) {
   const absl::StatusOr<Gtid> task = Attach(known, tid, vcpu);
   if (absl::IsNotFound(task.status())) return false;
   if (task.ok() && kernel_.status_words()[GHOST_GTID_SLOT(task->value())].tgid !=
-                       static_cast<uint32_t>(known.vm.pid)) {
+                       static_cast<uint32_t>(process)) {
     kernel_.DetachTask(*task).IgnoreError();
     return false;
   }

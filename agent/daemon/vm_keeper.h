@@ -49,10 +49,10 @@ class VmKeeper final : public VmSink {
     VmSettings settings;
     DomainId domain{0};  // its trust domain; 0: not made yet
     std::set<pid_t> iothreads;
-    std::map<pid_t, int> vcpus;  // by thread
-    std::set<pid_t> helpers;     // that belong into the class
-    std::set<pid_t> refused;     // by the class, which was told; they are tried again
-    bool again = false;          // a thread of it could not change its domain yet
+    std::map<pid_t, int> vcpus;      // by thread
+    std::map<pid_t, pid_t> helpers;  // that belong into the class: their processes
+    std::set<pid_t> refused;         // by the class, which was told; they are tried again
+    bool again = false;              // a thread of it could not change its domain yet
   };
 
   KnownVm& Known(const Vm& vm);
@@ -60,7 +60,7 @@ class VmKeeper final : public VmSink {
   void AttachHelper(KnownVm& known, const HelperThread& helper);
   // Whoever may change a thread's scheduling class may take it out of ours.
   void TakeBack();
-  bool TakeBack(KnownVm& known, pid_t tid, int vcpu);
+  bool TakeBack(KnownVm& known, pid_t process, pid_t tid, int vcpu);
   void ConfineHelper(const Vm& vm, const HelperThread& helper);
   // Makes what its threads are promised, and their domain, be what its settings say.
   void Apply(KnownVm& known);
