@@ -66,7 +66,7 @@ static __always_inline void note_owner(struct ghost_core_state *core, enum core_
 		__sync_fetch_and_add(&core->switches_class, 1);
 }
 
-static __noinline bool core_acquire(struct ghost_core_state *core, u32 sibling, u32 domain, enum core_cause cause)
+__noinline bool core_acquire(struct ghost_core_state *core, u32 sibling, u32 domain, enum core_cause cause)
 {
 	u32 i;
 
@@ -93,7 +93,7 @@ static __noinline bool core_acquire(struct ghost_core_state *core, u32 sibling, 
 	return false;
 }
 
-static __noinline bool core_adopt(struct ghost_core_state *core, u32 sibling, u32 domain)
+__noinline bool core_adopt(struct ghost_core_state *core, u32 sibling, u32 domain)
 {
 	u32 i;
 
@@ -112,7 +112,7 @@ static __noinline bool core_adopt(struct ghost_core_state *core, u32 sibling, u3
 	return false;
 }
 
-static __noinline int core_release(struct ghost_core_state *core, u32 sibling)
+__noinline int core_release(struct ghost_core_state *core, u32 sibling)
 {
 	u32 i;
 
@@ -130,7 +130,7 @@ static __noinline int core_release(struct ghost_core_state *core, u32 sibling)
 	return 0;
 }
 
-static __noinline int core_switch(struct ghost_core_state *core, u32 sibling, u32 domain)
+__noinline int core_switch(struct ghost_core_state *core, u32 sibling, u32 domain)
 {
 	u32 i;
 

@@ -24,7 +24,7 @@ static __always_inline bool cpu_is_busy(u32 cpu)
 }
 
 /* CPU `cpu` shall run the task next. False if its core is busy with another rescue. */
-static __noinline bool rescue_on(u32 cpu, u32 slot)
+__noinline bool rescue_on(u32 cpu, u32 slot)
 {
 	struct ghost_cpu_config *cfg = cpu_config_of(cpu);
 	struct ghost_cpu_state *cs = cpu_state_of(cpu);
@@ -61,7 +61,7 @@ static __always_inline s32 cpu_of_thread(u32 tid)
  * it was pinned elsewhere. The gate holds there as well. Each try begins with another CPU, and CPUs that other classes use come last: they may
  * keep them for longer than sched_ext's watchdog waits.
  */
-static __noinline int rescue(u32 slot, u64 turn)
+__noinline int rescue(u32 slot, u64 turn)
 {
 	struct ghost_status_word *sw = status_word_of(slot);
 	struct ghost_class_info *info = info_of();
@@ -97,7 +97,7 @@ static __always_inline u64 longest_wait(struct ghost_task *t)
 	return timeout && timeout < LONGEST_WAIT_NS ? timeout : LONGEST_WAIT_NS;
 }
 
-static __noinline int guard_task(u32 slot, u64 now, u64 turn)
+__noinline int guard_task(u32 slot, u64 now, u64 turn)
 {
 	struct ghost_task *t = task_of(slot);
 	struct ghost_core_state *core;
@@ -134,7 +134,7 @@ static __always_inline void guard_claim(struct ghost_core_state *core, u32 k, u6
 }
 
 /* A sibling that is there has a task to rescue; what one had that went offline, or that another class keeps, is forgotten, to be tried elsewhere. */
-static __noinline bool rescue_pending(struct ghost_core_state *core, u64 now)
+__noinline bool rescue_pending(struct ghost_core_state *core, u64 now)
 {
 	bool pending = false;
 	u32 k;
@@ -176,7 +176,7 @@ static __always_inline u32 next_turn(struct ghost_core_state *core)
  * Each sibling asks again who runs. Where another class has the CPU at this moment, an agent for instance, a kick is not enough: whom that
  * class pushed aside would come back out of the CPU's local queue without a question.
  */
-static __noinline int ask_again(struct ghost_core_state *core)
+__noinline int ask_again(struct ghost_core_state *core)
 {
 	u32 k;
 
@@ -190,7 +190,7 @@ static __noinline int ask_again(struct ghost_core_state *core)
 	return 0;
 }
 
-static __noinline int guard_core(u32 index, u64 now)
+__noinline int guard_core(u32 index, u64 now)
 {
 	struct ghost_core_state *core = core_of(index);
 	u32 k, queued;

@@ -23,7 +23,7 @@ static __always_inline u32 node_of_core(struct ghost_core_state *core)
 }
 
 /* A decision for another domain is on its way to a sibling. */
-static __noinline bool decided_otherwise(struct ghost_core_state *core, u32 domain)
+__noinline bool decided_otherwise(struct ghost_core_state *core, u32 domain)
 {
 	u32 k;
 
@@ -68,7 +68,7 @@ static __always_inline bool core_may_take(struct ghost_core_state *core, struct 
 }
 
 /* An idle CPU of the core that may run the task, `first` before others: there it ran last, and is woken; + 1, or 0. */
-static __noinline u32 idle_cpu_of(struct ghost_core_state *core, u32 slot, u32 first)
+__noinline u32 idle_cpu_of(struct ghost_core_state *core, u32 slot, u32 first)
 {
 	struct ghost_task *t = task_of(slot);
 	u32 k, found = 0, claims;
@@ -95,7 +95,7 @@ static __noinline u32 idle_cpu_of(struct ghost_core_state *core, u32 slot, u32 f
 #define OFFERED_BOARD 0xffffffffu /* ghost_cpu_state.offered: some task on the board */
 
 /* What a CPU was woken for it did not take: the task's agent does not know yet that it waits. */
-static __noinline int offer_missed(u32 offered)
+__noinline int offer_missed(u32 offered)
 {
 	struct ghost_task *t = offered && offered != OFFERED_BOARD ? task_of(offered - 1) : NULL;
 
@@ -104,7 +104,7 @@ static __noinline int offer_missed(u32 offered)
 	return 0;
 }
 
-static __noinline int wake_for_offer(u32 cpu, u32 offered)
+__noinline int wake_for_offer(u32 cpu, u32 offered)
 {
 	struct ghost_cpu_state *cs = cpu_state_of(cpu);
 
@@ -120,7 +120,7 @@ static __noinline int wake_for_offer(u32 cpu, u32 offered)
 }
 
 /* An idle CPU of another core, in `node` or in any other; + 1, or 0. */
-static __noinline u32 idle_cpu_elsewhere(u32 slot, u32 home, u32 cpu, u32 node, bool there)
+__noinline u32 idle_cpu_elsewhere(u32 slot, u32 home, u32 cpu, u32 node, bool there)
 {
 	struct ghost_class_info *info = info_of();
 	u32 i, nr, found;
@@ -155,7 +155,7 @@ static __always_inline u32 idle_cpu_at_home(struct ghost_task *t, u32 slot, u32 
 }
 
 /* There was none. */
-static __noinline int offer_elsewhere(u32 slot, u32 cpu, u64 barrier)
+__noinline int offer_elsewhere(u32 slot, u32 cpu, u64 barrier)
 {
 	struct ghost_task *t = task_of(slot);
 	u32 home, node, at, found = 0;

@@ -214,7 +214,7 @@ static __noinline int pick_latched(struct pick *pk)
 /* ---- without an agent ---- */
 
 /* A held task of `domain` that may run on `cpu`, the next one after the last; slot + 1, or 0. */
-static __noinline u32 find_held(u32 domain, u32 cpu)
+__noinline u32 find_held(u32 domain, u32 cpu)
 {
 	struct ghost_domain *d = domain_of(domain);
 	u32 block1, i, start, pass;
@@ -255,7 +255,7 @@ static __noinline u32 find_held(u32 domain, u32 cpu)
 }
 
 /* The next domain after the core's cursor that has a held task and is not `except`; slot + 1 of that task, or 0. */
-static __noinline u32 find_other_domain(struct ghost_core_state *core, u32 except, u32 cpu)
+__noinline u32 find_other_domain(struct ghost_core_state *core, u32 except, u32 cpu)
 {
 	struct ghost_class_info *info = info_of();
 	u32 i, nr, cursor;
@@ -346,7 +346,7 @@ static __always_inline bool keep_prev(struct pick *pk, struct task_struct *p, u6
 }
 
 /* Siblings that wait for the core, and can come. */
-static __noinline u32 able_waiters(struct ghost_core_state *core, u32 sibling)
+__noinline u32 able_waiters(struct ghost_core_state *core, u32 sibling)
 {
 	u32 k, able = 0, waiters = core ? core_word_waiters(READ_ONCE(core->word)) & ~(1u << (sibling & 7)) : 0;
 

@@ -6,7 +6,7 @@
 #pragma once
 
 /* A free slot in one of the domain's blocks; slot + 1, or 0. */
-static __noinline u32 slot_in_blocks(struct ghost_domain *d)
+__noinline u32 slot_in_blocks(struct ghost_domain *d)
 {
 	u32 i, k, block1;
 
@@ -31,7 +31,7 @@ static __noinline u32 slot_in_blocks(struct ghost_domain *d)
 }
 
 /* Forks on several CPUs may give their domain a block at the same time. */
-static __noinline int block_link(struct ghost_domain *d, struct ghost_block *b, u32 block1)
+__noinline int block_link(struct ghost_domain *d, struct ghost_block *b, u32 block1)
 {
 	u32 i, first;
 
@@ -46,7 +46,7 @@ static __noinline int block_link(struct ghost_domain *d, struct ghost_block *b, 
 	return 0;
 }
 
-static __noinline u32 slot_alloc(u32 domain)
+__noinline u32 slot_alloc(u32 domain)
 {
 	struct ghost_class_info *info = info_of();
 	struct ghost_domain *d = domain_of(domain);
@@ -189,7 +189,7 @@ static __always_inline int slot_attach(struct task_struct *p, struct slot_owner 
 }
 
 /* What a task keeps when it changes its domain: what it was promised, and its past. */
-static __noinline int slot_inherit(u32 slot, u32 from)
+__noinline int slot_inherit(u32 slot, u32 from)
 {
 	struct ghost_status_word *sw = status_word_of(slot), *old = status_word_of(from);
 

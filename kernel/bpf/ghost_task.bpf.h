@@ -29,7 +29,7 @@ static __always_inline u32 status_flags(u64 word, struct ghost_task *t)
 }
 
 /* Copies the word into the status word. Whoever changed the word last copies last, so the copy ends up right. */
-static __noinline int task_publish(u32 slot)
+__noinline int task_publish(u32 slot)
 {
 	struct ghost_status_word *sw = status_word_of(slot);
 	struct ghost_task *t = task_of(slot);
@@ -96,7 +96,7 @@ static __always_inline void msg_submit(struct ghost_msg *m, bool quiet)
 }
 
 /* The agent wakes up, and reads what was posted quietly. */
-static __noinline int agent_poke(u32 queue)
+__noinline int agent_poke(u32 queue)
 {
 	struct ghost_msg *m = msg_reserve(queue);
 
@@ -112,7 +112,7 @@ static __always_inline u64 gtid_of_slot1(u32 slot1)
 	return sw ? READ_ONCE(sw->gtid) : 0;
 }
 
-static __noinline int task_post(u32 slot, u32 type, u32 flags, u64 barrier, s32 cpu)
+__noinline int task_post(u32 slot, u32 type, u32 flags, u64 barrier, s32 cpu)
 {
 	struct ghost_core_state *agent;
 	struct ghost_status_word *sw = status_word_of(slot);
@@ -149,7 +149,7 @@ static __noinline int task_post(u32 slot, u32 type, u32 flags, u64 barrier, s32 
 }
 
 /* A message about a core or one of its CPUs, to the core's agent. */
-static __noinline int core_tell(u32 index, u32 type, s32 cpu, u64 arg, bool quiet)
+__noinline int core_tell(u32 index, u32 type, s32 cpu, u64 arg, bool quiet)
 {
 	struct ghost_core_state *core = core_of(index);
 	struct ghost_msg *m;
@@ -178,7 +178,7 @@ static __always_inline int core_post(u32 index, u32 type, s32 cpu, u64 arg)
 
 /* ---- affinity ---- */
 
-static __noinline bool may_use(u32 slot, u32 cpu)
+__noinline bool may_use(u32 slot, u32 cpu)
 {
 	struct ghost_affinity *a = affinity_of(slot);
 
@@ -225,7 +225,7 @@ static __always_inline void claim_release(u32 cpu, u32 claim)
 }
 
 /* Moves the task on to `state`, whatever it was, and gives up its claim. Returns its new barrier; *old is the state before. */
-static __noinline u64 task_advance(u32 slot, u32 state, u32 *old)
+__noinline u64 task_advance(u32 slot, u32 state, u32 *old)
 {
 	struct ghost_task *t = task_of(slot);
 	u32 i;
@@ -247,7 +247,7 @@ static __noinline u64 task_advance(u32 slot, u32 state, u32 *old)
 }
 
 /* An event that leaves the task in its state. Returns the new barrier. */
-static __noinline u64 task_bump(u32 slot)
+__noinline u64 task_bump(u32 slot)
 {
 	struct ghost_task *t = task_of(slot);
 	u32 i;
@@ -288,7 +288,7 @@ static __always_inline void task_tell(u32 slot, struct ghost_task *t, u32 type, 
 }
 
 /* The slot is free for another task from here on; its incarnation will differ. */
-static __noinline int slot_free(u32 slot)
+__noinline int slot_free(u32 slot)
 {
 	struct ghost_status_word *sw = status_word_of(slot);
 	struct ghost_block *b = block_of(slot / GHOST_BLOCK_SLOTS);

@@ -2,7 +2,7 @@
 /* The ring of events of each CPU (kernel/abi/trace.h). An event costs an atomic addition and one cache line, both this CPU's own. */
 #pragma once
 
-static __noinline int trace(u32 type, u32 what, u32 tid, u32 domain, u32 arg)
+__noinline int trace(u32 type, u32 what, u32 tid, u32 domain, u32 arg)
 {
 	u32 cpu = bpf_get_smp_processor_id();
 	struct ghost_cpu_state *cs = cpu_state_of(cpu);

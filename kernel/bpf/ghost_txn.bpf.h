@@ -25,7 +25,7 @@ static __always_inline struct ghost_task *task_by_gtid(u64 gtid, u32 enclave)
 }
 
 /* A latch that a newer decision replaces: its task is held again, and its agent hears of it. */
-static __noinline int latch_replace(struct ghost_cpu_state *cs, u64 next, s32 cpu, bool elide)
+__noinline int latch_replace(struct ghost_cpu_state *cs, u64 next, s32 cpu, bool elide)
 {
 	struct ghost_task *t;
 	u64 latch, w;

@@ -29,7 +29,7 @@ static __always_inline bool has_core(struct ghost_core_state *core, u32 domain)
 }
 
 /* The CPU, where `from` runs, may take `slot` in its place. Asked again at the pick. */
-static __noinline bool may_replace(u32 cpu, u32 from, u32 slot)
+__noinline bool may_replace(u32 cpu, u32 from, u32 slot)
 {
 	struct ghost_core_state *core = core_of_cpu(cpu_config_of(cpu));
 	struct ghost_task *f = task_of(from), *t = task_of(slot);
@@ -42,7 +42,7 @@ static __noinline bool may_replace(u32 cpu, u32 from, u32 slot)
 }
 
 /* At once, if the core is its domain's anyway; otherwise when its agent next has something to do. */
-static __noinline bool tell_of_yield(u32 slot, s32 cpu)
+__noinline bool tell_of_yield(u32 slot, s32 cpu)
 {
 	struct ghost_status_word *sw = status_word_of(slot);
 	struct ghost_task *t = task_of(slot);
@@ -66,7 +66,7 @@ enum yield_result {
 };
 
 /* `from` runs on `cpu` and yields to `slot`. */
-static __noinline int yield_to_slot(u32 cpu, u32 from, u32 slot)
+__noinline int yield_to_slot(u32 cpu, u32 from, u32 slot)
 {
 	struct ghost_core_state *core = core_of_cpu(cpu_config_of(cpu)), *home;
 	struct ghost_task *f = task_of(from), *t = task_of(slot);

@@ -24,7 +24,7 @@ namespace {
 
 // The verifier gives up at a million instructions; a program that comes near it fails on the next
 // kernel.
-constexpr int kMostInstructions = 400000;
+constexpr int kMostInstructions = 100000;
 
 struct Price {
   int instructions = 0;

@@ -3,7 +3,7 @@
 // runs two VMs while the class is in charge, nobody is lost or stuck, and nobody has to help. The
 // auditor judges, and the kernel says who is in charge. In the test host.
 //
-// CORRAL_FAULT_RUNS: how often each; 3 unless said otherwise.
+// CORRAL_FAULT_RUNS: how often each; once unless said otherwise.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -34,7 +34,7 @@ constexpr seconds kMostExposed{3};
 
 int Runs() {
   const char* const said = getenv("CORRAL_FAULT_RUNS");
-  return said == nullptr ? 3 : std::stoi(said);
+  return said == nullptr ? 1 : std::stoi(said);
 }
 
 struct Row {
