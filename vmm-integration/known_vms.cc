@@ -33,6 +33,7 @@ void KnownVms::AddVcpu(KnownVm& vm, const VcpuThread& thread) {
   if (known != vm.threads.end()) {
     if (known->second.start_time == thread.start_time) return;
     sink_.OnVcpuGone(vm.vm, known->second);
+    vm.missed.erase(thread.tid);
   }
   vm.threads[thread.tid] = thread;
   sink_.OnVcpu(vm.vm, thread);
@@ -61,8 +62,12 @@ void KnownVms::ForgetDeadVms() {
 }
 
 void KnownVms::ForgetDeadVcpus(KnownVm& vm) {
+  const auto now = std::chrono::steady_clock::now();
   std::erase_if(vm.threads, [&](const auto& thread) {
     if (StartTime(vm.vm.pid, thread.first, root_) == thread.second.start_time) return false;
+    const auto since = vm.missed.try_emplace(thread.first, now).first;
+    if (now - since->second < kDying) return false;
+    vm.missed.erase(since);
     sink_.OnVcpuGone(vm.vm, thread.second);
     return true;
   });

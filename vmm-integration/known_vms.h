@@ -6,6 +6,7 @@
 #ifndef CORRAL_VMM_INTEGRATION_KNOWN_VMS_H_
 #define CORRAL_VMM_INTEGRATION_KNOWN_VMS_H_
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -20,6 +21,8 @@ struct KnownVm {
   uint64_t start_time = 0;  // of the process
   std::map<pid_t, VcpuThread> threads;
   std::map<pid_t, HelperThread> helpers;
+  // vCPUs whose threads were not there at the last look, and since when.
+  std::map<pid_t, std::chrono::steady_clock::time_point> missed;
 };
 
 class KnownVms {
@@ -36,8 +39,11 @@ class KnownVms {
   // Tells those that are not known yet, or not as what they are, and are no vCPUs. `helpers` are
   // all that there are now.
   void SetHelpers(KnownVm& vm, const std::vector<HelperThread>& helpers);
-  // Tells which VMs have ended, and which vCPUs of one that has not.
+  // Tells which VMs have ended.
   void ForgetDeadVms();
+  // Tells which vCPUs of a VM have ended, and it goes on: they are missed a second time, kDying
+  // later. A process that is killed loses its threads one by one.
+  static constexpr std::chrono::milliseconds kDying{500};
   void ForgetDeadVcpus(KnownVm& vm);
 
   const std::map<pid_t, KnownVm>& all() const { return vms_; }  // by process

@@ -34,26 +34,33 @@ int Refuse(sd_bus_message* call, const absl::Status& why) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<BusService>> BusService::Open(Handler handler, BusState state) {
+absl::StatusOr<std::unique_ptr<BusService>> BusService::OpenOn(sd_bus* connection, Handler handler,
+                                                               BusState state) {
   auto service = std::unique_ptr<BusService>(new BusService(std::move(handler), std::move(state)));
-  sd_bus* connection = nullptr;
-  int error = sd_bus_open_system_with_description(&connection, "corrald");
   service->bus_.reset(connection);
-  if (error >= 0) error = service->Register();
-  if (error < 0) {
+  if (const int error = service->RegisterObjects(); error < 0)
+    return absl::UnavailableError(absl::StrCat("cannot offer objects: ", strerror(-error)));
+  return service;
+}
+
+absl::StatusOr<std::unique_ptr<BusService>> BusService::Open(Handler handler, BusState state) {
+  const auto unavailable = [](int error) {
     return absl::UnavailableError(
         absl::StrCat("cannot be ", bus::kName, " on the system bus: ", strerror(-error)));
-  }
+  };
+  sd_bus* connection = nullptr;
+  if (const int error = sd_bus_open_system_with_description(&connection, "corrald"); error < 0)
+    return unavailable(error);
+  // Objects first: whoever waits for the name finds them.
+  absl::StatusOr<std::unique_ptr<BusService>> service =
+      OpenOn(connection, std::move(handler), std::move(state));
+  if (!service.ok()) return service;
+  if (const int error = sd_bus_request_name(connection, bus::kName, 0); error < 0)
+    return unavailable(error);
   return service;
 }
 
 BusService::~BusService() = default;
-
-int BusService::Register() {
-  // Objects first: whoever waits for the name finds them.
-  if (const int error = RegisterObjects(); error < 0) return error;
-  return sd_bus_request_name(bus_.get(), bus::kName, 0);
-}
 
 pollfd BusService::events() const {
   const int events = sd_bus_get_events(bus_.get());

@@ -33,6 +33,10 @@ class BusService {
 
   // Unavailable: there is no system bus, or it does not give us our name.
   static absl::StatusOr<std::unique_ptr<BusService>> Open(Handler handler, BusState state);
+  // On a connection without a bus, straight to a caller, where nobody needs a name. Takes
+  // `connection`, whatever comes of it.
+  static absl::StatusOr<std::unique_ptr<BusService>> OpenOn(sd_bus* connection, Handler handler,
+                                                            BusState state);
   ~BusService();
   BusService(const BusService&) = delete;
   BusService& operator=(const BusService&) = delete;
@@ -52,8 +56,6 @@ class BusService {
 
   BusService(Handler handler, BusState state)
       : handler_(std::move(handler)), state_(std::move(state)) {}
-
-  int Register();
 
   // bus_service.cc: calls. Each answers by itself, at once or when polkit has.
   static int SetPolicy(sd_bus_message* call, void* service, sd_bus_error* error);

@@ -75,9 +75,7 @@ void ControlServer::Serve() const {
   if (packet.empty()) return;
   const nlohmann::json request = nlohmann::json::parse(packet, nullptr, /*allow_exceptions=*/false);
   nlohmann::json answer;
-  if (!request.is_object() || !request.contains("call") || !request["call"].is_string()) {
-    answer = {{"ok", false}, {"error", "a request is a JSON object with a \"call\""}};
-  } else if (absl::StatusOr<nlohmann::json> result = handler_(request); result.ok()) {
+  if (absl::StatusOr<nlohmann::json> result = handler_(request); result.ok()) {
     answer = *std::move(result);
     answer["ok"] = true;
   } else {

@@ -31,6 +31,7 @@ inline constexpr size_t kMaxPacket = 16 * 1024;
 
 class ControlServer {
  public:
+  // Gets whatever came, be it no request at all (request.h); is_discarded() if it was no JSON.
   using Handler = std::function<absl::StatusOr<nlohmann::json>(const nlohmann::json& request)>;
 
   // Replaces a socket that a former daemon left.

@@ -369,8 +369,7 @@ Daemon::End Daemon::Serve(int signal_fd) {
     pollfd fds[] = {{.fd = signal_fd, .events = POLLIN},
                     {.fd = server_ != nullptr ? server_->fd() : -1, .events = POLLIN},
                     bus_ != nullptr ? bus_->events() : pollfd{.fd = -1}};
-    const int ready =
-        poll(fds, std::size(fds), Milliseconds(paused_.empty() ? kQuietPoll : kPoll));
+    const int ready = poll(fds, std::size(fds), Milliseconds(paused_.empty() ? kQuietPoll : kPoll));
     Supervise();
     if (bus_ != nullptr) {
       log_(bus_->Poll(MonotonicNow()));

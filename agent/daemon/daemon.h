@@ -23,6 +23,7 @@
 #include "agent/daemon/logger.h"
 #include "agent/daemon/node_features.h"
 #include "agent/daemon/recorder.h"
+#include "agent/daemon/request.h"
 #include "agent/daemon/thread_keeper.h"
 #include "agent/daemon/tick_watch.h"
 #include "agent/daemon/vcpu_watch.h"
@@ -109,14 +110,17 @@ class Daemon {
   absl::Status Close(Enclave& enclave);
 
   // daemon_calls.cc
-  absl::StatusOr<Enclave*> Find(const nlohmann::json& request);
-  absl::StatusOr<nlohmann::json> Handle(const nlohmann::json& request);
-  absl::StatusOr<nlohmann::json> SetPolicy(const nlohmann::json& request);
+  absl::StatusOr<Enclave*> Find(absl::string_view name);
+  absl::StatusOr<nlohmann::json> Handle(const nlohmann::json& asked);
+  absl::Status CheckEnforces() const;
+  absl::StatusOr<nlohmann::json> Answer(const ModeRequest& request);
+  absl::StatusOr<nlohmann::json> Answer(const ReloadRequest& request);
+  absl::StatusOr<nlohmann::json> Answer(const PolicyRequest& request);
+  absl::StatusOr<nlohmann::json> Answer(const UpgradeRequest& request);
+  absl::StatusOr<nlohmann::json> Answer(const AttachRequest& request);
   void DropPromises(const Enclave& enclave);
-  absl::StatusOr<nlohmann::json> Upgrade(const nlohmann::json& request);
   absl::StatusOr<std::optional<Duration>> UpgradeClass(bool another_corrald);
   absl::StatusOr<bool> UpgradeAgent(Enclave& enclave, const std::string& program);
-  absl::StatusOr<nlohmann::json> AttachProcess(const nlohmann::json& request);
 
   const DaemonOptions options_;
   Logger& log_;

@@ -11,10 +11,7 @@
 
 namespace corral {
 
-absl::StatusOr<Daemon::Enclave*> Daemon::Find(const nlohmann::json& request) {
-  const std::string name = request.value("enclave", nlohmann::json()).is_string()
-                               ? request["enclave"].get<std::string>()
-                               : "";
+absl::StatusOr<Daemon::Enclave*> Daemon::Find(absl::string_view name) {
   std::string names;
   for (Enclave& enclave : enclaves_) {
     if (enclave.config.name == name) return &enclave;
@@ -24,41 +21,40 @@ absl::StatusOr<Daemon::Enclave*> Daemon::Find(const nlohmann::json& request) {
       absl::StrCat("there is no enclave \"", name, "\"; there are: ", names));
 }
 
-absl::StatusOr<nlohmann::json> Daemon::Handle(const nlohmann::json& request) {
-  const std::string call = request["call"].get<std::string>();
-  if ((call == "policy.set" || call == "attach" || call == "upgrade") &&
-      config_.mode == Mode::kObserve) {
-    return absl::FailedPreconditionError(
-        "corrald only observes; \"corralctl enable\" makes it enforce");
-  }
-  if (call == "policy.set") return SetPolicy(request);
-  if (call == "attach") return AttachProcess(request);
-  if (call == "upgrade") return Upgrade(request);
-  if (call == "mode") return nlohmann::json{{"mode", NameOf(config_.mode)}};
-  if (call == "reload") {
-    if (const absl::Status status = Reload(); !status.ok()) return status;
-    return nlohmann::json{{"mode", NameOf(next_mode_.value_or(config_.mode))}};
-  }
-  return absl::UnimplementedError(
-      absl::StrCat("there is no call \"", call, "\"; is corralctl newer than corrald?"));
+absl::StatusOr<nlohmann::json> Daemon::Handle(const nlohmann::json& asked) {
+  const absl::StatusOr<Request> request = ParseRequest(asked);
+  if (!request.ok()) return request.status();
+  return std::visit([this](const auto& wanted) { return Answer(wanted); }, *request);
 }
 
-absl::StatusOr<nlohmann::json> Daemon::SetPolicy(const nlohmann::json& request) {
-  const absl::StatusOr<Enclave*> enclave = Find(request);
+absl::Status Daemon::CheckEnforces() const {
+  if (config_.mode != Mode::kObserve) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "corrald only observes; \"corralctl enable\" makes it enforce");
+}
+
+absl::StatusOr<nlohmann::json> Daemon::Answer(const ModeRequest&) {
+  return nlohmann::json{{"mode", NameOf(config_.mode)}};
+}
+
+absl::StatusOr<nlohmann::json> Daemon::Answer(const ReloadRequest&) {
+  if (const absl::Status status = Reload(); !status.ok()) return status;
+  return nlohmann::json{{"mode", NameOf(next_mode_.value_or(config_.mode))}};
+}
+
+absl::StatusOr<nlohmann::json> Daemon::Answer(const PolicyRequest& request) {
+  if (const absl::Status status = CheckEnforces(); !status.ok()) return status;
+  const absl::StatusOr<Enclave*> enclave = Find(request.enclave);
   if (!enclave.ok()) return enclave.status();
-  const nlohmann::json policy = request.value("policy", nlohmann::json());
-  if (!policy.is_string()) return absl::InvalidArgumentError("policy.set needs a \"policy\"");
-  const absl::StatusOr<const PolicyInfo*> info = FindPolicy(policy.get<std::string>());
+  const absl::StatusOr<const PolicyInfo*> info = FindPolicy(request.policy);
   if (!info.ok()) return info.status();
   EnclaveConfig wanted = (*enclave)->config;
   wanted.policy = std::string((*info)->name);
   // Options of another policy mean nothing to this one.
   if (wanted.policy != (*enclave)->config.policy)
     wanted.options = OptionValues::Defaults((*info)->options);
-  const nlohmann::json drop = request.value("drop_promises", nlohmann::json(false));
-  if (!drop.is_boolean())
-    return absl::InvalidArgumentError("\"drop_promises\" is neither true nor false");
-  if (const absl::Status status = SwitchPolicy(**enclave, wanted, drop.get<bool>()); !status.ok())
+  if (const absl::Status status = SwitchPolicy(**enclave, wanted, request.drop_promises);
+      !status.ok())
     return status;
   if (!(*info)->promises) DropPromises(**enclave);
   return nlohmann::json::object();
@@ -66,12 +62,10 @@ absl::StatusOr<nlohmann::json> Daemon::SetPolicy(const nlohmann::json& request) 
 
 // The class and the agents of the programs that are there now take over; then corrald itself begins
 // anew, if its program is another one by now, or the class is.
-absl::StatusOr<nlohmann::json> Daemon::Upgrade(const nlohmann::json& request) {
-  const nlohmann::json given = request.value("agent", nlohmann::json(""));
-  if (!given.is_string()) return absl::InvalidArgumentError("\"agent\" is no path");
-  std::string program = given.get<std::string>();
-  const bool installed = program.empty();
-  if (installed) program = agent_program_;
+absl::StatusOr<nlohmann::json> Daemon::Answer(const UpgradeRequest& request) {
+  if (const absl::Status status = CheckEnforces(); !status.ok()) return status;
+  const bool installed = request.agent.empty();
+  const std::string program = installed ? agent_program_ : request.agent;
   if (access(program.c_str(), X_OK) != 0)
     return absl::NotFoundError(absl::StrCat("there is no agent program at ", program));
   const bool another_corrald = !ReplacedProgram(getpid()).empty();
@@ -146,17 +140,15 @@ absl::StatusOr<bool> Daemon::UpgradeAgent(Enclave& enclave, const std::string& p
   return true;
 }
 
-absl::StatusOr<nlohmann::json> Daemon::AttachProcess(const nlohmann::json& request) {
-  const absl::StatusOr<Enclave*> enclave = Find(request);
+absl::StatusOr<nlohmann::json> Daemon::Answer(const AttachRequest& request) {
+  if (const absl::Status status = CheckEnforces(); !status.ok()) return status;
+  const absl::StatusOr<Enclave*> enclave = Find(request.enclave);
   if (!enclave.ok()) return enclave.status();
-  const nlohmann::json pid = request.value("pid", nlohmann::json());
-  if (!pid.is_number_integer()) return absl::InvalidArgumentError("attach needs a \"pid\"");
   if ((*enclave)->config.vms != Vms::kNone) {
     return absl::FailedPreconditionError(
         absl::StrCat("enclave ", (*enclave)->config.name, " holds VMs; name one without \"vms\""));
   }
-  if (const absl::Status status = (*enclave)->threads->AttachProcess(pid.get<pid_t>());
-      !status.ok())
+  if (const absl::Status status = (*enclave)->threads->AttachProcess(request.pid); !status.ok())
     return status;
   return nlohmann::json::object();
 }

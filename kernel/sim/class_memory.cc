@@ -44,8 +44,9 @@ void ClassMemory::Allocate(const ClassLayout& layout) {
       continue;
     }
     const size_t bytes = static_cast<size_t>(array.value_size) * array.entries;
-    storage_[i].assign((bytes + 7) / 8, 0);
-    array.data = reinterpret_cast<char*>(storage_[i].data());
+    // Most of it is never touched, and then costs nothing.
+    storage_[i].reset(static_cast<char*>(calloc(bytes, 1)));
+    array.data = storage_[i].get();
     bytes_ += bytes;
   }
   Array<ghost_class_info>("class_info")[0] = layout.info();

@@ -5,6 +5,7 @@
 #ifndef CORRAL_KERNEL_SIM_CLASS_MEMORY_H_
 #define CORRAL_KERNEL_SIM_CLASS_MEMORY_H_
 
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <string>
@@ -69,7 +70,10 @@ class ClassMemory {
   const char* first_map_ = nullptr;
   std::vector<sim_array> arrays_;  // by the place of the declaration, as sim_map_lookup() counts
   absl::flat_hash_map<std::string, size_t> index_;
-  std::vector<std::vector<uint64_t>> storage_;
+  struct Free {
+    void operator()(char* memory) const { free(memory); }
+  };
+  std::vector<std::unique_ptr<char, Free>> storage_;
   std::vector<std::unique_ptr<Ring>> rings_;
   std::vector<Ring*> ring_pointers_;
   size_t bytes_ = 0;

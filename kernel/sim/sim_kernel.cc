@@ -67,20 +67,32 @@ absl::StatusOr<std::unique_ptr<MessageQueue>> SimAgentKernel::OpenQueue(QueueId 
   return std::make_unique<SimQueue>(machine_, queue);
 }
 
-absl::Status SimAgentKernel::CallCommit(ghost_commit& commit, size_t size, uint32_t most,
-                                        int (*program)(ghost_commit*)) {
-  // As the kernel does, which knows what the program looks at.
-  if (size < SizeOfCommit(most)) return absl::InternalError("the call into the class failed");
+namespace {
+
+// As the kernel does, which knows what the program looks at.
+absl::Status CheckSize(size_t size, size_t whole) {
+  return size < whole ? absl::InternalError("the call into the class failed") : absl::OkStatus();
+}
+
+}  // namespace
+
+void SimAgentKernel::CallCommit(ghost_commit& commit, int (*program)(ghost_commit*)) {
   ++calls_.commits;
   calls_.transactions += commit.nr;
   if (before_commit) before_commit(commit);
   machine_.CallClass(*caller_, program, &commit);
-  return absl::OkStatus();
 }
 
 absl::Status SimAgentKernel::CallClass(AgentCall call, void* args, size_t size) {
   const auto commit = [&](uint32_t most, auto program) {
-    return CallCommit(*static_cast<ghost_commit*>(args), size, most, program);
+    const absl::Status status = CheckSize(size, SizeOfCommit(most));
+    if (status.ok()) CallCommit(*static_cast<ghost_commit*>(args), program);
+    return status;
+  };
+  const auto run = [&]<typename Args>(int (*program)(Args*)) {
+    const absl::Status status = CheckSize(size, sizeof(Args));
+    if (status.ok()) machine_.CallClass(*caller_, program, static_cast<Args*>(args));
+    return status;
   };
   switch (call) {
     case AgentCall::kCommit:
@@ -90,26 +102,20 @@ absl::Status SimAgentKernel::CallClass(AgentCall call, void* args, size_t size) 
     case AgentCall::kCommitMany:
       return commit(GHOST_COMMIT_MAX_CORES, ghost_commit_many_prog);
     case AgentCall::kEnter:
-      machine_.CallClass(*caller_, ghost_agent_enter_prog, static_cast<ghost_agent_enter*>(args));
-      break;
+      return run(ghost_agent_enter_prog);
     case AgentCall::kAssociate:
-      machine_.CallClass(*caller_, ghost_associate_prog, static_cast<ghost_associate*>(args));
-      break;
+      return run(ghost_associate_prog);
     case AgentCall::kArmTimer:
-      machine_.CallClass(*caller_, ghost_timer_arm_prog, static_cast<ghost_timer_arm*>(args));
-      break;
+      return run(ghost_timer_arm_prog);
     case AgentCall::kGrant:
-      machine_.CallClass(*caller_, ghost_task_grant_prog, static_cast<ghost_task_grant*>(args));
-      break;
+      return run(ghost_task_grant_prog);
     case AgentCall::kAccount:
-      machine_.CallClass(*caller_, ghost_task_account_prog, static_cast<ghost_task_account*>(args));
-      break;
+      return run(ghost_task_account_prog);
     case AgentCall::kOffer:
       ++calls_.offers;
-      machine_.CallClass(*caller_, ghost_task_offer_prog, static_cast<ghost_task_offer*>(args));
-      break;
+      return run(ghost_task_offer_prog);
   }
-  return absl::OkStatus();
+  return absl::InvalidArgumentError("the class has no such call");
 }
 
 // ---- the control plane ----

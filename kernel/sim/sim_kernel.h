@@ -42,8 +42,7 @@ class SimAgentKernel final : public AgentView {
  private:
   SimAgentKernel(Machine& machine, SimThread& process) : machine_(machine), caller_(&process) {}
   absl::Status CallClass(AgentCall call, void* args, size_t size) override;
-  absl::Status CallCommit(ghost_commit& commit, size_t size, uint32_t most,
-                          int (*program)(ghost_commit*));
+  void CallCommit(ghost_commit& commit, int (*program)(ghost_commit*));
 
   Machine& machine_;
   SimThread* caller_;
