@@ -27,7 +27,7 @@ using std::chrono::microseconds;
 using std::chrono::milliseconds;
 
 constexpr int kSiblings = 2;
-constexpr Duration kTimeout = milliseconds(20);
+constexpr Duration kTimeout = milliseconds(5);
 
 class Computes final : public sim::Program {
   Step Next(SimThread&, Time) override { return Step::Run(milliseconds(1)); }
@@ -35,7 +35,7 @@ class Computes final : public sim::Program {
 class Naps final : public sim::Program {
   Step Next(SimThread&, Time) override {
     awake_ = !awake_;
-    return awake_ ? Step::Run(microseconds(50)) : Step::Sleep(microseconds(200));
+    return awake_ ? Step::Run(microseconds(50)) : Step::Sleep(milliseconds(1));
   }
   bool awake_ = false;
 };
@@ -159,7 +159,8 @@ class World {
   void MakeCall(FuzzedDataProvider& data) {
     const Call& call = kCalls[data.ConsumeIntegralInRange<size_t>(0, std::size(kCalls) - 1)];
     std::vector<unsigned char> bytes(call.size);
-    data.ConsumeData(bytes.data(), data.ConsumeIntegralInRange<size_t>(0, 256));
+    data.ConsumeData(bytes.data(),
+                     data.ConsumeIntegralInRange<size_t>(0, std::min<size_t>(bytes.size(), 256)));
     const bool versioned = call.size >= SizeOfCommit(1) || call.call == AgentCall::kEnter;
     if (versioned && data.ConsumeBool()) memcpy(bytes.data(), &kVersion, sizeof(kVersion));
     for (int i = data.ConsumeIntegralInRange(0, 8); i > 0; --i) {
@@ -187,8 +188,9 @@ class World {
   void EveryoneRuns() {
     std::vector<Duration> before;
     for (const SimThread* thread : threads_) before.push_back(machine_->CpuTime(*thread));
-    // Each may wait for the time-out, once all others that wait as long had a rescue's slice.
-    machine_->RunFor(kTimeout * 4 + milliseconds(40));
+    // Each may wait for the time-out, and then until all others that wait as long had their slices.
+    constexpr Duration kRescue = milliseconds(5);
+    machine_->RunFor(kTimeout + kRescue * static_cast<int>(threads_.size()));
     Judge();
     for (size_t i = 0; i < threads_.size(); ++i) {
       if (tasks_[i] == asleep_) continue;

@@ -10,8 +10,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <memory>
 #include <random>
 #include <string>
@@ -20,6 +18,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "tests/libvirt/attach_trace.h"
+#include "tests/libvirt/footprint.h"
 #include "tests/libvirt/live_corral.h"
 #include "tests/libvirt/virsh.h"
 #include "tests/libvirt/virsh_shell.h"
@@ -38,28 +37,6 @@ constexpr int kTasks = 4 * 64;
 int FromEnvironment(const char* name, int otherwise) {
   const char* const text = getenv(name);
   return text == nullptr ? otherwise : std::stoi(text);
-}
-
-// What a process has.
-struct Footprint {
-  size_t descriptors = 0;
-  size_t threads = 0;
-  long resident_kib = 0;
-};
-
-size_t Entries(const std::string& dir) {
-  std::error_code error;
-  return static_cast<size_t>(std::distance(std::filesystem::directory_iterator(dir, error), {}));
-}
-
-Footprint FootprintOf(pid_t pid) {
-  Footprint footprint = {.descriptors = Entries(absl::StrCat("/proc/", pid, "/fd")),
-                         .threads = Entries(absl::StrCat("/proc/", pid, "/task"))};
-  std::ifstream status(absl::StrCat("/proc/", pid, "/status"));
-  for (std::string word; status >> word;) {
-    if (word == "VmRSS:") status >> footprint.resident_kib;
-  }
-  return footprint;
 }
 
 // One that comes and goes.
