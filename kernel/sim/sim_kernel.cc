@@ -85,12 +85,12 @@ void SimAgentKernel::CallCommit(ghost_commit& commit, int (*program)(ghost_commi
 
 absl::Status SimAgentKernel::CallClass(AgentCall call, void* args, size_t size) {
   const auto commit = [&](uint32_t most, auto program) {
-    const absl::Status status = CheckSize(size, SizeOfCommit(most));
+    absl::Status status = CheckSize(size, SizeOfCommit(most));
     if (status.ok()) CallCommit(*static_cast<ghost_commit*>(args), program);
     return status;
   };
   const auto run = [&]<typename Args>(int (*program)(Args*)) {
-    const absl::Status status = CheckSize(size, sizeof(Args));
+    absl::Status status = CheckSize(size, sizeof(Args));
     if (status.ok()) machine_.CallClass(*caller_, program, static_cast<Args*>(args));
     return status;
   };
