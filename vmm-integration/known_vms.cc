@@ -61,7 +61,7 @@ void KnownVms::ForgetDeadVms() {
   }
 }
 
-void KnownVms::ForgetDeadVcpus(KnownVm& vm) {
+bool KnownVms::ForgetDeadVcpus(KnownVm& vm) {
   const auto now = std::chrono::steady_clock::now();
   std::erase_if(vm.threads, [&](const auto& thread) {
     if (StartTime(vm.vm.pid, thread.first, root_) == thread.second.start_time) return false;
@@ -71,6 +71,7 @@ void KnownVms::ForgetDeadVcpus(KnownVm& vm) {
     sink_.OnVcpuGone(vm.vm, thread.second);
     return true;
   });
+  return !vm.missed.empty();
 }
 
 }  // namespace corral

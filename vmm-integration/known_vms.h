@@ -43,8 +43,9 @@ class KnownVms {
   void ForgetDeadVms();
   // Tells which vCPUs of a VM have ended, and it goes on: they are missed a second time, kDying
   // later. A process that is killed loses its threads one by one.
+  // True: some are missed the first time, so look again.
   static constexpr std::chrono::milliseconds kDying{500};
-  void ForgetDeadVcpus(KnownVm& vm);
+  bool ForgetDeadVcpus(KnownVm& vm);
 
   const std::map<pid_t, KnownVm>& all() const { return vms_; }  // by process
 

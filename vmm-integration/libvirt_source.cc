@@ -206,7 +206,7 @@ void LibvirtSource::LookAgain() {
 
 void LibvirtSource::LookAt(const PidRecord& record) {
   KnownVm* vm = vms_->Find(record.pid);
-  if (vm != nullptr) vms_->ForgetDeadVcpus(*vm);
+  if (vm != nullptr && vms_->ForgetDeadVcpus(*vm)) LookSoon(record.pid);
   const std::vector<ScannedVcpu> vcpus = VcpuThreadsOf(record.pid, options_.root);
   if (vcpus.empty()) return;
   if (vm == nullptr) {
