@@ -21,12 +21,15 @@ struct KnownVm {
   uint64_t start_time = 0;  // of the process
   std::map<pid_t, VcpuThread> threads;
   std::map<pid_t, HelperThread> helpers;
-  // vCPUs whose threads were not there at the last look, and since when.
+  // Of `threads` those that are not there any more, and since when; no end was told yet.
   std::map<pid_t, std::chrono::steady_clock::time_point> missed;
 };
 
 class KnownVms {
  public:
+  // A process that is killed loses its threads one by one, and not at once.
+  static constexpr std::chrono::milliseconds kDying{500};
+
   // The sink must outlive this; `root` as in qemu_process.h.
   KnownVms(VmSink& sink, std::string root) : sink_(sink), root_(std::move(root)) {}
 
@@ -41,10 +44,8 @@ class KnownVms {
   void SetHelpers(KnownVm& vm, const std::vector<HelperThread>& helpers);
   // Tells which VMs have ended.
   void ForgetDeadVms();
-  // Tells which vCPUs of a VM have ended, and it goes on: they are missed a second time, kDying
-  // later. A process that is killed loses its threads one by one.
-  // True: some are missed the first time, so look again.
-  static constexpr std::chrono::milliseconds kDying{500};
+  // Tells which vCPUs of a VM have ended while it goes on: those that were missed kDying ago or
+  // earlier. True: some are missed since then, so look again.
   bool ForgetDeadVcpus(KnownVm& vm);
 
   const std::map<pid_t, KnownVm>& all() const { return vms_; }  // by process

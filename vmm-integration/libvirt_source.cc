@@ -135,7 +135,7 @@ void LibvirtSource::OnStatusWritten(const std::string& name) {
   for (const auto& [pid, known] : vms_->all()) {
     if (known.vm.name != name) continue;
     settings_->Read(known.vm);
-    return LookSoon(pid);
+    return LookSoon(pid, kSoon);
   }
 }
 
@@ -153,7 +153,7 @@ void LibvirtSource::TakeUpEntries() {
   if (!watcher_) return;
   watcher_->Drain([this](const VcpuCgroupEntry& entry) {
     // Its helpers can wait until the other vCPUs have come, for which QEMU does not wait.
-    LookSoon(entry.tgid);
+    LookSoon(entry.tgid, kSoon);
     if (OnEntry(entry))
       Release(entry);
     else
@@ -183,9 +183,9 @@ void LibvirtSource::Rescan() {
   for (const PidRecord& record : PidRecords(options_.root)) LookAt(record);
 }
 
-void LibvirtSource::LookSoon(pid_t pid) {
+void LibvirtSource::LookSoon(pid_t pid, std::chrono::milliseconds in) {
   soon_.insert(pid);
-  next_look_ = std::min(next_look_, Clock::now() + kSoon);
+  next_look_ = std::min(next_look_, Clock::now() + in);
 }
 
 void LibvirtSource::LookAgain() {
@@ -206,7 +206,7 @@ void LibvirtSource::LookAgain() {
 
 void LibvirtSource::LookAt(const PidRecord& record) {
   KnownVm* vm = vms_->Find(record.pid);
-  if (vm != nullptr && vms_->ForgetDeadVcpus(*vm)) LookSoon(record.pid);
+  if (vm != nullptr && vms_->ForgetDeadVcpus(*vm)) LookSoon(record.pid, KnownVms::kDying);
   const std::vector<ScannedVcpu> vcpus = VcpuThreadsOf(record.pid, options_.root);
   if (vcpus.empty()) return;
   if (vm == nullptr) {

@@ -76,7 +76,7 @@ class LibvirtSource final : public VmSource {
   bool OnEntry(const VcpuCgroupEntry& entry);
   void Release(const VcpuCgroupEntry& entry);
   void Rescan();
-  void LookSoon(pid_t pid);
+  void LookSoon(pid_t pid, std::chrono::milliseconds in);
   void LookAgain();
   void LookAt(const PidRecord& record);
   void TellUnseen();

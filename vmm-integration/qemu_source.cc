@@ -158,7 +158,7 @@ void QemuSource::Rescan() {
 void QemuSource::ScanProcess(pid_t pid, std::map<pid_t, Nameless>& nameless) {
   KnownVm* vm = vms_->Find(pid);
   if (vm == nullptr && !IsOurs(pid)) return;
-  // What is missed now the next scan tells.
+  // What is missed the first time the next scan tells.
   if (vm != nullptr) vms_->ForgetDeadVcpus(*vm);
   const QemuThreads threads = ThreadsOfQemu(pid, options_.root);
   if (vm == nullptr && threads.vcpus == 0) {

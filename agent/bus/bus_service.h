@@ -28,7 +28,7 @@ namespace corral {
 
 class BusService {
  public:
-  // Takes requests as control_socket.h lists them; called only for whoever may change things.
+  // Takes requests as agent/daemon/request.h lists them; called only for whoever may change things.
   using Handler = std::function<absl::StatusOr<nlohmann::json>(const nlohmann::json& request)>;
 
   // Unavailable: there is no system bus, or it does not give us our name.

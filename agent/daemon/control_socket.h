@@ -2,8 +2,7 @@
 // corrald's root-only socket: one JSON object per packet asks, one answers. What corralctl uses
 // where there is no D-Bus.
 //
-// Requests: {"call":"policy.set","enclave":E,"policy":P}, {"call":"attach","enclave":E,"pid":N},
-// {"call":"mode"}, {"call":"reload"}. Answers: {"ok":true} with whatever the call returns, or
+// Requests: request.h has them. Answers: {"ok":true} with whatever the call returns, or
 // {"ok":false,"error":TEXT}. "mode" returns {"mode":"observe|enforce"}, and answers only once the
 // daemon is ready; "reload" returns {"mode":...} of the new configuration, which the daemon may
 // still have to become: then "mode" tells when. A packet has at most kMaxPacket bytes. The server
@@ -31,7 +30,7 @@ inline constexpr size_t kMaxPacket = 16 * 1024;
 
 class ControlServer {
  public:
-  // Gets whatever came, be it no request at all (request.h); is_discarded() if it was no JSON.
+  // Gets whatever came, be it no request at all; is_discarded() if it was no JSON.
   using Handler = std::function<absl::StatusOr<nlohmann::json>(const nlohmann::json& request)>;
 
   // Replaces a socket that a former daemon left.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What corrald can be asked for, out of the JSON of its socket or of D-Bus (control_socket.h).
+// What corrald can be asked for, by its socket (control_socket.h) or over D-Bus: a JSON object with
+// the name of the call and its arguments.
 #ifndef CORRAL_AGENT_DAEMON_REQUEST_H_
 #define CORRAL_AGENT_DAEMON_REQUEST_H_
 
@@ -14,19 +15,24 @@
 
 namespace corral {
 
+// {"call":"policy.set","enclave":E,"policy":P}, and "drop_promises":true if it shall
 struct PolicyRequest {
   std::string enclave;
   std::string policy;
   bool drop_promises = false;
 };
+// {"call":"attach","enclave":E,"pid":N}
 struct AttachRequest {
   std::string enclave;
   pid_t pid = 0;
 };
+// {"call":"upgrade"}, and "agent":PATH for another one
 struct UpgradeRequest {
   std::string agent;  // a program's path; "": whatever is installed
 };
+// {"call":"mode"}
 struct ModeRequest {};
+// {"call":"reload"}
 struct ReloadRequest {};
 
 using Request =

@@ -30,6 +30,11 @@ class SimQueue final : public MessageQueue {
   const uint32_t id_;
 };
 
+// As the kernel does, which knows what the program looks at.
+absl::Status CheckSize(size_t size, size_t whole) {
+  return size < whole ? absl::InternalError("the call into the class failed") : absl::OkStatus();
+}
+
 template <typename T>
 absl::Span<const T> View(Machine& machine, const char* name) {
   return machine.memory().Array<T>(name);
@@ -66,15 +71,6 @@ absl::StatusOr<std::unique_ptr<MessageQueue>> SimAgentKernel::OpenQueue(QueueId 
   }
   return std::make_unique<SimQueue>(machine_, queue);
 }
-
-namespace {
-
-// As the kernel does, which knows what the program looks at.
-absl::Status CheckSize(size_t size, size_t whole) {
-  return size < whole ? absl::InternalError("the call into the class failed") : absl::OkStatus();
-}
-
-}  // namespace
 
 void SimAgentKernel::CallCommit(ghost_commit& commit, int (*program)(ghost_commit*)) {
   ++calls_.commits;

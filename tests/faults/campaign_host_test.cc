@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <map>
 #include <random>
 #include <string>
@@ -18,6 +17,7 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "tests/environment.h"
 #include "tests/faults/fault_list.h"
 #include "tests/libvirt/footprint.h"
 
@@ -37,11 +37,6 @@ constexpr seconds kMostExposed{3};
 // A process has its memory by then; after that it may have so much more, in KiB.
 constexpr seconds kSettled{20};
 constexpr long kMostGrowth = 1024;
-
-int FromEnvironment(const char* name, int otherwise) {
-  const char* const said = getenv(name);
-  return said == nullptr ? otherwise : std::stoi(said);
-}
 
 struct Row {
   std::vector<milliseconds> recoveries;

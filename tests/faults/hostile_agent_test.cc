@@ -9,19 +9,14 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <cstdlib>
 #include <random>
 
 #include "kernel/agent_view.h"
 #include "tests/conformance/suite.h"
+#include "tests/environment.h"
 
 namespace corral::conformance {
 namespace {
-
-uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
-  const char* const text = getenv(name);
-  return text == nullptr ? otherwise : std::stoull(text);
-}
 
 class HostileAgent : public ConformanceTest {
  protected:
@@ -232,7 +227,7 @@ class HostileAgent : public ConformanceTest {
                            word.granted_ns, word.free_ns, word.place, word.weight);
   }
 
-  std::mt19937_64 random_{FromEnvironment("CORRAL_SEED", 1)};
+  std::mt19937_64 random_{FromEnvironment<uint64_t>("CORRAL_SEED", 1)};
   std::vector<Member> own_;
   Foreign foreign_{};
   std::array<uint64_t, GHOST_NR_TXN_STATES> states_ = {};
@@ -241,7 +236,7 @@ class HostileAgent : public ConformanceTest {
 };
 
 TEST_F(HostileAgent, GetsNothingThatIsNotItsOwn) {
-  const uint64_t commits = FromEnvironment("CORRAL_COMMITS", 20'000);
+  const uint64_t commits = FromEnvironment<uint64_t>("CORRAL_COMMITS", 20'000);
   const auto busy = StateOf(foreign_.busy), asleep = StateOf(foreign_.asleep);
   const uint64_t barrier = Word(foreign_.asleep.gtid).barrier;
   const CpuSet theirs = CpusOf({kForeignCore});

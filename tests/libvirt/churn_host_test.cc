@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <random>
 #include <string>
@@ -17,6 +16,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "tests/environment.h"
 #include "tests/libvirt/attach_trace.h"
 #include "tests/libvirt/footprint.h"
 #include "tests/libvirt/live_corral.h"
@@ -33,11 +33,6 @@ constexpr int kMaxVcpus = 4;
 // The class gives each domain slots by 64: as many as there are VMs at once, so that one start too
 // many shows what is not given back.
 constexpr int kTasks = 4 * 64;
-
-int FromEnvironment(const char* name, int otherwise) {
-  const char* const text = getenv(name);
-  return text == nullptr ? otherwise : std::stoi(text);
-}
 
 // One that comes and goes.
 struct Guest {

@@ -4,9 +4,9 @@
 // CORRAL_CHAOS_FIRST the first of them: to look at one, set both.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 
 #include "kernel/bpf/seeded_fault.h"
+#include "tests/environment.h"
 #include "tests/sim/chaos_world.h"
 
 namespace corral::testing {
@@ -14,11 +14,6 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-int FromEnvironment(const char* name, int otherwise) {
-  const char* const text = getenv(name);
-  return text == nullptr ? otherwise : atoi(text);
-}
 
 // Everything that has to hold whatever happened. False when it does not.
 bool Judge(const ChaosWorld& world, const std::string& policy) {

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// How long runs of a test tell it to do more, or something else.
+#ifndef CORRAL_TESTS_ENVIRONMENT_H_
+#define CORRAL_TESTS_ENVIRONMENT_H_
+
+#include <cstdlib>
+#include <string>
+
+namespace corral {
+
+// The number that the variable has; what is none ends the test.
+template <typename Number>
+Number FromEnvironment(const char* name, Number otherwise) {
+  const char* const text = getenv(name);
+  return text == nullptr ? otherwise : static_cast<Number>(std::stoull(text));
+}
+
+}  // namespace corral
+
+#endif  // CORRAL_TESTS_ENVIRONMENT_H_
