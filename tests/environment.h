@@ -15,6 +15,12 @@ Number FromEnvironment(const char* name, Number otherwise) {
   return text == nullptr ? otherwise : static_cast<Number>(std::stoull(text));
 }
 
+// The text that it has; "" where it is not set.
+inline std::string FromEnvironment(const char* name) {
+  const char* const text = getenv(name);
+  return text == nullptr ? "" : text;
+}
+
 }  // namespace corral
 
 #endif  // CORRAL_TESTS_ENVIRONMENT_H_

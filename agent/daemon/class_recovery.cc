@@ -7,6 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/class/load_class.h"
+#include "kernel/bpf/class_files.h"
+#include "kernel/bpf/class_folder.h"
 #include "kernel/bpf/class_release.h"
 #include "kernel/text_field.h"
 
@@ -20,13 +22,12 @@ constexpr Duration kBetweenAttempts = std::chrono::milliseconds(500);
 bool ClassRecovery::Run(PausedVms& paused) {
   const Time begin = kernel_.Now();
   if (config_.class_loss != ClassLoss::kRelease) paused = PausedVms::Pause(kernel_);
-  log_({Event::kClassLost,
-        absl::StrCat(
-            "CLASS LOST: the kernel put it out of charge (", TextOf(kernel_.info().exit_reason),
-            ": ", TextOf(kernel_.info().exit_message), "); ",
-            config_.class_loss == ClassLoss::kRelease
-                ? "class_loss: release, so VMs go on and may share cores"
-                : absl::StrCat("stopped ", paused.size(), " processes until it is back"))});
+  log_(
+      {Event::kClassLost,
+       absl::StrCat("CLASS LOST: ", Reason(), "; ",
+                    config_.class_loss == ClassLoss::kRelease
+                        ? "class_loss: release, so VMs go on and may share cores"
+                        : absl::StrCat("stopped ", paused.size(), " processes until it is back"))});
   const bool back = Reload();
   if (back) {
     log_({Event::kClassBack,
@@ -38,7 +39,16 @@ bool ClassRecovery::Run(PausedVms& paused) {
   return back;
 }
 
+std::string ClassRecovery::Reason() const {
+  const ghost_class_info& info = kernel_.info();
+  if (info.enabled)
+    return absl::StrCat("its files are gone from ", kBpffs, ", as if that had been unmounted");
+  return absl::StrCat("the kernel put it out of charge (", TextOf(info.exit_reason), ": ",
+                      TextOf(info.exit_message), ")");
+}
+
 bool ClassRecovery::Reload() {
+  MountBpffsIfGone();
   const Time end = kernel_.Now() + kMaxPause;
   for (int attempt = 1; attempt <= kAttempts; ++attempt) {
     // What is left of the old one, its threads' policy above all: a new class would not know them.

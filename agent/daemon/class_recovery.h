@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What corrald does when the kernel has put the class out of charge (I4): the class's watchdog, a
 // SysRq, an error in it. Its threads would then run under the default scheduler, beside whom they
-// like.
+// like. Or when the class is cut off: bpffs was torn away, and it would end with this process.
 //
 // A ladder: stop the VMs at once; load the class again, at most kAttempts times within kMaxPause;
 // failing that, one SMT sibling per core goes offline, so that siblings cannot be shared at all;
@@ -36,6 +36,7 @@ class ClassRecovery {
   bool Run(PausedVms& paused);
 
  private:
+  std::string Reason() const;
   bool Reload();
   void WithoutClass(PausedVms& paused);
   bool TakeSiblingsOffline();

@@ -116,6 +116,7 @@ absl::Status Daemon::Start() {
   }
   if (kernel.ok()) kernel = BpfControlKernel::Open();
   if (!kernel.ok()) return kernel.status();
+  class_folder_ = ClassFolder::Hold();
   kernel_ = *std::move(kernel);
   return Enforce();
 }
@@ -336,6 +337,9 @@ void Daemon::ResumePaused() {
                      " go on, though not all of their threads could be attached again")});
 }
 
+// It goes on for as long as this process does, and no longer.
+bool Daemon::ClassIsCutOff() const { return kernel_->info().enabled && class_folder_.IsCutOff(); }
+
 Daemon::End Daemon::Run(int signal_fd) {
   const End end = Serve(signal_fd);
   if (recorder_ != nullptr) recorder_->Finish();
@@ -351,7 +355,7 @@ Daemon::End Daemon::Serve(int signal_fd) {
       if (source_ != nullptr) source_->Stop();
       return End::kBeginAnew;
     }
-    if (kernel_ != nullptr && ClassWasLost(*kernel_)) {
+    if (kernel_ != nullptr && (ClassWasLost(*kernel_) || ClassIsCutOff())) {
       if (source_ != nullptr) source_->Stop();
       const bool back = ClassRecovery(*kernel_, config_, log_).Run(paused_);
       return back ? End::kBeginAnew : End::kClassLost;

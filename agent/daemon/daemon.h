@@ -29,6 +29,7 @@
 #include "agent/daemon/vcpu_watch.h"
 #include "config/config.h"
 #include "kernel/bpf/bpf_control_kernel.h"
+#include "kernel/bpf/class_folder.h"
 #include "vmm-integration/vm_source.h"
 
 namespace corral {
@@ -92,6 +93,7 @@ class Daemon {
   const EnclaveConfig* EnclaveOfVmsNow() const;
   void ReleaseIfAbandoned(Enclave& enclave);
   void ResumePaused();
+  bool ClassIsCutOff() const;
 
   absl::Status Reload();
   absl::Status CheckModeChange(const Config& wanted) const;
@@ -133,6 +135,7 @@ class Daemon {
   std::unique_ptr<BusLink> bus_;
   std::unique_ptr<BpfControlKernel> kernel_;
   std::vector<Enclave> enclaves_;
+  ClassFolder class_folder_;
   BypassStops bypass_stops_;
   std::unique_ptr<Recorder> recorder_;
   std::unique_ptr<LedgerKeeper> ledger_;

@@ -2,6 +2,7 @@
 #include "kernel/bpf/class_files.h"
 
 #include <bpf/bpf.h>
+#include <sys/vfs.h>
 
 #include <cerrno>
 #include <cstring>
@@ -10,6 +11,12 @@
 #include "absl/strings/str_cat.h"
 
 namespace corral {
+namespace {
+
+// BPF_FS_MAGIC of linux/magic.h, which has not the type of what it is compared with.
+constexpr long kBpffsMagic = 0xcafe4a11;
+
+}  // namespace
 
 absl::StatusOr<Fd> OpenPin(absl::string_view name, absl::string_view folder) {
   const std::string path = absl::StrCat(folder, "/", name);
@@ -22,6 +29,11 @@ absl::StatusOr<Fd> OpenPin(absl::string_view name, absl::string_view folder) {
   return absl::FailedPreconditionError(absl::StrCat("the scheduling class is not loaded (", path,
                                                     ": ", strerror(errno),
                                                     "); start corral-class.service"));
+}
+
+bool BpffsIsMounted() {
+  struct statfs fs;
+  return statfs(kBpffs, &fs) == 0 && fs.f_type == kBpffsMagic;
 }
 
 bool ClassIsPinned() {

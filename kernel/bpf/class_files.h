@@ -9,6 +9,7 @@
 
 namespace corral {
 
+inline constexpr char kBpffs[] = "/sys/fs/bpf";
 inline constexpr char kClassDir[] = "/sys/fs/bpf/corral";
 // Of a class that is to take its place, and of one whose place was taken (class_succession.h). A
 // name in bpffs has no dots.
@@ -22,6 +23,7 @@ inline constexpr char kFormerHeldVmsPin[] = "/sys/fs/bpf/corral-former/held_vms"
 // Opens a pin below `folder`. FailedPrecondition when the class is not loaded.
 absl::StatusOr<Fd> OpenPin(absl::string_view name, absl::string_view folder = kClassDir);
 
+bool BpffsIsMounted();
 // A folder that holds nothing but held VMs, left by a class for the next one, is none.
 bool ClassIsPinned();
 // The error of whoever needs it to be otherwise.

@@ -4,7 +4,6 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -28,8 +27,6 @@
 
 namespace corral {
 namespace {
-
-constexpr long kBpfFsMagic = 0xcafe4a11;
 
 // libbpf's own messages go into the error instead of onto stderr; warnings are kept for when the
 // load fails.
@@ -150,10 +147,9 @@ absl::Status Attach(const ghost& s) {
 }
 
 absl::Status MakeNextDir() {
-  struct statfs fs;
-  if (statfs("/sys/fs/bpf", &fs) != 0 || fs.f_type != kBpfFsMagic) {
+  if (!BpffsIsMounted()) {
     return absl::FailedPreconditionError(
-        "bpffs is not mounted on /sys/fs/bpf; run: mount -t bpf bpf /sys/fs/bpf");
+        absl::StrCat("bpffs is not mounted on ", kBpffs, "; run: mount -t bpf bpf ", kBpffs));
   }
   RemoveOtherClasses();
   if (mkdir(kNextDir, 0700) == 0) return absl::OkStatus();

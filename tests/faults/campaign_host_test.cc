@@ -4,7 +4,8 @@
 // help. The auditor judges, and the kernel says who is in charge. In the test host.
 //
 // CORRAL_FAULT_RUNS: how often each at least; once unless said otherwise. CORRAL_SOAK_SECONDS: for
-// how long at least. CORRAL_SEED: another order.
+// how long at least. CORRAL_SEED: another order. CORRAL_FAULTS: only those whose names have this in
+// them.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -153,6 +154,9 @@ void Campaign::PrintTable() {
 
 TEST_F(Campaign, EachFaultIsSurvived) {
   std::vector<Fault> faults = AllFaults();
+  const std::string chosen = FromEnvironment("CORRAL_FAULTS");
+  std::erase_if(faults, [&](const Fault& f) { return !absl::StrContains(f.name, chosen); });
+  ASSERT_FALSE(faults.empty()) << "there is no such fault: " << chosen;
   const size_t strikes =
       faults.size() * static_cast<size_t>(FromEnvironment("CORRAL_FAULT_RUNS", 1));
   const auto end = steady_clock::now() + seconds(FromEnvironment("CORRAL_SOAK_SECONDS", 0));

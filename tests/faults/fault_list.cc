@@ -5,17 +5,25 @@
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <functional>
+#include <memory>
 #include <random>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "agent/selftest/vm_process.h"
+#include "kernel/bpf/bpf_control_kernel.h"
+#include "kernel/bpf/class_files.h"
 #include "kernel/bpf/sched_ext_state.h"
 #include "kernel/bpf/threads_by_policy.h"
 #include "kernel/cpu_mask.h"
@@ -30,6 +38,34 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 int NrCpus() { return static_cast<int>(sysconf(_SC_NPROCESSORS_CONF)); }
+
+void SetAffinity(pid_t tid, const CpuSet& cpus) {
+  const cpu_set_t mask = MaskOf(cpus);
+  EXPECT_EQ(sched_setaffinity(tid, sizeof(mask), &mask), 0) << strerror(errno);
+}
+
+CpuSet AllCpus() {
+  CpuSet all;
+  for (int cpu = 0; cpu < NrCpus(); ++cpu) all.Insert(CpuId(cpu));
+  return all;
+}
+
+// A thread of the host on one sibling.
+void HogWhile(int policy, const std::function<bool()>& more, milliseconds most) {
+  std::thread hog([&] {
+    SetAffinity(0, CpuSet{NrCpus() - 1});
+    const sched_param param = {.sched_priority = policy == SCHED_OTHER ? 0 : 1};
+    EXPECT_EQ(sched_setscheduler(0, policy, &param), 0);
+    const auto end = std::chrono::steady_clock::now() + most;
+    while (std::chrono::steady_clock::now() < end && more()) continue;
+  });
+  hog.join();
+}
+
+void Hog(int policy, milliseconds time) {
+  HogWhile(
+      policy, [] { return true; }, time);
+}
 
 // ---- processes of Corral's, and libvirt's ----
 
@@ -51,6 +87,27 @@ void StopAgent(Victim& victim) {
 void KillCorrald(Victim& victim) {
   victim.corral().StopDaemon(SIGKILL);
   victim.corral().StartDaemon();
+}
+
+// An agent in a control group that is then given less than the agent holds.
+void StarveAgentOfMemory(Victim& victim) {
+  const std::string group = "/sys/fs/cgroup/starved";
+  const auto set = [&](const std::string& dir, const char* name, auto value) {
+    std::ofstream file(absl::StrCat(dir, "/", name));
+    file << value << std::flush;
+    EXPECT_TRUE(file) << dir << "/" << name;
+  };
+  Shell("mkdir -p " + group);
+  // What a process holds stays with the group in which it got it, so it has to begin there.
+  set(group, "cgroup.procs", victim.corral().daemon());
+  KillAgent(victim);
+  EXPECT_TRUE(Within(seconds(20), [&] { return victim.Whole(); })) << victim.Describe();
+  set("/sys/fs/cgroup", "cgroup.procs", victim.corral().daemon());
+  const pid_t agent = victim.Agent();
+  ASSERT_GT(agent, 0);
+  set(group, "memory.max", 4096);
+  EXPECT_TRUE(Within(seconds(20), [&] { return victim.Agent() != agent; })) << "it lives on";
+  EXPECT_TRUE(Within(seconds(5), [&] { return rmdir(group.c_str()) == 0; })) << strerror(errno);
 }
 
 void KillAll(Victim& victim) {
@@ -99,6 +156,44 @@ void EjectClassWithoutCorrald(Victim& victim) {
   AwaitClass(victim);
 }
 
+// vCPUs may use one CPU only, and that is taken by a thread which the kernel cannot take it from:
+// real time without a limit, and no time set aside for the class. So its watchdog ejects it.
+void StallClass(Victim& victim) {
+  const std::vector<pid_t> vcpus = victim.VcpuThreads();
+  const auto set = [](const std::string& path, int value) {
+    std::ofstream file(path);
+    file << value << std::flush;
+    return static_cast<bool>(file);
+  };
+  const std::string limit = "/proc/sys/kernel/sched_rt_runtime_us";
+  // Which older kernels have not.
+  const std::string server =
+      absl::StrCat("/sys/kernel/debug/sched/ext_server/cpu", NrCpus() - 1, "/runtime");
+  constexpr int kLimit = 950'000, kServed = 50'000'000;  // as a kernel has them that nobody touched
+  const auto ejected = [] { return ReadSchedExtState().state == "disabled"; };
+  Shell("mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug");
+  EXPECT_TRUE(set(limit, -1));
+  const bool served = set(server, 0);
+  for (const pid_t tid : vcpus) SetAffinity(tid, CpuSet{NrCpus() - 1});
+  HogWhile(SCHED_FIFO, std::not_fn(ejected), seconds(40));
+  EXPECT_TRUE(ejected()) << "nobody watches";
+  EXPECT_EQ(set(server, kServed), served);
+  EXPECT_TRUE(set(limit, kLimit));
+  for (const pid_t tid : vcpus) SetAffinity(tid, AllCpus());
+  AwaitClass(victim);
+}
+
+// While corrald is there it cannot be unmounted, but it can be torn away.
+void TearBpffsAway(Victim& victim) {
+  EXPECT_NE(umount(kBpffs), 0);
+  EXPECT_EQ(errno, EBUSY);
+  const auto lost = [&] { return !victim.corral().kernel().info().enabled; };
+  EXPECT_FALSE(lost());
+  ASSERT_EQ(umount2(kBpffs, MNT_DETACH), 0) << strerror(errno);
+  EXPECT_TRUE(Within(seconds(10), lost)) << "nobody misses it";
+  AwaitClass(victim);
+}
+
 // Who opens it is about to write the machine to disk: the kernel prepares for that as for any
 // suspend, and bypasses the class. Closing it takes everything back.
 void PrepareToSuspend(Victim&) {
@@ -130,17 +225,6 @@ void PlugSiblings(Victim&) {
   }
 }
 
-void SetAffinity(pid_t tid, const CpuSet& cpus) {
-  const cpu_set_t mask = MaskOf(cpus);
-  EXPECT_EQ(sched_setaffinity(tid, sizeof(mask), &mask), 0) << strerror(errno);
-}
-
-CpuSet AllCpus() {
-  CpuSet all;
-  for (int cpu = 0; cpu < NrCpus(); ++cpu) all.Insert(CpuId(cpu));
-  return all;
-}
-
 void ShuffleAffinities(Victim& victim) {
   std::mt19937 random(std::random_device{}());
   const std::vector<pid_t> threads = victim.VcpuThreads();
@@ -151,6 +235,32 @@ void ShuffleAffinities(Victim& victim) {
     std::this_thread::sleep_for(milliseconds(2));
   }
   for (const pid_t tid : threads) SetAffinity(tid, AllCpus());
+}
+
+// As an operator, or a manager of CPUs, moves the sets of a VM's control group.
+void ShuffleCpuSets(Victim& victim) {
+  std::mt19937 random(std::random_device{}());
+  std::vector<std::string> sets;
+  for (const std::string& vm : victim.vms()) {
+    for (const int vcpu : {0, 1}) {
+      sets.push_back(Shell(absl::StrCat("find /sys/fs/cgroup -path '*", vm, "*/vcpu", vcpu,
+                                        "/cpuset.cpus' -print -quit | tr -d '\\n'")));
+      ASSERT_FALSE(sets.back().empty()) << vm;
+    }
+  }
+  const auto set = [](const std::string& path, const std::string& cpus) {
+    std::ofstream file(path);
+    file << cpus << std::flush;
+    EXPECT_TRUE(file) << path << " " << cpus;
+  };
+  for (int i = 0; i < 200; ++i) {
+    const int first = static_cast<int>(random() % NrCpus());
+    const int last = first + static_cast<int>(random() % (NrCpus() - first));
+    set(sets[random() % sets.size()], absl::StrCat(first, "-", last));
+    std::this_thread::sleep_for(milliseconds(2));
+  }
+  for (const std::string& path : sets) set(path, absl::StrCat("0-", NrCpus() - 1));
+  for (const pid_t tid : victim.VcpuThreads()) SetAffinity(tid, AllCpus());
 }
 
 void RepinByVirsh(Victim& victim) {
@@ -170,18 +280,6 @@ void RepinByVirsh(Victim& victim) {
 
 // ---- others on the host ----
 
-// A thread of the host on one sibling.
-void Hog(int policy, milliseconds time) {
-  std::thread hog([&] {
-    SetAffinity(0, CpuSet{NrCpus() - 1});
-    const sched_param param = {.sched_priority = policy == SCHED_OTHER ? 0 : 1};
-    EXPECT_EQ(sched_setscheduler(0, policy, &param), 0);
-    const auto end = std::chrono::steady_clock::now() + time;
-    while (std::chrono::steady_clock::now() < end) continue;
-  });
-  hog.join();
-}
-
 void HogASibling(Victim&) { Hog(SCHED_OTHER, seconds(2)); }
 void HogASiblingInRealTime(Victim&) { Hog(SCHED_FIFO, milliseconds(900)); }
 
@@ -192,6 +290,43 @@ void ForkAndExit(Victim&) {
     ASSERT_GT(child, 0);
     waitpid(child, nullptr, 0);
   }
+}
+
+// One of a process's threads executes a program, which ends the others and makes it the first.
+void ExecInTheClass(Victim& victim) {
+  const std::unique_ptr<std::atomic<bool>, void (*)(std::atomic<bool>*)> now(
+      new (mmap(nullptr, sizeof(bool), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0))
+          std::atomic<bool>(false),
+      [](std::atomic<bool>* flag) { munmap(flag, sizeof(bool)); });
+  VmProcess process(/*spinners=*/3, /*sleepers=*/0, [&] {
+    while (!now->load()) continue;
+    execl("/bin/sh", "sh", "-c", "while :; do :; done", nullptr);
+  });
+  ASSERT_TRUE(process.status().ok()) << process.status();
+  const absl::StatusOr<std::unique_ptr<BpfControlKernel>> kernel = BpfControlKernel::Open();
+  ASSERT_TRUE(kernel.ok()) << kernel.status();
+  const absl::StatusOr<DomainId> domain =
+      (*kernel)->CreateDomain(EnclaveId(1), DomainKey{'e', 'x', 'e', 'c'}, "exec");
+  ASSERT_TRUE(domain.ok()) << domain.status();
+  for (const pid_t tid : process.tids()) {
+    const absl::StatusOr<Gtid> gtid = (*kernel)->AttachTask(tid, *domain, 0, 100);
+    ASSERT_TRUE(gtid.ok()) << gtid.status();
+  }
+  // From now on; before, it was in no class.
+  ASSERT_TRUE(victim.corral().auditor().Declare({process.pid()}).ok());
+  now->store(true);
+  const auto is_the_program = [&] {
+    std::string name;
+    std::ifstream(absl::StrCat("/proc/", process.pid(), "/comm")) >> name;
+    return name == "sh";
+  };
+  EXPECT_TRUE(Within(seconds(30), is_the_program));
+  const Duration before = CpuTime(process.pid());
+  EXPECT_TRUE(
+      Within(seconds(30), [&] { return CpuTime(process.pid()) >= before + Victim::kSome; }));
+  EXPECT_EQ(sched_getscheduler(process.pid()), kSchedExtPolicy);
+  process.Kill();
+  EXPECT_TRUE(Within(seconds(10), [&] { return (*kernel)->DestroyDomain(*domain).ok(); }));
 }
 
 // As any user may put them there, in no enclave.
@@ -230,19 +365,24 @@ const std::vector<Fault>& AllFaults() {
   static const std::vector<Fault> faults = {
       {"AgentKilled", KillAgent, ""},
       {"AgentHangs", StopAgent, ""},
+      {"AgentWithoutMemory", StarveAgentOfMemory, ""},
       {"CorraldKilled", KillCorrald, ""},
       {"CorraldAndAgentKilled", KillAll, ""},
       {"LibvirtdKilled", RestartLibvirtd, ""},
       {"LibvirtdHangs", StopLibvirtdForAWhile, ""},
       {"ClassEjected", EjectClass, "CLASS LOST"},
       {"ClassEjectedWithoutCorrald", EjectClassWithoutCorrald, "CLASS LOST"},
+      {"ClassStalled", StallClass, "CLASS LOST"},
+      {"BpffsTornAway", TearBpffsAway, "CLASS LOST"},
       {"Suspend", PrepareToSuspend, "past the class"},
       {"VcpuTakenOutOfTheClass", TakeVcpuOutOfTheClass, "UNPROTECTED"},
       {"CpuHotplug", PlugSiblings, "", /*silent_switches=*/kPlugs},
       {"Affinities", ShuffleAffinities, ""},
+      {"CpuSets", ShuffleCpuSets, ""},
       {"PinsByVirsh", RepinByVirsh, ""},
       {"HostThreadOnASibling", HogASibling, ""},
       {"RealTimeThreadOnASibling", HogASiblingInRealTime, ""},
+      {"Exec", ExecInTheClass, ""},
       {"ForkStorm", ForkAndExit, ""},
       {"CrowdedClass", CrowdTheClass, ""},
       {"ClockSteps", StepTheClock, ""},
