@@ -94,6 +94,7 @@ struct Config {
   Mode mode = Mode::kObserve;
   FilePosition mode_position;
   ClassLoss class_loss = ClassLoss::kRecover;
+  bool whole_host = false;  // `scope`: the class has all of the host's threads
   Duration switch_trial = std::chrono::seconds(10);            // 0: none
   std::vector<std::string> libvirt_uris = {"qemu:///system"};  // one at least
   std::string housekeeping;  // cpulist for the agents' threads; empty: each on its own core

@@ -109,6 +109,7 @@ Config ToConfig(const Document& document, absl::Span<const PolicyOptions> polici
                 .mode = ChoiceOf<Mode>(root, "mode"),
                 .mode_position = root.Find("mode")->position,
                 .class_loss = ChoiceOf<ClassLoss>(root, "class_loss"),
+                .whole_host = root.Is("scope", "host"),
                 .switch_trial = DurationOf(root, "switch_trial"),
                 .libvirt_uris = TextsOf(*root.Find("libvirt")->Find("uri"))};
   if (const Setting* const cpus = root.Find("housekeeping")) {

@@ -22,6 +22,7 @@ constexpr size_t kMaxSelected = 64;
 
 constexpr absl::string_view kModes[] = {"observe", "enforce"};
 constexpr absl::string_view kClassLosses[] = {"recover", "pause", "release"};
+constexpr absl::string_view kScopes[] = {"vms", "host"};
 constexpr absl::string_view kVms[] = {"libvirt", "qemu"};
 constexpr absl::string_view kAdmissions[] = {"open", "strict"};
 constexpr absl::string_view kIsolates[] = {"vcpus", "emulator", "full"};
@@ -258,6 +259,18 @@ constexpr KeySpec kRootKeys[] = {
              "the enclaves' cores are taken offline, and the VMs go on. With `pause` they stay "
              "stopped in that case. With `release` they are not stopped at all, and share cores "
              "until the class is back."},
+    {.name = "scope",
+     .type = KeyType::kChoice,
+     .default_value = "vms",
+     .choices = kScopes,
+     .example = "vms",
+     .help = "Whose threads the class schedules. With `vms` those of the enclaves; the host's own "
+             "threads are the default scheduler's, and may run beside a VM (see `strict`). With "
+             "`host` the class has the host's threads as well, and no core runs one of them and a "
+             "VM at once; they take at most half of the time of a core that VMs want, in turns of "
+             "5 ms. Real-time threads and kernel threads that are bound to a CPU are not held "
+             "back. The weights of control groups do not count then, nice values do. A reload "
+             "changes it: another class takes over, and the VMs are held for a moment."},
     {.name = "switch_trial",
      .type = KeyType::kTime,
      .default_value = "10s",

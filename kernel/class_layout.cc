@@ -27,6 +27,7 @@ ClassLayout::ClassLayout(absl::Span<const ClassCore> cores, const ClassSizes& si
   info_.nr_slots = (sizes.tasks + GHOST_BLOCK_SLOTS - 1) / GHOST_BLOCK_SLOTS * GHOST_BLOCK_SLOTS;
   info_.nr_domains = sizes.domains;
   info_.nr_queues = info_.nr_cores;
+  info_.whole_host = sizes.whole_host ? 1 : 0;
   info_.object = object;
 }
 

@@ -26,6 +26,13 @@ struct ClassCore {
 struct ClassSizes {
   uint32_t tasks = 4096;   // rounded up to a multiple of 64
   uint32_t domains = 512;  // VMs or other trust domains
+  // All of the host's threads are in the class (kernel/bpf/ghost_host.bpf.h); otherwise those that
+  // were put there.
+  bool whole_host = false;
+
+  static ClassSizes Of(const ghost_class_info& info) {
+    return {.tasks = info.nr_slots, .domains = info.nr_domains, .whole_host = info.whole_host != 0};
+  }
 };
 
 class ClassLayout {

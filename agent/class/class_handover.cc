@@ -58,11 +58,15 @@ absl::Status ClassHandover::Spawn() {
   absl::StatusOr<std::pair<Fd, Fd>> down = MakePipe(), up = MakePipe();
   if (!down.ok()) return down.status();
   if (!up.ok()) return up.status();
-  std::vector<std::string> arguments = {program_,    "replace",
-                                        "--folder",  folder_,
-                                        "--present", absl::StrCat(kernel_.info().object),
-                                        "--tasks",   absl::StrCat(kernel_.info().nr_slots),
-                                        "--domains", absl::StrCat(kernel_.info().nr_domains)};
+  const bool other_threads = sizes_.whole_host != (kernel_.info().whole_host != 0);
+  std::vector<std::string> arguments = {
+      program_,    "replace",
+      "--folder",  folder_,
+      "--present", absl::StrCat(other_threads ? 0 : kernel_.info().object),
+      "--tasks",   absl::StrCat(sizes_.tasks),
+      "--domains", absl::StrCat(sizes_.domains)};
+  // Older ones know nothing else.
+  if (sizes_.whole_host) arguments.insert(arguments.end(), {"--scope", "host"});
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
@@ -159,8 +163,7 @@ absl::StatusOr<Time> ClassHandover::TakeOver() {
 }
 
 absl::StatusOr<Duration> ClassHandover::Run() {
-  HandoverRecord record{
-      .sizes = {.tasks = kernel_.info().nr_slots, .domains = kernel_.info().nr_domains}};
+  HandoverRecord record{.sizes = sizes_};
   const Time begin = kernel_.Now();
   if (const absl::Status stopped = StopVms(record); !stopped.ok())
     return absl::CancelledError(

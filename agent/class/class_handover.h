@@ -28,15 +28,22 @@ class ClassHandover {
   static constexpr Duration kStopping = std::chrono::seconds(5);
   static constexpr Duration kTakeover = std::chrono::seconds(60);
 
-  // `program`: the other corral-class. `kernel` must outlive it.
-  ClassHandover(const ControlKernel& kernel, std::string folder, std::string program)
-      : kernel_(kernel), file_(folder), folder_(std::move(folder)), program_(std::move(program)) {}
+  // `program`: the other corral-class. `whole_host`: as in ClassSizes. `kernel` must outlive it.
+  ClassHandover(const ControlKernel& kernel, std::string folder, std::string program,
+                bool whole_host)
+      : kernel_(kernel),
+        file_(folder),
+        folder_(std::move(folder)),
+        program_(std::move(program)),
+        sizes_(ClassSizes::Of(kernel.info())) {
+    sizes_.whole_host = whole_host;
+  }
   ClassHandover(const ClassHandover&) = delete;
   ~ClassHandover();  // without Run(), nothing happened
 
   // Has the kernel load and verify the other class; calls `meanwhile` several times a second. True:
-  // it waits. False: it is the one that is in charge. On an error nothing happened. `same_abi`:
-  // only one that this very program can talk to will do.
+  // it waits. False: it is the one that is in charge, with the same threads. On an error nothing
+  // happened. `same_abi`: only one that this very program can talk to will do.
   absl::StatusOr<bool> Prepare(bool same_abi, absl::FunctionRef<void()> meanwhile);
 
   // Hands over; how long the VMs were held. Failed with Cancelled: the VMs go on in the class that
@@ -58,6 +65,7 @@ class ClassHandover {
   const HandoverFile file_;
   const std::string folder_;
   const std::string program_;
+  ClassSizes sizes_;
   pid_t successor_ = 0;
   Fd lock_, to_, from_;
 };

@@ -5,6 +5,8 @@
 // Exit codes: 0 done; 1 refused or failed, with one line that says why and what to do; 2 wrong
 // usage.
 #include <cstdio>
+#include <map>
+#include <string>
 
 #include <CLI/CLI.hpp>
 
@@ -31,6 +33,13 @@ void AddSizes(CLI::App* command, corral::ClassSizes& sizes) {
   command->add_option("--domains", sizes.domains, "how many trust domains")
       ->check(CLI::Range(8, 65535))
       ->capture_default_str();
+  command
+      ->add_option(
+          "--scope", sizes.whole_host,
+          "whose threads are in the class: those of VMs and others that corral.yaml names, "
+          "or all of the host's")
+      ->transform(CLI::Transformer(std::map<std::string, bool>{{"vms", false}, {"host", true}}))
+      ->default_str("vms");
 }
 
 }  // namespace

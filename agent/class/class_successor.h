@@ -25,8 +25,8 @@ namespace corral {
 
 struct SuccessorOptions {
   std::string folder;    // corrald's runtime folder
-  uint64_t present = 0;  // ghost_class_info.object of the class that is loaded
-  ClassSizes sizes;      // of that one
+  uint64_t present = 0;  // ghost_class_info.object of the class that is loaded; 0: replace any
+  ClassSizes sizes;      // of that one, and with the threads that the next one shall have
 };
 
 // The whole course. Cancelled: corrald does not want it any more, and nothing happened. Any other

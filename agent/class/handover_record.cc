@@ -44,16 +44,19 @@ absl::StatusOr<std::optional<HandoverRecord>> HandoverFile::Read() const {
         "are go on (kill -CONT), remove the file, and restart corral-class and corrald"));
   }
   const ClassSizes otherwise;
-  return HandoverRecord{.stopped = PausedVms::Parse(stopped->get<std::string>()),
-                        .sizes = {.tasks = NumberOr(read, "tasks", otherwise.tasks),
-                                  .domains = NumberOr(read, "domains", otherwise.domains)},
-                        .state = read.value("state", json())};
+  return HandoverRecord{
+      .stopped = PausedVms::Parse(stopped->get<std::string>()),
+      .sizes = {.tasks = NumberOr(read, "tasks", otherwise.tasks),
+                .domains = NumberOr(read, "domains", otherwise.domains),
+                .whole_host = read.contains("whole_host") && read["whole_host"] == true},
+      .state = read.value("state", json())};
 }
 
 absl::Status HandoverFile::Write(const HandoverRecord& record) const {
   const json written = {{"stopped", record.stopped.Text()},
                         {"tasks", record.sizes.tasks},
                         {"domains", record.sizes.domains},
+                        {"whole_host", record.sizes.whole_host},
                         {"state", record.state}};
   // Names may have been cut off in the middle of a character.
   const std::string text = written.dump(-1, ' ', false, json::error_handler_t::replace);

@@ -53,7 +53,7 @@ bool ClassRecovery::Reload() {
   for (int attempt = 1; attempt <= kAttempts; ++attempt) {
     // What is left of the old one, its threads' policy above all: a new class would not know them.
     ReleaseClass({.scope = ReleaseScope::kAttached});
-    const absl::Status loaded = LoadClassHere();
+    const absl::Status loaded = LoadClassHere(ClassSizes::Of(kernel_.info()));
     if (loaded.ok()) return true;
     log_(absl::StrCat("attempt ", attempt, " to load the class: ", loaded.message()));
     if (kernel_.Now() + kBetweenAttempts > end) break;

@@ -348,6 +348,9 @@ Daemon::End Daemon::Run(int signal_fd) {
 }
 
 Daemon::End Daemon::Serve(int signal_fd) {
+  if (const absl::Status matched = MatchScope(); !matched.ok())
+    log_(absl::StrCat("scope: not taken up: ", matched.message()));
+  if (next_mode_) return End::kBeginAnew;
   log_("ready");
   sd_notify(0, "READY=1");
   for (;;) {
@@ -403,6 +406,17 @@ Daemon::End Daemon::Serve(int signal_fd) {
   return End::kSignal;
 }
 
+// Whose threads the class has is settled when it is loaded, so another one takes its place.
+absl::Status Daemon::MatchScope() {
+  if (kernel_ == nullptr || config_.whole_host == (kernel_->info().whole_host != 0))
+    return absl::OkStatus();
+  const absl::StatusOr<std::optional<Duration>> changed =
+      UpgradeClass(/*another_corrald=*/false, config_.whole_host);
+  if (changed.ok() && !*changed)
+    return absl::NotFoundError("there is no corral-class beside corrald to load another class");
+  return changed.status();
+}
+
 // Nothing may be changed that cannot be carried through.
 absl::Status Daemon::CheckModeChange(const Config& wanted) const {
   if (wanted.mode == Mode::kObserve) return absl::OkStatus();
@@ -444,7 +458,7 @@ absl::Status Daemon::Reload() {
     if (const absl::Status status = SwitchPolicy(enclaves_[i], config_.enclaves[i]); !status.ok())
       return status;
   }
-  return absl::OkStatus();
+  return MatchScope();
 }
 
 }  // namespace corral

@@ -121,7 +121,8 @@ class Daemon {
   absl::StatusOr<nlohmann::json> Answer(const UpgradeRequest& request);
   absl::StatusOr<nlohmann::json> Answer(const AttachRequest& request);
   void DropPromises(const Enclave& enclave);
-  absl::StatusOr<std::optional<Duration>> UpgradeClass(bool another_corrald);
+  absl::StatusOr<std::optional<Duration>> UpgradeClass(bool another_corrald, bool whole_host);
+  absl::Status MatchScope();
   absl::StatusOr<bool> UpgradeAgent(Enclave& enclave, const std::string& program);
 
   const DaemonOptions options_;

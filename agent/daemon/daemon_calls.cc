@@ -75,7 +75,8 @@ absl::StatusOr<nlohmann::json> Daemon::Answer(const UpgradeRequest& request) {
   }
   std::optional<Duration> held;
   if (installed) {
-    const absl::StatusOr<std::optional<Duration>> upgraded = UpgradeClass(another_corrald);
+    const absl::StatusOr<std::optional<Duration>> upgraded =
+        UpgradeClass(another_corrald, config_.whole_host);
     if (!upgraded.ok()) return upgraded.status();
     held = *upgraded;
   }
@@ -99,10 +100,11 @@ absl::StatusOr<nlohmann::json> Daemon::Answer(const UpgradeRequest& request) {
 
 // For how long VMs were held; nothing: the class is the one that is installed. From the moment that
 // agents have leave, whatever comes of it, this process has to begin anew.
-absl::StatusOr<std::optional<Duration>> Daemon::UpgradeClass(bool another_corrald) {
+absl::StatusOr<std::optional<Duration>> Daemon::UpgradeClass(bool another_corrald,
+                                                             bool whole_host) {
   const std::string program = InstalledProgram("corral-class");
   if (access(program.c_str(), X_OK) != 0) return std::nullopt;
-  ClassHandover handover(*kernel_, options_.runtime_dir, program);
+  ClassHandover handover(*kernel_, options_.runtime_dir, program, whole_host);
   const absl::StatusOr<bool> waits = handover.Prepare(/*same_abi=*/!another_corrald, [this] {
     Supervise();
     sd_notify(0, "WATCHDOG=1");

@@ -62,6 +62,7 @@ std::string CommOf(pid_t tid, const std::string& root) {
 
 std::string TraceNames::Domain(uint32_t domain) const {
   if (domain == GHOST_DOMAIN_UNATTACHED) return "(none)";
+  if (domain == GHOST_DOMAIN_WHOLE_HOST) return "the host";
   if (domain < kernel_.domains().size() && kernel_.domains()[domain].in_use)
     return std::string(TextOf(kernel_.domains()[domain].name));
   return absl::StrCat("#", domain);

@@ -28,6 +28,7 @@ CoreView ViewCore(const ControlKernel& kernel, uint32_t id) {
   const core_word_t word = view.counters.word;
   view.enclave = view.counters.enclave;
   view.owner = core_word_busy(word) != 0 ? core_word_owner(word) : 0;
+  if (view.owner == GHOST_DOMAIN_WHOLE_HOST) view.owner = GHOST_DOMAIN_HOST;
   view.agent_tid = view.counters.agent_tid;
   view.agent_stalled = view.counters.agent_stalled != 0;
   for (uint32_t i = 0; i < view.counters.nr_cpus && i < GHOST_MAX_SIBLINGS; ++i) {

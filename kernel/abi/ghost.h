@@ -36,6 +36,7 @@ extern "C" {
 #define GHOST_DOMAIN_HOST 0	  /* threads outside the class */
 #define GHOST_DOMAIN_UNATTACHED 1 /* threads that put themselves into SCHED_EXT and belong to no enclave */
 #define GHOST_DOMAIN_FIRST 2
+#define GHOST_DOMAIN_WHOLE_HOST 0xffff /* in a core's word: the host's own threads, where all of them are in the class */
 
 #define GHOST_NO_ENCLAVE 0 /* enclave ids start at 1 */
 
@@ -299,7 +300,7 @@ struct ghost_class_info {
 	__u32 enabled;	  /* the class is in charge */
 	__u32 exit_kind;  /* as in scx_exit_info, once it was ejected or unloaded */
 	__u32 nr_nodes;
-	__u32 reserved;
+	__u32 whole_host; /* 1: all of the host's threads are in the class, not only those that were put there */
 	__u64 guard_runs;	  /* of the class's own timer */
 	__u64 trips;	  /* threads of an enclave with GHOST_ENCLAVE_STOP_ON_LOSS that the kernel ran past the class */
 	__u64 stops;	  /* signals sent because of that; fewer, for threads of one process, or more */

@@ -369,9 +369,14 @@ int BPF_PROG(audit_exec, struct task_struct *task)
 	return 0;
 }
 
-SEC("tp_btf/sched_process_fork")
-int BPF_PROG(audit_fork, struct task_struct *parent, struct task_struct *child)
+/*
+ * By whoever forked it, before it runs. With interrupts off: at sched_process_fork another one may fork on this CPU while we are at it, for
+ * which the kernel would leave us out (Linux 7.0 and later).
+ */
+SEC("tp_btf/sched_wakeup_new")
+int BPF_PROG(audit_fork, struct task_struct *child)
 {
+	struct task_struct *parent = bpf_get_current_task_btf();
 	struct audit_process *process;
 
 	if (parent->tgid == child->tgid)

@@ -88,7 +88,7 @@ struct AuditVm {
 // the epoch, counted since the auditor was loaded.
 struct AuditGaps {
   uint64_t missed_probes = 0;  // events for which the kernel did not run the program
-  // The part of these that were switches. The others are of processes that begin or end: since
+  // The part of these that were switches. The others are of processes that execute or end: since
   // Linux 7 such a probe can be preempted, and the next one on that CPU is skipped meanwhile.
   uint64_t missed_switch_probes = 0;
   uint64_t missed_switches =

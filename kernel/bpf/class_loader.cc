@@ -28,6 +28,9 @@
 namespace corral {
 namespace {
 
+// SCX_OPS_SWITCH_PARTIAL of kernel/sched/ext_internal.h, which is in no header of user space.
+constexpr uint64_t kSwitchPartial = 1ULL << 3;
+
 // libbpf's own messages go into the error instead of onto stderr; warnings are kept for when the
 // load fails.
 class LibbpfLog {
@@ -117,7 +120,6 @@ struct Tracepoint {
 // Before the class: it must not run a task before its switches are seen.
 absl::Status AttachTracepoints(const ghost& s) {
   for (const Tracepoint& tracepoint : {Tracepoint{s.progs.ghost_sched_switch, "link_sched_switch"},
-                                       Tracepoint{s.progs.ghost_process_exit, "link_process_exit"},
                                        Tracepoint{s.progs.ghost_timer_entry, "link_timer_entry"},
                                        Tracepoint{s.progs.ghost_cpuhp_enter, "link_cpuhp_enter"},
                                        Tracepoint{s.progs.ghost_cpuhp_exit, "link_cpuhp_exit"}}) {
@@ -192,6 +194,7 @@ absl::StatusOr<PreparedClass> PreparedClass::Make(const std::vector<ClassCore>& 
   if (skeleton == nullptr)
     return absl::InternalError(absl::StrCat("cannot open the class's program: ", log.Tail()));
   const ClassLayout layout(cores, sizes, ClassObject());
+  if (sizes.whole_host) skeleton->struct_ops.corral_ops->flags &= ~kSwitchPartial;
   if (const absl::Status status = SizeClassMaps(skeleton->obj, layout); !status.ok()) return status;
 #ifdef CORRAL_SEEDED_FAULTS
   if (const absl::Status status = SeedFault(*skeleton); !status.ok()) return status;

@@ -80,19 +80,6 @@ int ghost_agent_enter_prog(struct ghost_agent_enter *ctx)
 	return 0;
 }
 
-/* An agent that dies, however, leaves its core to the class at once. */
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(ghost_process_exit, struct task_struct *p)
-{
-	struct ghost_thread *th = thread_of(p);
-
-	if (th && th->agent_core) {
-		agent_leave(th->agent_core - 1, p->pid);
-		th->agent_core = 0;
-	}
-	return 0;
-}
-
 SEC("syscall")
 int ghost_associate_prog(struct ghost_associate *ctx)
 {

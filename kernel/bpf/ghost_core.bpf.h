@@ -19,6 +19,13 @@ static __always_inline void kick_siblings(struct ghost_core_state *core, u32 mas
 	}
 }
 
+static __always_inline bool cpu_is_busy(u32 cpu)
+{
+	struct ghost_cpu_state *cs = cpu_state_of(cpu);
+
+	return cs && READ_ONCE(cs->busy);
+}
+
 static __always_inline bool is_strict(struct ghost_core_state *core)
 {
 	struct ghost_enclave *e = enclave_of(core->enclave);
@@ -55,9 +62,12 @@ enum core_cause {
 	CAUSE_OFFER, /* turned away, it does not wait: the core is others' */
 };
 
-static __always_inline void note_owner(struct ghost_core_state *core, enum core_cause cause, u64 now)
+static __always_inline void note_owner(struct ghost_core_state *core, u32 former, enum core_cause cause, u64 now)
 {
 	WRITE_ONCE(core->owned_since_ns, now);
+	/* The host had its turn until now, however long it took to leave. */
+	if (former == GHOST_DOMAIN_WHOLE_HOST)
+		WRITE_ONCE(core->unattached_until_ns, now);
 	if (cause == CAUSE_AGENT)
 		__sync_fetch_and_add(&core->switches_agent, 1);
 	else if (cause == CAUSE_OFFER)
@@ -87,7 +97,7 @@ __noinline bool core_acquire(struct ghost_core_state *core, u32 sibling, u32 dom
 		if (!s.granted)
 			__sync_fetch_and_add(&core->denied, 1);
 		else if (s.owner_changed)
-			note_owner(core, cause, bpf_ktime_get_ns());
+			note_owner(core, core_word_owner(w), cause, bpf_ktime_get_ns());
 		return s.granted;
 	}
 	return false;
@@ -106,7 +116,7 @@ __noinline bool core_adopt(struct ghost_core_state *core, u32 sibling, u32 domai
 		if (!core_swap(core, w, s.next))
 			continue;
 		if (s.granted && s.owner_changed)
-			note_owner(core, CAUSE_CLASS, bpf_ktime_get_ns());
+			note_owner(core, core_word_owner(w), CAUSE_CLASS, bpf_ktime_get_ns());
 		return s.granted;
 	}
 	return false;

@@ -10,18 +10,6 @@
 #define LONGEST_WAIT_NS (5 * 1000 * 1000 * 1000ULL)
 /* A claim, or a rescue, is taken back from a task that waits that long behind other scheduling classes. */
 #define LONGEST_CLAIM_NS (20 * 1000 * 1000ULL)
-/* Per core and for threads of no enclave: once in this time, for that long; longer only when they are so many that one would wait too long. */
-#define UNATTACHED_PERIOD_NS (100 * 1000 * 1000ULL)
-#define UNATTACHED_TIME_NS (5 * 1000 * 1000ULL)
-#define UNATTACHED_TIME_EACH_NS (40 * 1000ULL)
-#define UNATTACHED_TIME_MAX_NS (90 * 1000 * 1000ULL)
-
-static __always_inline bool cpu_is_busy(u32 cpu)
-{
-	struct ghost_cpu_state *cs = cpu_state_of(cpu);
-
-	return cs && READ_ONCE(cs->busy);
-}
 
 /* CPU `cpu` shall run the task next. False if its core is busy with another rescue. */
 __noinline bool rescue_on(u32 cpu, u32 slot)
@@ -154,47 +142,10 @@ __noinline bool rescue_pending(struct ghost_core_state *core, u64 now)
 	return pending;
 }
 
-/* The next sibling that is there, round about. */
-static __always_inline u32 next_turn(struct ghost_core_state *core)
-{
-	u32 i, k, turn = core->unattached_turn;
-
-	bpf_for(i, 0, GHOST_MAX_SIBLINGS) {
-		struct ghost_cpu_state *cs;
-
-		k = (turn + 1 + i) & 7;
-		if (k >= core->nr_cpus)
-			continue;
-		cs = cpu_state_of(core->cpus[k & 7]);
-		if (cs && !READ_ONCE(cs->offline))
-			return k;
-	}
-	return turn;
-}
-
-/*
- * Each sibling asks again who runs. Where another class has the CPU at this moment, an agent for instance, a kick is not enough: whom that
- * class pushed aside would come back out of the CPU's local queue without a question.
- */
-__noinline int ask_again(struct ghost_core_state *core)
-{
-	u32 k;
-
-	if (!core)
-		return 0;
-	bpf_for(k, 0, GHOST_MAX_SIBLINGS) {
-		if (k < core->nr_cpus && cpu_is_busy(core->cpus[k & 7]))
-			kf_reenqueue_local_of(core->cpus[k & 7]);
-	}
-	kick_siblings(core, 0xff, SCX_KICK_PREEMPT);
-	return 0;
-}
-
 __noinline int guard_core(u32 index, u64 now)
 {
 	struct ghost_core_state *core = core_of(index);
-	u32 k, queued;
-	u64 time;
+	u32 k;
 
 	if (!core)
 		return 0;
@@ -208,18 +159,8 @@ __noinline int guard_core(u32 index, u64 now)
 			WRITE_ONCE(core->rescue, 0);
 		kick_siblings(core, 0xff, SCX_KICK_PREEMPT);
 	}
-	queued = scx_bpf_dsq_nr_queued(UNATTACHED_DSQ(index));
-	if (!queued || now < core->unattached_time_ns + UNATTACHED_PERIOD_NS)
-		return 0;
-	time = queued * UNATTACHED_TIME_EACH_NS;
-	if (time < UNATTACHED_TIME_NS)
-		time = UNATTACHED_TIME_NS;
-	if (time > UNATTACHED_TIME_MAX_NS)
-		time = UNATTACHED_TIME_MAX_NS;
-	WRITE_ONCE(core->unattached_turn, next_turn(core));
-	core->unattached_time_ns = now;
-	WRITE_ONCE(core->unattached_until_ns, now + time);
-	return ask_again(core);
+	unattached_guard(core, index, now);
+	return 0;
 }
 
 static int guard_tick(void *map, int *key, struct guard_timer *g)

@@ -4,6 +4,8 @@
 
 #define SCHED_EXT 7
 #define SCHED_NORMAL 0
+#define SCHED_BATCH 3
+#define SCHED_IDLE 5
 #define PF_EXITING 0x00000004
 #define PF_KTHREAD 0x00200000
 #define EPERM 1

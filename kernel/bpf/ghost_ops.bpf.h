@@ -75,13 +75,45 @@ static __noinline s32 free_cpu(struct task_struct *p, s32 prev_cpu)
 	return settled_cpu(p, prev_cpu);
 }
 
+/* A CPU where a thread of the host can begin at once, best of all on a core that no enclave has. */
+static __noinline s32 host_cpu(struct task_struct *p, s32 prev_cpu)
+{
+	struct ghost_class_info *info = info_of();
+	struct ghost_cpu_config *cfg;
+	struct ghost_core_state *core;
+	s32 found = -1;
+	u32 i, nr, cpu;
+	core_word_t w;
+
+	if (!info || !p)
+		return prev_cpu;
+	nr = info->nr_cpus;
+	bpf_for(i, 0, nr) {
+		cpu = prev_cpu + i < nr ? prev_cpu + i : prev_cpu + i - nr;
+		cfg = cpu_config_of(cpu);
+		core = core_of_cpu(cfg);
+		if (!core || READ_ONCE(core->closed) || cpu_is_busy(cpu) || !bpf_cpumask_test_cpu(cpu, p->cpus_ptr))
+			continue;
+		w = READ_ONCE(core->word);
+		if ((core_word_busy(w) & (1u << (cfg->sibling & 7))) || (core_word_busy(w) && core_word_owner(w) != GHOST_DOMAIN_WHOLE_HOST))
+			continue;
+		if (!core->enclave)
+			return cpu;
+		if (found < 0)
+			found = cpu;
+	}
+	return found < 0 ? settled_cpu(p, prev_cpu) : found;
+}
+
 /* The default would insert into an idle CPU's local queue, past the gate. Where a task runs is decided at its pick. */
 SEC("struct_ops/select_cpu")
 s32 BPF_PROG(ghost_select_cpu, struct task_struct *p, s32 prev_cpu, u64 wake_flags)
 {
 	u32 slot = 0;
 
-	return attached(p, &slot) ? settled_cpu(p, prev_cpu) : free_cpu(p, prev_cpu);
+	if (attached(p, &slot))
+		return settled_cpu(p, prev_cpu);
+	return whole_host() ? host_cpu(p, prev_cpu) : free_cpu(p, prev_cpu);
 }
 
 static __always_inline void release_unattached(struct task_struct *p, s32 cpu, u64 enq_flags)
@@ -91,17 +123,55 @@ static __always_inline void release_unattached(struct task_struct *p, s32 cpu, u
 		claim_release(cpu, UNATTACHED_CLAIM_ANY);
 }
 
+/* A core where CPUs do not come and go at this moment: whoever takes one offline must get on with it. */
+static __noinline u32 open_core(struct task_struct *p, u32 index)
+{
+	struct ghost_class_info *info = info_of();
+	struct ghost_core_state *core = core_of(index);
+	u32 i, nr;
+
+	if (!p || !info || !core || !READ_ONCE(core->closed))
+		return index;
+	nr = info->nr_cores;
+	bpf_for(i, 0, nr) {
+		core = core_of(i);
+		if (core && !READ_ONCE(core->closed) && bpf_cpumask_test_cpu(core->cpus[0], p->cpus_ptr))
+			return i;
+	}
+	return index;
+}
+
+static __noinline int enqueue_host(struct task_struct *p, u32 home, u64 enq_flags)
+{
+	u32 index = p ? open_core(p, home) : home;
+	struct ghost_core_state *core = core_of(index);
+
+	if (!p || !core)
+		return 0;
+	kf_dsq_insert(p, UNATTACHED_DSQ(index), host_slice(p), enq_flags);
+	kick_siblings(core, 0xff, SCX_KICK_IDLE);
+	return host_waits(core, bpf_ktime_get_ns());
+}
+
 static __always_inline void enqueue_unattached(struct task_struct *p, s32 cpu, u64 enq_flags)
 {
 	struct ghost_cpu_config *cfg = cpu_config_of(cpu);
 	struct ghost_core_state *core = core_of_cpu(cfg);
 
+	if (!is_gated(p)) {
+		kf_dsq_insert(p, SCX_DSQ_LOCAL, SCX_SLICE_DFL, enq_flags | SCX_ENQ_PREEMPT);
+		return;
+	}
 	if (!cfg || !core) {
 		kf_dsq_insert(p, ORPHAN_DSQ, UNATTACHED_SLICE_NS, enq_flags);
 		scx_bpf_kick_cpu(cpu, SCX_KICK_IDLE);
 		return;
 	}
 	release_unattached(p, cpu, enq_flags);
+	if (whole_host()) {
+		enqueue_host(p, cfg->core, enq_flags);
+		return;
+	}
 	kf_dsq_insert(p, UNATTACHED_DSQ(cfg->core), UNATTACHED_SLICE_NS, enq_flags);
 	/* Any sibling that idles; which of them the thread may use, the move from the queue finds out. */
 	kick_siblings(core, 0xff, SCX_KICK_IDLE);
@@ -185,7 +255,7 @@ static __always_inline void claim_drop_stale(struct pick *pk, struct task_struct
 
 	if (!claim)
 		return;
-	if (prev && (prev->scx.flags & SCX_TASK_QUEUED))
+	if (prev && (prev->scx.flags & SCX_TASK_QUEUED) && is_gated(prev))
 		own = attached(prev, &slot) ? slot + 1 : UNATTACHED_CLAIM(prev->pid);
 	if (claim != own)
 		claim_release(pk->cpu, claim);
@@ -275,13 +345,13 @@ void BPF_PROG(ghost_running, struct task_struct *p)
 	struct ghost_cpu_config *cfg = cpu_config_of(cpu);
 	struct ghost_cpu_state *cs = cpu_state_of(cpu);
 	struct ghost_task *t = attached(p, &slot);
-	u32 claim = t ? slot + 1 : UNATTACHED_CLAIM(p->pid), domain = t ? t->domain : GHOST_DOMAIN_UNATTACHED, held;
+	u32 claim = t ? slot + 1 : UNATTACHED_CLAIM(p->pid), domain = t ? t->domain : unattached_domain(), held;
 	u64 left;
 	struct ghost_core_state *core;
 	struct ghost_status_word *sw;
 
 	core = core_of_cpu(cfg);
-	if (!cs || !cfg || !core)
+	if (!cs || !cfg || !core || !is_gated(p))
 		return;
 	if (READ_ONCE(cs->picking)) {
 		kf_set_slice(p, 0);
@@ -312,8 +382,10 @@ void BPF_PROG(ghost_running, struct task_struct *p)
 			task_advance(slot, TASK_RUNQ, &old);
 		}
 	}
-	if (!t)
+	if (!t) {
+		end_with_time(core, p);
 		return;
+	}
 	/* Without an agent nobody would ever end it. */
 	if (!t->slice_ns && (!READ_ONCE(core->agent_tid) || READ_ONCE(core->agent_stalled)))
 		t->slice_ns = tenure_of(core);
@@ -363,6 +435,8 @@ void BPF_PROG(ghost_tick, struct task_struct *p)
 
 	if (cs)
 		cs->ticks++;
+	if (core && whole_host() && scx_bpf_dsq_nr_queued(UNATTACHED_DSQ(cfg->core)))
+		host_waits(core, bpf_ktime_get_ns());
 	if (cfg && e && (e->flags & GHOST_ENCLAVE_DELIVER_TICKS))
 		core_post(cfg->core, GHOST_MSG_CPU_TICK, cpu, 0);
 }
@@ -382,6 +456,30 @@ void BPF_PROG(ghost_set_cpumask, struct task_struct *p, const struct cpumask *cp
 	task_post(slot, GHOST_MSG_TASK_AFFINITY_CHANGED, 0, task_bump(slot), scx_bpf_task_cpu(p));
 }
 
+/*
+ * Where the host is in the class as well, a thread that gets its former policy back leaves its enclave and not the class, of which `disable`
+ * would tell. It is off its queue for the change.
+ */
+static __noinline int leave_enclave(struct task_struct *p)
+{
+	struct ghost_thread *th = p ? thread_of(p) : NULL;
+	u32 slot = 0, old = 0;
+	struct ghost_task *t;
+	u64 barrier;
+
+	if (!th)
+		return 0;
+	t = attached(p, &slot);
+	if (t) {
+		barrier = task_advance(slot, TASK_NONE, &old);
+		if (t->announced)
+			task_post(slot, GHOST_MSG_TASK_DEPARTED, 0, barrier, scx_bpf_task_cpu(p));
+	}
+	slot_leave(th);
+	return 0;
+}
+
+/* Also told whenever a thread's policy is set. */
 SEC("struct_ops/set_weight")
 void BPF_PROG(ghost_set_weight, struct task_struct *p, u32 weight)
 {
@@ -391,6 +489,10 @@ void BPF_PROG(ghost_set_weight, struct task_struct *p, u32 weight)
 	struct ghost_status_word *sw = t ? status_word_of(slot) : NULL;
 	u32 before = sw ? sw->priority : 0;
 
+	if (p->policy != SCHED_EXT && whole_host()) {
+		leave_enclave(p);
+		return;
+	}
 	if (!t || !sw || before == weight)
 		return;
 	WRITE_ONCE(sw->priority, weight);
@@ -426,7 +528,7 @@ void BPF_PROG(ghost_quiescent, struct task_struct *p, u64 deq_flags)
 	if (!t) {
 		claim_release(cpu, UNATTACHED_CLAIM(p->pid));
 		/* In the local queue it has no name yet. One that waits elsewhere must not take that claim from another. */
-		if (BPF_CORE_READ(p, scx.dsq) && BPF_CORE_READ(p, scx.dsq, id) == SCX_DSQ_LOCAL)
+		if (is_gated(p) && BPF_CORE_READ(p, scx.dsq) && BPF_CORE_READ(p, scx.dsq, id) == SCX_DSQ_LOCAL)
 			claim_release(cpu, UNATTACHED_CLAIM_ANY);
 		return;
 	}

@@ -56,12 +56,12 @@ static __always_inline u32 switch_enter(struct task_struct *next, u32 cpu, u64 n
 	struct ghost_task *t;
 	u32 slot = 0;
 
-	if (next->policy != SCHED_EXT)
+	if (!is_gated(next))
 		return GHOST_DOMAIN_HOST;
 	t = attached(next, &slot);
 	sw = t ? status_word_of(slot) : NULL;
 	if (!sw)
-		return GHOST_DOMAIN_UNATTACHED;
+		return unattached_domain();
 	t->on_cpu_since = now;
 	t->slice_since = now;
 	tally = tally_of(slot);
@@ -83,7 +83,7 @@ static __always_inline void switch_availability(struct ghost_cpu_config *cfg, st
 						struct task_struct *next, u32 cpu, u64 now)
 {
 	struct ghost_enclave *e = enclave_of(core->enclave);
-	bool idle = !next->pid, busy = !idle && next->policy != SCHED_EXT;
+	bool idle = !next->pid, busy = !idle && !is_gated(next);
 	u32 bit = 1u << (cfg->sibling & 7);
 
 	if (!idle)
@@ -113,7 +113,7 @@ static __always_inline u32 taken_by(struct task_struct *next)
 {
 	struct ghost_thread *th;
 
-	if (!next->pid || next->policy == SCHED_EXT)
+	if (!next->pid || is_gated(next))
 		return GHOST_CPU_NOT_TAKEN;
 	th = thread_of(next);
 	return th && th->agent_core ? GHOST_CPU_BY_AGENT : GHOST_CPU_BY_HOST;
@@ -155,6 +155,23 @@ static __always_inline void switch_host(struct ghost_cpu_config *cfg, struct gho
 		kick_siblings(core, 0xff & ~bit, host ? SCX_KICK_PREEMPT : 0);
 }
 
+static int agent_leave(u32 index, u32 tid);
+
+/*
+ * An agent that dies, however, leaves its core to the class. Here and not at sched_process_exit, where another thread may come to die on this
+ * CPU while a program is at work for the first one: the kernel leaves the program out for that (Linux 7.0 and later), and the core would
+ * be a dead agent's.
+ */
+static __always_inline void switch_agent(struct task_struct *prev)
+{
+	struct ghost_thread *th = prev->flags & PF_EXITING ? thread_of(prev) : NULL;
+
+	if (!th || !th->agent_core)
+		return;
+	agent_leave(th->agent_core - 1, prev->pid);
+	th->agent_core = 0;
+}
+
 SEC("tp_btf/sched_switch")
 int BPF_PROG(ghost_sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
 {
@@ -164,13 +181,14 @@ int BPF_PROG(ghost_sched_switch, bool preempt, struct task_struct *prev, struct 
 	struct ghost_core_state *core = core_of_cpu(cfg);
 	struct ghost_class_info *info = info_of();
 	u64 now = bpf_ktime_get_ns();
-	u32 taken;
+	u32 taken, domain;
 
 	if (!cfg || !core || !cs || !info || !at_work(info))
 		return 0;
 	switch_account(prev, now);
-	cs->running_domain = switch_enter(next, cpu, now);
-	core_switch(core, cfg->sibling, cs->running_domain);
+	domain = switch_enter(next, cpu, now);
+	cs->running_domain = domain == GHOST_DOMAIN_WHOLE_HOST ? GHOST_DOMAIN_HOST : domain;
+	core_switch(core, cfg->sibling, domain);
 	switch_availability(cfg, core, cs, next, cpu, now);
 	taken = taken_by(next);
 	/* Between two of other classes nothing changes for ours. */
@@ -179,8 +197,9 @@ int BPF_PROG(ghost_sched_switch, bool preempt, struct task_struct *prev, struct 
 	switch_taken(cs, taken, now);
 	switch_host(cfg, core, next, taken);
 	/* Preempted, the previous task would come back without a question, to a core that was closed meanwhile. */
-	if (READ_ONCE(core->closed) && !READ_ONCE(cs->offline) && next->policy != SCHED_EXT)
+	if (READ_ONCE(core->closed) && !READ_ONCE(cs->offline) && !is_gated(next))
 		kf_reenqueue_local_of(cpu);
+	switch_agent(prev);
 	trip_at_switch(prev, next);
 	return 0;
 }

@@ -154,8 +154,6 @@ void Machine::BeginExit(SimThread& t) {
   t.flags |= kExiting;
   t.dead_ = true;
   t.blocking_ = true;
-  const ClassContext context(*this, t.cpu_, &t);
-  ghost_process_exit(&t);
 }
 
 void Machine::FinishExit(Cpu& c, SimThread& t) {

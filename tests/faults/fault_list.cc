@@ -308,7 +308,9 @@ void ExecInTheClass(Victim& victim) {
   const absl::StatusOr<DomainId> domain =
       (*kernel)->CreateDomain(EnclaveId(1), DomainKey{'e', 'x', 'e', 'c'}, "exec");
   ASSERT_TRUE(domain.ok()) << domain.status();
-  for (const pid_t tid : process.tids()) {
+  std::vector<pid_t> threads = process.tids();
+  threads.push_back(process.pid());
+  for (const pid_t tid : threads) {
     const absl::StatusOr<Gtid> gtid = (*kernel)->AttachTask(tid, *domain, 0, 100);
     ASSERT_TRUE(gtid.ok()) << gtid.status();
   }

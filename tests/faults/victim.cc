@@ -24,21 +24,24 @@ constexpr Duration kMuch = std::chrono::milliseconds(100);
 // A guest boots slowly where the machine is emulated twice over.
 constexpr seconds kBoot{240};
 
-constexpr char kConfig[] =
-    "version: 1\n"
-    "mode: enforce\n"
-    "class_loss: recover\n"
-    "samples: 1s\n"
-    "enclaves:\n"
-    "  - {name: vms, cpus: auto, vms: libvirt}\n";
+std::string ConfigWith(const std::string& cpus) {
+  return absl::StrCat(
+      "version: 1\n"
+      "mode: enforce\n"
+      "class_loss: recover\n"
+      "samples: 1s\n"
+      "enclaves:\n"
+      "  - {name: vms, vms: libvirt, cpus: ",
+      cpus, "}\n");
+}
 
 }  // namespace
 
-Victim::Victim() {
+Victim::Victim(const std::string& cpus) {
   // corrald's own disk, which may be full.
   Shell("mkdir -p /var/lib/corral && mount -t tmpfs -o size=80m faults /var/lib/corral");
   Shell(absl::StrCat(CORRAL_LIBVIRTD_SCRIPT, " restart"));
-  corral_ = std::make_unique<LiveCorral>(kConfig, 4096);
+  corral_ = std::make_unique<LiveCorral>(ConfigWith(cpus), 4096);
   virsh_ = std::make_unique<VirshShell>();
   for (const std::string& vm : vms_) {
     const std::string file = WriteDomain({.name = vm,

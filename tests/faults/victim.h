@@ -20,8 +20,8 @@ class Victim {
  public:
   static constexpr Duration kSome = std::chrono::milliseconds(5);
 
-  // With everything at work. A failure fails the test.
-  Victim();
+  // With everything at work; `cpus` are the VMs'. A failure fails the test.
+  explicit Victim(const std::string& cpus = "auto");
   // Nothing is left of it, or the test fails.
   ~Victim();
 

@@ -53,7 +53,6 @@ extern struct sched_ext_ops corral_ops;
 int ghost_sched_switch(bool preempt, struct task_struct *prev, struct task_struct *next);
 int ghost_cpuhp_enter(unsigned int cpu, int target, int idx, void *fun);
 int ghost_cpuhp_exit(unsigned int cpu, int state, int idx, int ret);
-int ghost_process_exit(struct task_struct *p);
 int ghost_commit_prog(struct ghost_commit *args);
 int ghost_commit_few_prog(struct ghost_commit *args);
 int ghost_commit_many_prog(struct ghost_commit *args);

@@ -37,6 +37,7 @@ struct scx_dispatch_q {
 struct sched_ext_entity {
 	u32 flags;
 	u64 slice;
+	u32 weight;
 	struct scx_dispatch_q *dsq;
 };
 
@@ -65,6 +66,7 @@ struct task_struct {
 	s32 on_rq;
 	struct cpumask cpus_mask;
 	const struct cpumask *cpus_ptr;
+	s32 nr_cpus_allowed;
 	struct sched_ext_entity scx;
 	struct {
 		struct cfs_rq *cfs_rq;
@@ -99,6 +101,7 @@ enum cpuhp_state { CPUHP_OFFLINE = 0, CPUHP_TEARDOWN_CPU = 100, CPUHP_AP_ACTIVE 
 #define SCX_KICK_IDLE 1ULL
 #define SCX_KICK_PREEMPT 2ULL
 #define SCX_ENQ_WAKEUP 1ULL
+#define SCX_ENQ_PREEMPT (1ULL << 32)
 #define SCX_ENQ_REENQ (1ULL << 40)
 #define SCX_ENQ_LAST (1ULL << 41)
 #define SCX_DEQ_SLEEP 1ULL
