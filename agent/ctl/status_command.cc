@@ -27,8 +27,8 @@ std::string NameOf(const ClassView& view, uint32_t domain) {
 }
 
 void PrintStatus(const ClassView& view) {
-  std::cout << "class: loaded, in charge; switch-ins that isolation forbids: " << BreachesOf(view)
-            << "\n\n";
+  std::cout << "class: loaded, in charge" << (view.whole_host ? " of the host's threads too" : "")
+            << "; switch-ins that isolation forbids: " << BreachesOf(view) << "\n\n";
   std::cout << absl::StrFormat("%-15s %-16s %6s %-18s %-12s %s\n", "ENCLAVE", "CPUS", "CORES",
                                "AGENTS", "POLICY", "TENURE");
   for (const EnclaveView& e : view.enclaves) {

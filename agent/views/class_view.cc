@@ -63,7 +63,7 @@ void AddTasks(const ControlKernel& kernel, std::vector<DomainView>& domains,
 }  // namespace
 
 ClassView ViewClass(const ControlKernel& kernel) {
-  ClassView view;
+  ClassView view{.whole_host = kernel.info().whole_host != 0};
   std::vector<int> enclave_position(kernel.enclaves().size(), -1);
   for (uint32_t id = 1; id < kernel.enclaves().size(); ++id) {
     const ghost_enclave& e = kernel.enclaves()[id];
@@ -112,7 +112,8 @@ uint64_t BreachesOf(const ClassView& view) {
 }
 
 nlohmann::json ToJson(const ClassView& view) {
-  nlohmann::json json = {{"enclaves", nlohmann::json::array()},
+  nlohmann::json json = {{"scope", view.whole_host ? "host" : "vms"},
+                         {"enclaves", nlohmann::json::array()},
                          {"domains", nlohmann::json::array()},
                          {"cores", nlohmann::json::array()}};
   for (const EnclaveView& e : view.enclaves) {

@@ -56,6 +56,7 @@ struct EnclaveView {
 };
 
 struct ClassView {
+  bool whole_host = false;  // the host's own threads are in the class as well
   std::vector<EnclaveView> enclaves;
   std::vector<DomainView> domains;
   std::vector<CoreView> cores;

@@ -60,12 +60,13 @@ TEST(ConfigErrors, ThatIsNoConfiguration) {
 TEST(ConfigErrors, KeysFarFromAnyListAll) {
   EXPECT_EQ(Errors("version: 1\ntelemetry: on"),
             "f:2:1: there is no key \"telemetry\" here; there are: version, mode, class_loss, "
-            "switch_trial, libvirt, housekeeping, samples, trust_domains, enclaves");
+            "scope, switch_trial, libvirt, housekeeping, samples, trust_domains, enclaves");
   EXPECT_EQ(Errors("version: 1\nclass_loss: ignore"),
             "f:2:13: class_loss \"ignore\" is not recover, pause or release");
+  EXPECT_EQ(Errors("version: 1\nscope: all"), "f:2:8: scope \"all\" is not vms or host");
   EXPECT_EQ(Errors("version: 1\n[a]: b"),
             "f:2:1: a key must be a single word; there are: version, mode, class_loss, "
-            "switch_trial, libvirt, "
+            "scope, switch_trial, libvirt, "
             "housekeeping, samples, trust_domains, enclaves");
   EXPECT_EQ(Errors("version: 1\nmode: observe\nmode: enforce"),
             "f:3:1: \"mode\" is given twice; take one out");

@@ -31,6 +31,7 @@ TEST(ShowConfig, IsYamlWithTheSourceOfEachValue) {
             R"(version: 1                               # corral.d/50-a.yaml:1
 mode: enforce                            # corral.d/50-a.yaml:2
 class_loss: recover                      # default
+scope: vms                               # default
 switch_trial: 10s                        # default
 libvirt:
   uri:                                   # corral.d/50-a.yaml:3
@@ -130,6 +131,7 @@ TEST(ShowConfig, DefaultsAreThoseOfTheTable) {
             R"(version: 1                               # f:1
 mode: observe                            # default
 class_loss: recover                      # default
+scope: vms                               # default
 switch_trial: 10s                        # default
 libvirt:
   uri: qemu:///system                    # default
@@ -151,6 +153,7 @@ TEST(Config, DefaultsOfTheStructuresAreThoseOfTheFile) {
   const Config read = ParseConfig("version: 1", "f", kTestPolicies).value();
   EXPECT_EQ(made.mode, read.mode);
   EXPECT_EQ(made.class_loss, read.class_loss);
+  EXPECT_EQ(made.whole_host, read.whole_host);
   EXPECT_EQ(made.libvirt_uris, read.libvirt_uris);
   EXPECT_EQ(made.samples, read.samples);
   EXPECT_EQ(made.switch_trial, read.switch_trial);

@@ -34,13 +34,14 @@ TEST(Config, TheShippedFileIsValidAndTouchesNothing) {
 
 TEST(Config, ReadsWhatIsThere) {
   const absl::StatusOr<Config> config = Parse(
-      "version: 1\nmode: enforce\nclass_loss: pause\nlibvirt: {uri: "
+      "version: 1\nmode: enforce\nclass_loss: pause\nscope: host\nlibvirt: {uri: "
       "qemu:///session}\nhousekeeping: 0-1\nsamples: 1m30s\nswitch_trial: 3s\n"
       "enclaves:\n- {name: vms, cpus: \"2-5,8\", policy: secure_vm, vms: libvirt, options: "
       "{tenure: 20ms}}\n");
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->mode, Mode::kEnforce);
   EXPECT_EQ(config->class_loss, ClassLoss::kPause);
+  EXPECT_TRUE(config->whole_host);
   EXPECT_EQ(config->libvirt_uris, std::vector<std::string>{"qemu:///session"});
   EXPECT_EQ(config->housekeeping, "0-1");
   EXPECT_EQ(config->samples, std::chrono::seconds(90));
