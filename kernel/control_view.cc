@@ -179,18 +179,10 @@ absl::StatusOr<Gtid> ControlView::AttachTask(pid_t tid, DomainId domain, int vcp
                             .domain = domain.value(),
                             .vcpu = static_cast<uint32_t>(vcpu),
                             .weight = static_cast<uint32_t>(weight)};
-  // Where every thread is in the class, one is attached as those are that came of their own accord.
-  const bool is_there = info().whole_host != 0;
-  if (is_there) {
-    if (const absl::Status entered = SetPolicy(tid, kSchedExtPolicy); !entered.ok()) return entered;
-  }
   const absl::Status status =
       Call(ControlCall::kTaskAttach, absl::StrCat("attaching thread ", tid), args);
   if (absl::IsAlreadyExists(status)) return Gtid(args.gtid);
-  // The first error is the one to tell.
-  if (!status.ok() && is_there) SetPolicy(tid, policy).IgnoreError();
   if (!status.ok()) return status;
-  if (is_there) return Gtid(args.gtid);
   if (const absl::Status entered = SetPolicy(tid, kSchedExtPolicy); !entered.ok()) {
     DetachTask(Gtid(args.gtid)).IgnoreError();  // the first error is the one to tell
     return entered;

@@ -163,7 +163,8 @@ absl::StatusOr<Time> ClassHandover::TakeOver() {
 }
 
 absl::StatusOr<Duration> ClassHandover::Run() {
-  HandoverRecord record{.sizes = sizes_};
+  // Should it come to an end without the successor, then with the threads that the class has now.
+  HandoverRecord record{.sizes = ClassSizes::Of(kernel_.info())};
   const Time begin = kernel_.Now();
   if (const absl::Status stopped = StopVms(record); !stopped.ok())
     return absl::CancelledError(

@@ -348,8 +348,10 @@ Daemon::End Daemon::Run(int signal_fd) {
 }
 
 Daemon::End Daemon::Serve(int signal_fd) {
-  if (const absl::Status matched = MatchScope(); !matched.ok())
-    log_(absl::StrCat("scope: not taken up: ", matched.message()));
+  if (!scope_refused_) {
+    if (const absl::Status matched = MatchScope(); !matched.ok())
+      log_(absl::StrCat("scope: not taken up: ", matched.message()));
+  }
   if (next_mode_) return End::kBeginAnew;
   log_("ready");
   sd_notify(0, "READY=1");
@@ -412,6 +414,7 @@ absl::Status Daemon::MatchScope() {
     return absl::OkStatus();
   const absl::StatusOr<std::optional<Duration>> changed =
       UpgradeClass(/*another_corrald=*/false, config_.whole_host);
+  scope_refused_ = !changed.ok();
   if (changed.ok() && !*changed)
     return absl::NotFoundError("there is no corral-class beside corrald to load another class");
   return changed.status();

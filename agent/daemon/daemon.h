@@ -61,6 +61,10 @@ class Daemon {
   // Processes that wait for their threads to be in the class again.
   const PausedVms& paused() const { return paused_; }
   void TakeOver(PausedVms paused);
+  // A class for the configured scope was tried and did not come to be in charge: the next life
+  // leaves that alone until a reload asks again, or VMs would be held again and again.
+  bool scope_refused() const { return scope_refused_; }
+  void LeaveScope() { scope_refused_ = true; }
 
  private:
   // One enclave of the configuration, at work.
@@ -130,6 +134,7 @@ class Daemon {
   Config config_;
   // Another mode that it is to begin anew in, as soon as whoever asked for it has an answer.
   std::optional<Mode> next_mode_;
+  bool scope_refused_ = false;
   std::string agent_program_;
   Fd lock_;
   std::unique_ptr<ControlServer> server_;

@@ -23,6 +23,7 @@ namespace {
 
 // Hands the processes that wait over to the daemon that begins anew.
 constexpr char kPaused[] = "CORRALD_PAUSED";
+constexpr char kScopeRefused[] = "CORRAL_SCOPE_REFUSED";
 
 // The signals are taken by the daemon's loop, in no other thread.
 int SignalFd() {
@@ -59,6 +60,10 @@ int main(int argc, char** argv) {
     daemon.TakeOver(corral::PausedVms::Parse(paused));
     unsetenv(kPaused);
   }
+  if (getenv(kScopeRefused) != nullptr) {
+    daemon.LeaveScope();
+    unsetenv(kScopeRefused);
+  }
   if (const absl::Status status = daemon.Start(); !status.ok()) {
     log(std::string(status.message()));
     return 1;
@@ -73,6 +78,7 @@ int main(int argc, char** argv) {
   }
   // The same process, so that its supervisor sees no restart, with nothing of what it knew.
   setenv(kPaused, daemon.paused().Text().c_str(), 1);
+  if (daemon.scope_refused()) setenv(kScopeRefused, "1", 1);
   if (const std::string updated = corral::ReplacedProgram(getpid()); !updated.empty())
     execv(updated.c_str(), argv);
   execv("/proc/self/exe", argv);

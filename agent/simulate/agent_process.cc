@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/simulate/agent_process.h"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -266,6 +268,7 @@ absl::Status AgentProcess::Make(ControlKernel& control, const Topology& host) {
     Thread* const kept = program.get();
     SimThread& thread =
         machine_.NewThread(absl::StrCat("agent/", core), std::move(program), first.tid());
+    thread.policy = SCHED_FIFO;
     thread.realtime = true;
     thread.home_node = spec_.memory_node;
     const Core& place = state_->topology().core(core);

@@ -25,7 +25,7 @@
  * linkage it checks once, alone, whatever the arguments. So what is called from many places is not static, and takes numbers, or pointers to
  * plain memory that may be NULL: that made 244,000 instructions to verify 85,000, and loading three times as fast.
  *
- * READING ORDER: ghost_maps (memory), ghost_trace (what is kept of what happened), ghost_core (the gate), ghost_task (words and messages), ghost_slot (who has a place), ghost_trip (when the kernel goes past us), ghost_pick (what runs next), ghost_offer (whom an idle CPU may take), ghost_yield (who makes way for whom), ghost_unattached and ghost_host (whom nobody attached), ghost_ops
+ * READING ORDER: ghost_maps (memory), ghost_trace (what is kept of what happened), ghost_core (the gate), ghost_task (words and messages), ghost_slot (who has a place), ghost_trip (when the kernel goes past us), ghost_pick (what runs next), ghost_offer (whom an idle CPU may take), ghost_yield (who makes way for whom), ghost_unattached, ghost_host and ghost_place (whom nobody attached), ghost_ops
  * (callbacks), ghost_switch (what really runs), ghost_txn (agents' decisions), ghost_agent (agents' other calls), ghost_control (the control plane), ghost_guard (the class's own watch).
  */
 #include "vmlinux.h"
@@ -55,6 +55,7 @@
 #include "ghost_yield.bpf.h"
 #include "ghost_unattached.bpf.h"
 #include "ghost_hotplug.bpf.h"
+#include "ghost_place.bpf.h"
 #include "ghost_ops.bpf.h"
 #include "ghost_switch.bpf.h"
 #include "ghost_txn.bpf.h"

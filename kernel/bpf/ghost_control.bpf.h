@@ -347,7 +347,7 @@ int ghost_task_attach_prog(struct ghost_task_attach *ctx)
 	owner.vcpu = ctx->vcpu;
 	owner.weight = ctx->weight;
 	owner.policy = p->policy;
-	if (p->policy == SCHED_EXT && READ_ONCE(th->next_slot)) {
+	if (is_gated(p) && READ_ONCE(th->next_slot)) {
 		/* Said before, and it has slept since. */
 		sw = status_word_of(READ_ONCE(th->next_slot) - 1);
 		ctx->result = -EBUSY;
@@ -357,9 +357,10 @@ int ghost_task_attach_prog(struct ghost_task_attach *ctx)
 		}
 		goto out;
 	}
-	if (p->policy == SCHED_EXT) {
-		/* In the class on its own account, alone on its core wherever it runs: it changes over as one that changes its domain. */
-		owner.policy = SCHED_NORMAL;
+	if (is_gated(p)) {
+		/* In the class already, of its own accord or with the whole host: it changes over as one that changes its domain. */
+		if (p->policy == SCHED_EXT)
+			owner.policy = SCHED_NORMAL;
 		ctx->result = slot_offer(ctx, p, th, &owner);
 		goto out;
 	}

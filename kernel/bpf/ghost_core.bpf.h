@@ -59,7 +59,9 @@ static __always_inline struct ghost_core_state *core_of_cpu(struct ghost_cpu_con
 enum core_cause {
 	CAUSE_CLASS,
 	CAUSE_AGENT,
-	CAUSE_OFFER, /* turned away, it does not wait: the core is others' */
+	/* Turned away, these do not wait: the core is others'. */
+	CAUSE_OFFER,
+	CAUSE_ELSEWHERE, /* what waits for another core */
 };
 
 static __always_inline void note_owner(struct ghost_core_state *core, u32 former, enum core_cause cause, u64 now)
@@ -90,7 +92,7 @@ __noinline bool core_acquire(struct ghost_core_state *core, u32 sibling, u32 dom
 			s.next = w | 1ULL << (CORE_WORD_CLAIMS_SHIFT + (sibling & 7));
 			s.granted = 1;
 		}
-		if (!s.granted && cause == CAUSE_OFFER)
+		if (!s.granted && cause >= CAUSE_OFFER)
 			return false;
 		if (!core_swap(core, w, s.next))
 			continue;

@@ -13,11 +13,11 @@
  * A thread of no enclave, from `dsq`. It trusts nobody, the others of its kind included, so it has a core for itself: core_word.h denies
  * GHOST_DOMAIN_UNATTACHED a core of which a sibling is busy.
  */
-static __noinline int pick_unattached_from(struct pick *pk, u64 dsq)
+static __noinline int pick_unattached_from(struct pick *pk, u64 dsq, enum core_cause cause)
 {
 	if (!pk || !pk->core || !pk->cs || !scx_bpf_dsq_nr_queued(dsq))
 		return RUN_ABSENT;
-	pk->denied = !core_acquire(pk->core, pk->sibling, unattached_domain(), CAUSE_CLASS) && !FAULT(STRANGERS_UNGATED);
+	pk->denied = !core_acquire(pk->core, pk->sibling, unattached_domain(), cause) && !FAULT(STRANGERS_UNGATED);
 	if (pk->denied)
 		return RUN_DENIED;
 	/* Before the move, as in run_task(): what becomes of the previous thread meanwhile must not give up this claim. */
@@ -39,15 +39,15 @@ static __noinline int pick_unattached(struct pick *pk)
 
 	if (!pk || !info)
 		return RUN_ABSENT;
-	result = pick_unattached_from(pk, UNATTACHED_DSQ(pk->core_index));
+	result = pick_unattached_from(pk, UNATTACHED_DSQ(pk->core_index), CAUSE_CLASS);
 	if (result != RUN_ABSENT || !whole_host())
 		return result;
 	nr = info->nr_cores;
 	bpf_for(i, 1, nr) {
 		other = pk->core_index + i < nr ? pk->core_index + i : pk->core_index + i - nr;
-		result = pick_unattached_from(pk, UNATTACHED_DSQ(other));
-		if (result != RUN_ABSENT)
-			return result;
+		if (pick_unattached_from(pk, UNATTACHED_DSQ(other), CAUSE_ELSEWHERE) == RUN_OK)
+			return RUN_OK;
+		pk->denied = 0;
 	}
 	return RUN_ABSENT;
 }
@@ -178,7 +178,7 @@ static __always_inline bool pick_unattached_in_time(struct pick *pk, struct task
 	if (pk->sibling != READ_ONCE(pk->core->unattached_turn) && !whole_host())
 		return true; /* makes room */
 	/* Denied, this CPU waits for its siblings to leave. And the host's may be for a sibling alone. */
-	if (pick_unattached_from(pk, UNATTACHED_DSQ(pk->core_index)) != RUN_ABSENT || whole_host())
+	if (pick_unattached_from(pk, UNATTACHED_DSQ(pk->core_index), CAUSE_CLASS) != RUN_ABSENT || whole_host())
 		return true;
 	/* None of them may use this CPU: the time is the others' again. */
 	WRITE_ONCE(pk->core->unattached_until_ns, 0);

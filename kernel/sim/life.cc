@@ -25,6 +25,7 @@ uint32_t WeightOf(int nice) {
 
 void Machine::SetMask(SimThread& t, const CpuSet& cpus) {
   t.affinity_ = cpus;
+  t.nr_cpus_allowed = static_cast<int>(cpus.size());
   t.cpus_mask = {};
   cpus.ForEach(
       [&](CpuId cpu) { t.cpus_mask.bits[cpu.value() / 64] |= uint64_t{1} << (cpu.value() % 64); });
@@ -46,6 +47,7 @@ SimThread& Machine::NewThread(std::string name, std::unique_ptr<Program> program
   t.cpu_ = all_.First().value();
   SetMask(t, all_);
   by_tid_[t.pid] = &t;
+  if (IsExt(t)) EnterExt(t);
   return t;
 }
 
@@ -72,8 +74,9 @@ void Machine::EnterExt(SimThread& t) {
   const ClassContext context = InClass();
   t.scx.flags = 0;
   t.scx.slice = SCX_SLICE_DFL;
+  t.scx.weight = WeightOf(t.nice);
   corral_ops.enable(&t);
-  corral_ops.set_weight(&t, WeightOf(t.nice));
+  corral_ops.set_weight(&t, t.scx.weight);
   corral_ops.set_cpumask(&t, t.cpus_ptr);
 }
 
@@ -114,7 +117,8 @@ void Machine::SetNice(SimThread& t, int nice) {
     t.nice = nice;
     if (!IsExt(t)) return;
     const ClassContext context = InClass();
-    corral_ops.set_weight(&t, WeightOf(nice));
+    t.scx.weight = WeightOf(nice);
+    corral_ops.set_weight(&t, t.scx.weight);
   });
 }
 
@@ -126,9 +130,11 @@ void Machine::SetPolicy(SimThread& t, int policy) {
     t.policy = policy;
     if (was_ext) {
       const ClassContext context = InClass();
-      corral_ops.disable(&t);
+      // The weight is set with the policy, in the class that the thread was in so far.
+      corral_ops.set_weight(&t, t.scx.weight);
+      if (!IsExt(t)) corral_ops.disable(&t);
     }
-    if (IsExt(t)) EnterExt(t);
+    if (IsExt(t) && !was_ext) EnterExt(t);
   });
 }
 

@@ -2,6 +2,8 @@
 // The machine's construction, its clock, and what the class calls. One CPU's choice: schedule.cc.
 #include "kernel/sim/machine.h"
 
+#include <sched.h>
+
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -80,6 +82,7 @@ absl::Status Machine::Build() {
     cpu.stopper = std::make_unique<SimThread>(absl::StrCat("migration/", cpu.id), nullptr);
     cpu.stopper->pid = cpu.stopper->tgid = next_tid_++;
     cpu.stopper->flags = kKernelThread;
+    cpu.stopper->policy = SCHED_FIFO;
     cpu.stopper->realtime = true;  // and before those, see Enqueue()
     cpu.stopper->cpu_ = cpu.id;
     cpu.stopper->affinity_.Insert(CpuId(cpu.id));
@@ -94,7 +97,8 @@ absl::Status Machine::LoadClass() {
     core.node = spec_.cores[c].node;
     for (const int id : cores_[c]) core.siblings.Insert(CpuId(id));
   }
-  memory_.Allocate(ClassLayout(cores, {.tasks = spec_.tasks, .domains = spec_.domains}));
+  memory_.Allocate(ClassLayout(
+      cores, {.tasks = spec_.tasks, .domains = spec_.domains, .whole_host = spec_.whole_host}));
   for (Cpu& c : cpus_) {
     if (c.present) Disturb(c, spec_.costs.kernel_threads_every * c.id / cpus_.size());
   }
@@ -147,7 +151,11 @@ void Machine::ShowRunQueue(SimThread& thread) {
   thread.se.cfs_rq = &c.run_queue.cfs;
 }
 
-bool Machine::IsExt(const SimThread& thread) { return thread.policy == kSchedExtPolicy; }
+// task_should_scx()
+bool Machine::IsExt(const SimThread& thread) const {
+  return thread.policy == kSchedExtPolicy ||
+         (spec_.whole_host && thread.pid != 0 && !thread.realtime);
+}
 
 const SimThread* Machine::Running(CpuId cpu) const {
   const Cpu& c = cpus_[cpu.value()];

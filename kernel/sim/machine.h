@@ -55,6 +55,7 @@ class Machine {
     uint32_t domains = 512;
     uint32_t queue_messages = 3640;  // as fit into the real class's rings
     uint32_t fault = 0;              // enum corral_seeded_fault
+    bool whole_host = false;         // ClassSizes::whole_host
   };
   // InvalidArgument: a core without CPUs, or a CPU twice. The class is loaded then.
   static absl::StatusOr<std::unique_ptr<Machine>> Create(const Spec& spec);
@@ -163,7 +164,7 @@ class Machine {
   absl::Status Build();
   absl::Status LoadClass();
   Cpu& cpu_of(const SimThread& thread) { return cpus_[thread.cpu_]; }
-  static bool IsExt(const SimThread& thread);
+  bool IsExt(const SimThread& thread) const;
   void ShowRunQueue(SimThread& thread);
   bool Idle(const Cpu& c) const { return c.curr == c.idle.get(); }
   // On behalf of the CPU whose event this is, and of the thread that runs there.

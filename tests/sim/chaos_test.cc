@@ -4,7 +4,6 @@
 // CORRAL_CHAOS_FIRST the first of them: to look at one, set both.
 #include <gtest/gtest.h>
 
-
 #include "kernel/bpf/seeded_fault.h"
 #include "tests/environment.h"
 #include "tests/sim/chaos_world.h"
@@ -61,6 +60,21 @@ INSTANTIATE_TEST_SUITE_P(Policies, Chaos,
                          [](const auto& info) {
                            return info.param[0] == '\0' ? "none" : std::string(info.param);
                          });
+
+// With the host's threads in the class (`scope: host`), none of them runs beside a VM's either.
+TEST(ChaosWorld, TheWholeHostInTheClass) {
+  const int first = FromEnvironment("CORRAL_CHAOS_FIRST", 1);
+  const int seeds = FromEnvironment("CORRAL_CHAOS_SEEDS", 50);
+  for (const std::string policy : {"secure_vm", ""}) {
+    for (int seed = first; seed < first + seeds; ++seed) {
+      ChaosWorld world(static_cast<uint64_t>(seed), {.policy = policy, .whole_host = true});
+      world.Run(seconds(2));
+      world.Calm(seconds(4));
+      EXPECT_EQ(world.BesideTheHost(), "");
+      ASSERT_TRUE(Judge(world, policy)) << world.Describe();
+    }
+  }
+}
 
 TEST(ChaosWorld, TheSameSeedIsTheSameStory) {
   for (const uint64_t seed : {1, 2, 3}) {

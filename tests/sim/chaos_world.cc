@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -91,6 +92,50 @@ class ChaosWorld::Recorder final : public sim::SwitchObserver {
   uint64_t value_ = 0xcbf29ce484222325;
 };
 
+// With the whole host in the class: of threads that come to a core, those of an enclave must not
+// find one of the host's there, nor the other way round. What a thread is the class's own words
+// tell; one that changes over where it runs counts as neither.
+class ChaosWorld::HostWatch final : public sim::SwitchObserver {
+ public:
+  explicit HostWatch(const ChaosWorld& world) : world_(world) {
+    for (const sim::SimCore& core : world.machine_->spec().cores) {
+      for (const CpuId cpu : core.cpus) cores_[cpu.value()] = &core;
+    }
+  }
+  void Switched(Time, int cpu, const SimThread*, const SimThread* to) override {
+    const What what = WhatIs(to);
+    stints_[cpu] = {to, what};
+    for (const CpuId other : cores_[cpu]->cpus) {
+      const auto& [thread, was] = stints_[other.value()];
+      if (other.value() == cpu || what == What::kOther || was == What::kOther) continue;
+      if (was == what || WhatIs(thread) != was) continue;
+      if (times_++ == 0)
+        first_ = absl::StrCat(to->name(), " came to CPU ", cpu, " beside ", thread->name());
+    }
+  }
+  uint64_t times() const { return times_; }
+  const std::string& first() const { return first_; }
+
+ private:
+  enum class What { kOther, kHost, kEnclaves };
+  What WhatIs(const SimThread* thread) const {
+    if (thread == nullptr || thread->realtime) return What::kOther;
+    // One that is to change its domain has another word as well, which nobody was told of.
+    const auto words = world_.control_->status_words();
+    const bool told = std::any_of(words.begin(), words.end(), [&](const ghost_status_word& word) {
+      return (word.flags & GHOST_SW_ANNOUNCED) != 0 &&
+             word.tid == static_cast<uint32_t>(thread->tid());
+    });
+    return told ? What::kEnclaves : What::kHost;
+  }
+
+  const ChaosWorld& world_;
+  std::map<int, const sim::SimCore*> cores_;
+  std::map<int, std::pair<const SimThread*, What>> stints_;
+  uint64_t times_ = 0;
+  std::string first_;
+};
+
 ChaosWorld::ChaosWorld(uint64_t seed, const Options& options)
     : seed_(seed), options_(options), random_(seed) {
   MakeMachine();
@@ -110,6 +155,7 @@ void ChaosWorld::MakeMachine() {
   const int siblings = random_.Chance(250) ? 1 + static_cast<int>(random_.Below(4)) : 2;
   Machine::Spec spec;
   spec.fault = options_.fault;
+  spec.whole_host = options_.whole_host;
   spec.tasks = 1024;
   std::vector<Core> cores;
   for (int c = 0; c <= nr_cores; ++c) {
@@ -133,6 +179,10 @@ void ChaosWorld::MakeMachine() {
   recorder_ = std::make_unique<Recorder>();
   machine_->Observe(audit_.get());
   machine_->Observe(recorder_.get());
+  if (options_.whole_host) {
+    host_watch_ = std::make_unique<HostWatch>(*this);
+    machine_->Observe(host_watch_.get());
+  }
   control_ = sim::SimControlKernel::Create(*machine_).value();
   enclave_ =
       control_
@@ -237,6 +287,8 @@ void ChaosWorld::DisturbThread(SimThread& thread) {
     case 5:
       // A stranger, as any user may make himself one.
       machine_->SetPolicy(thread, kNormal);
+      // Among the host's threads he is nobody special, but in the audit's eyes in the class.
+      if (options_.whole_host) return;
       return machine_->SetPolicy(thread, kSchedExtPolicy);
     case 6:
       return machine_->Wake(thread);
@@ -400,6 +452,10 @@ Duration ChaosWorld::LongestWait() const {
       longest = std::max(longest, machine_->LongestWait(*thread));
   }
   return longest;
+}
+
+std::string ChaosWorld::BesideTheHost() const {
+  return host_watch_ == nullptr || host_watch_->times() == 0 ? "" : host_watch_->first();
 }
 
 uint64_t ChaosWorld::fingerprint() const { return recorder_->value(); }

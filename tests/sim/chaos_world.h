@@ -22,6 +22,7 @@ class ChaosWorld {
   struct Options {
     std::string policy = "secure_vm";  // empty: no agent, the class schedules alone
     uint32_t fault = 0;                // enum corral_seeded_fault
+    bool whole_host = false;  // who leaves the class's enclave, and hogs, stay in the class
     Duration runnable_timeout = std::chrono::milliseconds(500);
   };
   ChaosWorld(uint64_t seed, const Options& options);
@@ -33,6 +34,9 @@ class ChaosWorld {
 
   const sim::CoreAudit& audit() const { return *audit_; }
   uint64_t breaches() const;  // as the class counts
+  // The first time that a thread of the host and one of an enclave met on a core, where the whole
+  // host is in the class; "": never.
+  std::string BesideTheHost() const;
   bool enabled() const { return control_->info().enabled != 0; }
   // Of a thread in the class, up to now.
   Duration LongestWait() const;
@@ -55,6 +59,7 @@ class ChaosWorld {
  private:
   class Worker;
   class Recorder;
+  class HostWatch;
 
   void MakeMachine();
   void StartAgent();
@@ -78,6 +83,7 @@ class ChaosWorld {
   std::unique_ptr<sim::Machine> machine_;
   std::unique_ptr<sim::CoreAudit> audit_;
   std::unique_ptr<Recorder> recorder_;
+  std::unique_ptr<HostWatch> host_watch_;
   std::unique_ptr<sim::SimControlKernel> control_;
   Topology topology_;
   EnclaveId enclave_;
