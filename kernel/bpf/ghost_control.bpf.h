@@ -267,8 +267,8 @@ static __always_inline bool has_cookie(struct task_struct *p)
 	return bpf_core_field_exists(c->core_cookie) && BPF_CORE_READ(c, core_cookie);
 }
 
-/* Makes a slot ready for a thread that is in the class; it takes it under its run-queue lock (slot_change()). */
-static __noinline s32 slot_prepare(struct task_struct *p, struct ghost_thread *th, struct slot_owner *owner)
+/* Makes a slot ready for a thread that is in the class, in place of another one, or none; it takes it under its run-queue lock (slot_change()). */
+static __noinline s32 slot_prepare(struct task_struct *p, struct ghost_thread *th, struct slot_owner *owner, u32 from1)
 {
 	s32 slot1;
 
@@ -277,6 +277,8 @@ static __noinline s32 slot_prepare(struct task_struct *p, struct ghost_thread *t
 	slot1 = slot_make(p, owner);
 	if (slot1 < 0)
 		return slot1;
+	if (from1)
+		slot_inherit_promise(slot1 - 1, from1 - 1);
 	if (__sync_val_compare_and_swap(&th->next_slot, 0, slot1)) {
 		slot_free(slot1 - 1);
 		return -EBUSY;
@@ -286,7 +288,7 @@ static __noinline s32 slot_prepare(struct task_struct *p, struct ghost_thread *t
 
 static __always_inline s32 slot_offer(struct ghost_task_attach *ctx, struct task_struct *p, struct ghost_thread *th, struct slot_owner *owner)
 {
-	s32 slot1 = slot_prepare(p, th, owner);
+	s32 slot1 = slot_prepare(p, th, owner, 0);
 	struct ghost_status_word *sw;
 
 	if (slot1 < 0)
@@ -429,7 +431,7 @@ static __noinline int relabel(struct ghost_task_relabel *ctx, struct task_struct
 	owner.policy = sw->former_policy;
 	/* The last word counts: one that sleeps may not have come to what was said before. */
 	slot_leave_next(th);
-	slot1 = slot_prepare(p, th, &owner);
+	slot1 = slot_prepare(p, th, &owner, GHOST_GTID_SLOT(ctx->gtid) + 1);
 	if (slot1 < 0)
 		return slot1;
 	next = status_word_of(slot1 - 1);

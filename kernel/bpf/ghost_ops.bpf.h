@@ -430,27 +430,34 @@ void BPF_PROG(ghost_quiescent, struct task_struct *p, u64 deq_flags)
 		task_tell(slot, t, GHOST_MSG_TASK_BLOCKED, old == TASK_LATCHED ? GHOST_MSG_F_WAS_LATCHED : 0, barrier, cpu);
 }
 
+/* Whose child a thread's will be: of its domain, or of the one that it is about to get as its first. False: nobody's. */
+static __always_inline bool owner_of_children(struct task_struct *parent, struct slot_owner *owner)
+{
+	struct ghost_thread *th = thread_of(parent);
+	u32 slot1 = th ? READ_ONCE(th->slot) : 0, next1 = th && !slot1 ? READ_ONCE(th->next_slot) : 0;
+	u32 slot = (slot1 ?: next1) - 1;
+	struct ghost_status_word *sw = status_word_of(slot);
+	struct ghost_task *t = task_of(slot);
+
+	if (!(slot1 ?: next1) || !sw || !t)
+		return false;
+	owner->domain = t->domain;
+	owner->enclave = t->enclave;
+	owner->weight = sw->weight;
+	owner->policy = sw->former_policy;
+	/* What it is about to get may be taken back at this moment, and be somebody else's. */
+	return slot1 || (READ_ONCE(sw->tid) == parent->pid && (READ_ONCE(th->next_slot) == next1 || READ_ONCE(th->slot) == next1));
+}
+
 /* A child of an attached thread belongs to its parent's domain from its first instruction. Sleepable: its custody has to be made. */
 SEC("struct_ops.s/init_task")
 s32 BPF_PROG(ghost_init_task, struct task_struct *p, struct scx_init_task_args *args)
 {
-	struct task_struct *parent;
-	struct ghost_task *t;
-	u32 slot = 0;
+	struct slot_owner owner = { .tid = p->pid, .tgid = p->tgid, .vcpu = GHOST_NO_VCPU };
 
-	if (!args->fork || p->policy != SCHED_EXT)
+	if (!args->fork || p->policy != SCHED_EXT || !owner_of_children(bpf_get_current_task_btf(), &owner))
 		return 0;
-	parent = bpf_get_current_task_btf();
-	t = attached(parent, &slot);
-	if (!t)
-		return 0;
-	return slot_attach(p, &(struct slot_owner){ .domain = t->domain,
-						    .enclave = t->enclave,
-						    .tid = p->pid,
-						    .tgid = p->tgid,
-						    .vcpu = GHOST_NO_VCPU,
-						    .weight = slot_weight(slot),
-						    .policy = slot_former_policy(slot) });
+	return slot_attach(p, &owner);
 }
 
 /* Enters the class. */

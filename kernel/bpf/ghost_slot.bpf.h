@@ -80,20 +80,6 @@ struct slot_owner {
 	u32 policy; /* that it goes back to */
 };
 
-static __always_inline u32 slot_weight(u32 slot)
-{
-	struct ghost_status_word *sw = status_word_of(slot);
-
-	return sw ? sw->weight : 0;
-}
-
-static __always_inline u32 slot_former_policy(u32 slot)
-{
-	struct ghost_status_word *sw = status_word_of(slot);
-
-	return sw ? sw->former_policy : 0;
-}
-
 static __noinline int slot_fill(u32 slot, struct slot_owner *owner)
 {
 	struct ghost_status_word *sw = status_word_of(slot);
@@ -188,8 +174,8 @@ static __always_inline int slot_attach(struct task_struct *p, struct slot_owner 
 	return 0;
 }
 
-/* What a task keeps when it changes its domain: what it was promised, and its past. */
-__noinline int slot_inherit(u32 slot, u32 from)
+/* What a task that is to change its domain is promised; until then that may change under its new gtid. */
+__noinline int slot_inherit_promise(u32 slot, u32 from)
 {
 	struct ghost_status_word *sw = status_word_of(slot), *old = status_word_of(from);
 
@@ -201,6 +187,16 @@ __noinline int slot_inherit(u32 slot, u32 from)
 	sw->cap_period_ns = old->cap_period_ns;
 	sw->weight = old->weight;
 	sw->node = old->node;
+	return 0;
+}
+
+/* And, when it does, its past. */
+__noinline int slot_inherit_past(u32 slot, u32 from)
+{
+	struct ghost_status_word *sw = status_word_of(slot), *old = status_word_of(from);
+
+	if (!sw || !old)
+		return 0;
 	sw->priority = old->priority;
 	sw->cpu = old->cpu;
 	sw->switch_time_ns = old->switch_time_ns;
@@ -241,7 +237,7 @@ static __noinline int slot_change(struct task_struct *p, u32 cpu)
 	barrier = task_advance(from, TASK_NONE, &old);
 	if (old_t->announced)
 		task_post(from, GHOST_MSG_TASK_DEPARTED, 0, barrier, cpu);
-	slot_inherit(slot, from);
+	slot_inherit_past(slot, from);
 	affinity_copy(slot, p);
 	/* The present stint is accounted for at its end, here. */
 	WRITE_ONCE(sw->on_since_ns, old_sw->on_since_ns);

@@ -72,15 +72,17 @@ TEST_F(WholeHostTest, TheHostAndVmsTakeTurns) {
 TEST_F(WholeHostTest, NiceCounts) {
   VmProcess two(/*spinners=*/2, /*sleepers=*/0);
   for (const pid_t tid : two.tids()) Pin(tid, CpuSet{1});
-  ASSERT_EQ(setpriority(PRIO_PROCESS, static_cast<id_t>(two.tids()[1]), 5), 0);  // a third
+  // Nine times the weight; the kernel ends slices at timer ticks, so shares are not as exact.
+  ASSERT_EQ(setpriority(PRIO_PROCESS, static_cast<id_t>(two.tids()[0]), -5), 0);
+  ASSERT_EQ(setpriority(PRIO_PROCESS, static_cast<id_t>(two.tids()[1]), 5), 0);
   std::this_thread::sleep_for(milliseconds(200));
   const Duration first = CpuTime(two.tids()[0]), second = CpuTime(two.tids()[1]);
   std::this_thread::sleep_for(seconds(3));
   const double share = static_cast<double>((CpuTime(two.tids()[1]) - second).count()) /
                        static_cast<double>((CpuTime(two.tids()[0]) - first).count());
   printf("the nicer one gets %.2f of the other one's time\n", share);
-  EXPECT_GT(share, 0.2);
-  EXPECT_LT(share, 0.5);
+  EXPECT_GT(share, 0.03);
+  EXPECT_LT(share, 0.4);
 }
 
 // Everything that a host does: forks, sleeps, yields, threads that end, CPUs that go and come.

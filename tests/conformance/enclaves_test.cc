@@ -232,11 +232,13 @@ TEST_F(Enclaves, ASleepingTaskChangesItsDomainWhenItWakesUp) {
   const Member sleeps = NewTask(one);
   const auto changed = control().RelabelTask(sleeps.gtid, two);
   ASSERT_TRUE(changed.ok()) << changed.status();
+  ASSERT_TRUE(control().UpdateTask(*changed, {.weight = 500}).ok());
   sleeps.thread->Spin();
   Await(sleeps.gtid, GHOST_MSG_TASK_DEPARTED);
   EXPECT_TRUE(Await(*changed, GHOST_MSG_TASK_NEW).flags & GHOST_MSG_F_RUNNABLE);
   RunNow(kCore, {Run({sleeps.thread, *changed})});
   EXPECT_EQ(Word(*changed).domain, two.value());
+  EXPECT_EQ(Word(*changed).weight, 500u) << "what it was promised meanwhile counts";
 }
 
 // Said while the task sleeps, so that nothing of what was said before may come of it.
