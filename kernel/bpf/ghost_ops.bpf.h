@@ -434,12 +434,21 @@ void BPF_PROG(ghost_quiescent, struct task_struct *p, u64 deq_flags)
 static __always_inline bool owner_of_children(struct task_struct *parent, struct slot_owner *owner)
 {
 	struct ghost_thread *th = thread_of(parent);
-	u32 slot1 = th ? READ_ONCE(th->slot) : 0, next1 = th && !slot1 ? READ_ONCE(th->next_slot) : 0;
-	u32 slot = (slot1 ?: next1) - 1;
-	struct ghost_status_word *sw = status_word_of(slot);
-	struct ghost_task *t = task_of(slot);
+	struct ghost_status_word *sw;
+	u32 slot1, next1 = 0, slot;
+	struct ghost_task *t;
 
-	if (!(slot1 ?: next1) || !sw || !t)
+	if (!th)
+		return false;
+	slot1 = READ_ONCE(th->slot);
+	if (!slot1)
+		next1 = READ_ONCE(th->next_slot);
+	if (!slot1 && !next1)
+		return false;
+	slot = (slot1 ?: next1) - 1;
+	sw = status_word_of(slot);
+	t = task_of(slot);
+	if (!sw || !t)
 		return false;
 	owner->domain = t->domain;
 	owner->enclave = t->enclave;
