@@ -37,6 +37,11 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+// As a kernel has them that nobody touched: what real-time threads may have of a second, in us, and
+// the class of it, in ns.
+constexpr int kRealTimeLimit = 950'000;
+constexpr int kServed = 50'000'000;
+
 int NrCpus() { return static_cast<int>(sysconf(_SC_NPROCESSORS_CONF)); }
 
 void SetAffinity(pid_t tid, const CpuSet& cpus) {
@@ -169,7 +174,6 @@ void StallClass(Victim& victim) {
   // Which older kernels have not.
   const std::string server =
       absl::StrCat("/sys/kernel/debug/sched/ext_server/cpu", NrCpus() - 1, "/runtime");
-  constexpr int kLimit = 950'000, kServed = 50'000'000;  // as a kernel has them that nobody touched
   const auto ejected = [] { return ReadSchedExtState().state == "disabled"; };
   Shell("mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug");
   EXPECT_TRUE(set(limit, -1));
@@ -178,7 +182,7 @@ void StallClass(Victim& victim) {
   HogWhile(SCHED_FIFO, std::not_fn(ejected), seconds(40));
   EXPECT_TRUE(ejected()) << "nobody watches";
   EXPECT_EQ(set(server, kServed), served);
-  EXPECT_TRUE(set(limit, kLimit));
+  EXPECT_TRUE(set(limit, kRealTimeLimit));
   for (const pid_t tid : vcpus) SetAffinity(tid, AllCpus());
   AwaitClass(victim);
 }
