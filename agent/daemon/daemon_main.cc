@@ -23,7 +23,7 @@ namespace {
 
 // Hands the processes that wait over to the daemon that begins anew.
 constexpr char kPaused[] = "CORRALD_PAUSED";
-constexpr char kScopeRefused[] = "CORRAL_SCOPE_REFUSED";
+constexpr char kScopeRefused[] = "CORRALD_SCOPE_REFUSED";
 
 // The signals are taken by the daemon's loop, in no other thread.
 int SignalFd() {

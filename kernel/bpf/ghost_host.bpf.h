@@ -15,9 +15,10 @@ static __always_inline bool whole_host(void)
 	return info && READ_ONCE(info->whole_host);
 }
 
-static __always_inline bool is_bound_kthread(struct task_struct *p)
+/* Of threads in the class, those that its gate lets pass. */
+static __always_inline bool is_exempt(struct task_struct *p)
 {
-	return (p->flags & PF_KTHREAD) && p->nr_cpus_allowed == 1;
+	return p->policy != SCHED_EXT && (p->flags & PF_KTHREAD) && p->nr_cpus_allowed == 1 && whole_host();
 }
 
 static __always_inline bool is_fair(u32 policy)
@@ -25,12 +26,12 @@ static __always_inline bool is_fair(u32 policy)
 	return policy == SCHED_NORMAL || policy == SCHED_BATCH || policy == SCHED_IDLE;
 }
 
-/* The gate knows the thread: the others run past it, in classes above ours or as part of the kernel. */
+/* Of all threads, those that the gate holds back: the others are in classes above ours, or exempt. */
 static __always_inline bool is_gated(struct task_struct *p)
 {
 	if (p->policy == SCHED_EXT)
 		return true;
-	return p->pid && is_fair(p->policy) && whole_host() && !is_bound_kthread(p);
+	return p->pid && is_fair(p->policy) && whole_host() && !is_exempt(p);
 }
 
 /* Of threads of no enclave. */

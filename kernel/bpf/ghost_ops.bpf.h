@@ -145,7 +145,7 @@ static __always_inline void claim_drop_stale(struct pick *pk, struct task_struct
 
 	if (!claim)
 		return;
-	if (prev && (prev->scx.flags & SCX_TASK_QUEUED) && is_gated(prev))
+	if (prev && (prev->scx.flags & SCX_TASK_QUEUED) && !is_exempt(prev))
 		own = attached(prev, &slot) ? slot + 1 : UNATTACHED_CLAIM(prev->pid);
 	if (claim != own)
 		claim_release(pk->cpu, claim);
@@ -244,7 +244,7 @@ void BPF_PROG(ghost_running, struct task_struct *p)
 	struct ghost_status_word *sw;
 
 	core = core_of_cpu(cfg);
-	if (!cs || !cfg || !core || !is_gated(p))
+	if (!cs || !cfg || !core || is_exempt(p))
 		return;
 	if (READ_ONCE(cs->picking)) {
 		kf_set_slice(p, 0);
@@ -421,7 +421,7 @@ void BPF_PROG(ghost_quiescent, struct task_struct *p, u64 deq_flags)
 	if (!t) {
 		claim_release(cpu, UNATTACHED_CLAIM(p->pid));
 		/* In the local queue it has no name yet. One that waits elsewhere must not take that claim from another. */
-		if (is_gated(p) && BPF_CORE_READ(p, scx.dsq) && BPF_CORE_READ(p, scx.dsq, id) == SCX_DSQ_LOCAL)
+		if (!is_exempt(p) && BPF_CORE_READ(p, scx.dsq) && BPF_CORE_READ(p, scx.dsq, id) == SCX_DSQ_LOCAL)
 			claim_release(cpu, UNATTACHED_CLAIM_ANY);
 		return;
 	}

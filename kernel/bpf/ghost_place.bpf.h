@@ -93,7 +93,7 @@ static __always_inline void enqueue_unattached(struct task_struct *p, s32 cpu, u
 	struct ghost_cpu_config *cfg = cpu_config_of(cpu);
 	struct ghost_core_state *core = core_of_cpu(cfg);
 
-	if (!is_gated(p)) {
+	if (is_exempt(p)) {
 		kf_dsq_insert(p, SCX_DSQ_LOCAL, SCX_SLICE_DFL, enq_flags | SCX_ENQ_PREEMPT);
 		return;
 	}

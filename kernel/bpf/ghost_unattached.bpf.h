@@ -6,8 +6,9 @@
 #define UNATTACHED_PERIOD_NS (100 * 1000 * 1000ULL)
 #define UNATTACHED_TIME_NS (5 * 1000 * 1000ULL)
 #define UNATTACHED_TIME_EACH_NS (40 * 1000ULL)
-#define HOST_SLICE_NS (12 * 1000 * 1000ULL)
 #define UNATTACHED_TIME_MAX_NS (90 * 1000 * 1000ULL)
+/* Of a thread of the host with the weight of nice 0. */
+#define HOST_SLICE_NS (12 * 1000 * 1000ULL)
 
 /*
  * A thread of no enclave, from `dsq`. It trusts nobody, the others of its kind included, so it has a core for itself: core_word.h denies

@@ -22,6 +22,7 @@
 #include "kernel/bpf/bpf_control_kernel.h"
 #include "kernel/bpf/class_loader.h"
 #include "kernel/bpf/threads_by_policy.h"
+#include "kernel/cpu_mask.h"
 
 namespace corral {
 
@@ -83,6 +84,11 @@ class ClassHostTest : public testing::Test {
     const sched_param param = {};
     for (const pid_t tid : process.tids())
       ASSERT_EQ(sched_setscheduler(tid, kSchedExtPolicy, &param), 0);
+  }
+
+  static void Pin(pid_t tid, const CpuSet& cpus) {
+    const cpu_set_t mask = MaskOf(cpus);
+    ASSERT_EQ(sched_setaffinity(tid, sizeof(mask), &mask), 0);
   }
 
   static void SetOnline(CpuId cpu, bool online) {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // I2 on a real kernel: beside a user task of the host, tasks of a strict enclave leave the core,
 // with the same in an enclave that is not strict for comparison. Runs as root in the test host.
-#include "kernel/cpu_mask.h"
 #include "tests/class/class_host_fixture.h"
 
 namespace corral {
@@ -15,10 +14,6 @@ constexpr Duration kLongerThanTheWatchdog = seconds(23);
 
 class StrictHostTest : public ClassHostTest {
  protected:
-  static void Pin(pid_t tid, const CpuSet& cpus) {
-    const cpu_set_t mask = MaskOf(cpus);
-    ASSERT_EQ(sched_setaffinity(tid, sizeof(mask), &mask), 0);
-  }
   // A VM that wants the whole of core 1 and may go nowhere else.
   void StartVm(VmProcesses& vms) {
     vms.push_back(std::make_unique<VmProcess>(/*spinners=*/2, /*sleepers=*/0));

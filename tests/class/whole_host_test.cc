@@ -4,7 +4,6 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#include "kernel/cpu_mask.h"
 #include "tests/class/chaos_process.h"
 #include "tests/class/class_host_fixture.h"
 
@@ -18,10 +17,6 @@ class WholeHostTest : public ClassHostTest {
  protected:
   absl::Status Load() override { return LoadClassHere({.whole_host = true}); }
 
-  static void Pin(pid_t tid, const CpuSet& cpus) {
-    const cpu_set_t mask = MaskOf(cpus);
-    ASSERT_EQ(sched_setaffinity(tid, sizeof(mask), &mask), 0);
-  }
   // More than there are CPUs.
   void StartVms() {
     for (int i = 0; i < 4; ++i)

@@ -137,25 +137,19 @@ void StopLibvirtdForAWhile(Victim&) {
 
 // ---- the class loses its charge ----
 
-void Eject() {
-  std::ofstream("/proc/sys/kernel/sysrq") << 1 << std::flush;
-  std::ofstream("/proc/sysrq-trigger") << 'S' << std::flush;
-  EXPECT_TRUE(Within(seconds(30), [] { return ReadSchedExtState().state == "disabled"; }));
-}
-
 void AwaitClass(Victim& victim) {
   EXPECT_TRUE(Within(seconds(60), [] { return ReadSchedExtState().state == "enabled"; }));
   victim.corral().OpenClass();
 }
 
 void EjectClass(Victim& victim) {
-  Eject();
+  EjectTheClass();
   AwaitClass(victim);
 }
 
 void EjectClassWithoutCorrald(Victim& victim) {
   victim.corral().StopDaemon(SIGKILL);
-  Eject();
+  EjectTheClass();
   std::this_thread::sleep_for(seconds(1));
   victim.corral().StartDaemon();
   AwaitClass(victim);

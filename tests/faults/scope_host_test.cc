@@ -78,8 +78,7 @@ TEST_F(ScopeTest, IsChangedByAReload) {
   const VirshShell::Answer answer = victim_.virsh().Run("list");
   EXPECT_TRUE(answer.ok) << answer.text;
 
-  std::ofstream("/proc/sys/kernel/sysrq") << 1 << std::flush;
-  std::ofstream("/proc/sysrq-trigger") << 'S' << std::flush;
+  EjectTheClass();
   ASSERT_NO_FATAL_FAILURE(AwaitAnother());
   EXPECT_TRUE(WholeHost()) << "the class came back without the host";
   EXPECT_EQ(BesideTheHostWithin(seconds(3)).count(), 0);

@@ -37,6 +37,12 @@ std::string ConfigWith(const std::string& cpus) {
 
 }  // namespace
 
+void EjectTheClass() {
+  std::ofstream("/proc/sys/kernel/sysrq") << 1 << std::flush;
+  std::ofstream("/proc/sysrq-trigger") << 'S' << std::flush;
+  EXPECT_TRUE(Within(seconds(30), [] { return ReadSchedExtState().Disabled(); }));
+}
+
 Victim::Victim(const std::string& cpus) {
   // corrald's own disk, which may be full.
   Shell("mkdir -p /var/lib/corral && mount -t tmpfs -o size=80m faults /var/lib/corral");

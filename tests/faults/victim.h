@@ -16,6 +16,9 @@
 
 namespace corral {
 
+// As root can at any time, by SysRq. Returns when it is no longer in charge.
+void EjectTheClass();
+
 class Victim {
  public:
   static constexpr Duration kSome = std::chrono::milliseconds(5);
