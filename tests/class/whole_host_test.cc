@@ -33,6 +33,23 @@ class WholeHostTest : public ClassHostTest {
     PrintWorst(beside);
     EXPECT_EQ(beside.time.count(), 0);
   }
+  void ExpectAllGoesOn() {
+    std::this_thread::sleep_for(seconds(2));
+    const std::vector<Duration> before = CpuTimes(vms_);
+    std::this_thread::sleep_for(seconds(3));
+    size_t i = 0;
+    for (const auto& vm : vms_) {
+      EXPECT_GT(CpuTime(vm->tids()[0]) - before[i], milliseconds(20)) << "VM " << vm->pid();
+      i += vm->tids().size();
+    }
+    EXPECT_TRUE(kernel_->info().enabled)
+        << kernel_->info().exit_reason << ": " << kernel_->info().exit_message;
+    const absl::StatusOr<AuditReport> report = auditor_->Read();
+    ASSERT_TRUE(report.ok()) << report.status();
+    EXPECT_EQ(report->total[AUDIT_VCPU_ENFORCED].time.count(), 0);
+    EXPECT_EQ(report->total[AUDIT_BESIDE_HOST].time.count(), 0);
+    vms_.clear();
+  }
   int Attached() const {
     int tasks = 0;
     for (const ghost_status_word& word : kernel_->status_words())
@@ -80,8 +97,17 @@ TEST_F(WholeHostTest, NiceCounts) {
   EXPECT_LT(share, 0.4);
 }
 
-// Everything that a host does: forks, sleeps, yields, threads that end, CPUs that go and come.
+// Forks, sleeps, yields, threads that end.
 TEST_F(WholeHostTest, TheHostGoesOnWhateverItDoes) {
+  StartVms();
+  const ChaosProcess chaos(30, /*seed=*/1);
+  ASSERT_EQ(system("for i in 1 2 3 4 5 6 7 8 9 10; do (exit 0); done"), 0);
+  ExpectAllGoesOn();
+}
+
+// In one of five runs a thread of the host was stuck, until the kernel's watchdog ejected the
+// class: README.md.
+TEST_F(WholeHostTest, CpusGoAndCome) {
   StartVms();
   const ChaosProcess chaos(30, /*seed=*/1);
   for (int round = 0; round < 3; ++round) {
@@ -89,21 +115,7 @@ TEST_F(WholeHostTest, TheHostGoesOnWhateverItDoes) {
     ASSERT_EQ(system("for i in 1 2 3 4 5 6 7 8 9 10; do (exit 0); done"), 0);
     SetOnline(CpuId(1), true);
   }
-  std::this_thread::sleep_for(seconds(2));
-  const std::vector<Duration> before = CpuTimes(vms_);
-  std::this_thread::sleep_for(seconds(3));
-  size_t i = 0;
-  for (const auto& vm : vms_) {
-    EXPECT_GT(CpuTime(vm->tids()[0]) - before[i], milliseconds(20)) << "VM " << vm->pid();
-    i += vm->tids().size();
-  }
-  EXPECT_TRUE(kernel_->info().enabled)
-      << kernel_->info().exit_reason << ": " << kernel_->info().exit_message;
-  const absl::StatusOr<AuditReport> report = auditor_->Read();
-  ASSERT_TRUE(report.ok()) << report.status();
-  EXPECT_EQ(report->total[AUDIT_VCPU_ENFORCED].time.count(), 0);
-  EXPECT_EQ(report->total[AUDIT_BESIDE_HOST].time.count(), 0);
-  vms_.clear();
+  ExpectAllGoesOn();
 }
 
 TEST_F(WholeHostTest, AThreadThatIsGivenBackIsTheHosts) {
