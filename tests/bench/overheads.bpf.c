@@ -27,6 +27,7 @@
 #include "kernel/bpf/ghost_macros.bpf.h"
 #include "tests/bench/kfunc_stand_ins.bpf.h"
 #include "kernel/bpf/ghost_maps.bpf.h"
+#include "kernel/bpf/ghost_host.bpf.h"
 #include "kernel/bpf/ghost_trace.bpf.h"
 #include "kernel/bpf/ghost_core.bpf.h"
 #include "kernel/bpf/ghost_task.bpf.h"
