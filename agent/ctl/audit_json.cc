@@ -64,6 +64,8 @@ Json FiguresJson(const AuditCore& core) {
   out["vcpu_helper"] = SpanJson(core[AUDIT_VCPU_HELPER]);
   out["helper_helper"] = SpanJson(core[AUDIT_HELPER_HELPER]);
   out["host"] = SpanJson(core[AUDIT_BESIDE_HOST]);
+  out["host"]["p50_ns"] = Ns(core.BesideHostPercentile(0.5));
+  out["host"]["p99_ns"] = Ns(core.BesideHostPercentile(0.99));
   out["negative_intervals"] = core.negative_intervals;
   out["negative_ns"] = Ns(core.negative_time);
   out["missed_switches"] = core.missed_switches;

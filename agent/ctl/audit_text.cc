@@ -62,6 +62,15 @@ std::string Worst(absl::string_view label, const AuditSpan& span) {
                          Party(span.worst->incumbent));
 }
 
+// How long a VM is in the host's sight at a time (invariant I2).
+std::string BesideHost(const AuditCore& total) {
+  const AuditSpan& span = total[AUDIT_BESIDE_HOST];
+  if (span.count == 0) return "";
+  return absl::StrFormat("Beside a host task: %d times, p50 %s, p99 %s, longest %s.\n", span.count,
+                         Human(total.BesideHostPercentile(0.5)),
+                         Human(total.BesideHostPercentile(0.99)), Human(span.longest));
+}
+
 std::string VmTable(const AuditReport& report) {
   if (report.vms.empty()) return "";
   std::string out = absl::StrFormat("\n%-5s %-15s %-12s %11s %11s %11s\n", "VM", "name", "process",
@@ -97,7 +106,7 @@ std::string AuditText(const AuditReport& report) {
   std::string out = Verdict(report);
   absl::StrAppend(&out, Warnings(report.gaps), "\n", CoreTable(report), "\n");
   absl::StrAppend(&out, Worst("Enforced", report.total[AUDIT_VCPU_ENFORCED]),
-                  Worst("Exposed", report.total[AUDIT_VCPU_EXPOSED]));
+                  Worst("Exposed", report.total[AUDIT_VCPU_EXPOSED]), BesideHost(report.total));
   absl::StrAppendFormat(
       &out,
       "Observed %s on %d CPUs; %d switches of cores between VMs; a sibling idle\n"

@@ -104,6 +104,60 @@ AUDIT_INLINE void audit_span_open(struct audit_core *core, __u32 state, __u32 si
 	span->open.incumbent = audit_party_of(core, core->peers >> 4 * state & (AUDIT_MAX_SIBLINGS - 1));
 }
 
+/* The number of the highest bit that is set; of 0, 0. Without branches, as above. */
+AUDIT_INLINE __u32 audit_highest_bit(__u64 ns)
+{
+	for (__u32 step = 1; step < 64; step *= 2)
+		ns |= ns >> step;
+	ns >>= 1;
+	ns -= ns >> 1 & 0x5555555555555555ULL;
+	ns = (ns & 0x3333333333333333ULL) + (ns >> 2 & 0x3333333333333333ULL);
+	ns = (ns + (ns >> 4)) & 0x0f0f0f0f0f0f0f0fULL;
+	return (__u32)(ns * 0x0101010101010101ULL >> 56);
+}
+
+/*
+ * Which of the counts of a core's `beside_host` a stretch belongs to. By its first three bits, of which the first one is
+ * known: four buckets to an octave.
+ */
+AUDIT_INLINE __u32 audit_length_bucket(__u64 ns)
+{
+	const __u32 octave = audit_highest_bit(ns | 4);
+
+	return (octave - 2) * 4 + (__u32)(ns >> (octave - 2));
+}
+
+/* The longest that the bucket counts, in ns. */
+AUDIT_INLINE __u64 audit_length_bound(__u32 bucket)
+{
+	if (bucket < 4)
+		return bucket;
+	return ((5ULL + bucket % 4) << (bucket / 4 - 1)) - 1;
+}
+
+/*
+ * The conditions change to `mask`: if AUDIT_BESIDE_HOST ends, how long was it? Without branches, and from what the core has:
+ * what a variable holds across the conditions, the verifier follows. So what was no stretch, or one of no length, has a count as well, which says
+ * nothing. What may be taken back later of a longer one is little, and stays.
+ */
+AUDIT_INLINE void audit_length_note(struct audit_core *core, __u32 mask)
+{
+	const __u64 over = (core->mask & ~mask) >> AUDIT_BESIDE_HOST & 1;
+	const __u64 ns = core->span[AUDIT_BESIDE_HOST].last_ns * over;
+	struct audit_length *length = &core->beside_host[audit_length_bucket(ns) & (AUDIT_LENGTHS - 1)];
+	const __u64 old = (length->epoch - core->epoch) >> 63;
+
+	audit_barrier();
+	length->count = length->count * (1 - old) + 1;
+	length->epoch = core->epoch;
+}
+
+/* How often, in the epoch of the core's figures. */
+AUDIT_INLINE __u64 audit_length_count(const struct audit_core *core, __u32 bucket)
+{
+	return core->beside_host[bucket].epoch == core->epoch ? core->beside_host[bucket].count : 0;
+}
+
 /* It has been counted up to `now`, and was over at `end`; or it never was. */
 AUDIT_INLINE void audit_span_close(struct audit_span *span, __u64 end, __u64 now)
 {
@@ -114,6 +168,7 @@ AUDIT_INLINE void audit_span_close(struct audit_span *span, __u64 end, __u64 now
 	span->ns -= now - end;
 	if (end == span->open.time && end != now)
 		span->count--;
+	span->last_ns = end - span->open.time;
 	if (end - span->open.time > span->longest_ns) {
 		span->longest_ns = end - span->open.time;
 		span->longest = span->open;
@@ -242,6 +297,7 @@ AUDIT_INLINE void audit_core_switch(struct audit_core *core, __u32 sibling, __u6
 			audit_doubt_note(core, !sibling, state, left_at);
 		audit_span_close(&core->span[state], left_at, now);
 	}
+	audit_length_note(core, mask);
 	core->mask = mask;
 }
 
@@ -273,6 +329,7 @@ AUDIT_INLINE void audit_core_read(struct audit_core *core, __u64 epoch, __u64 no
 		if (core->mask >> state & 1)
 			audit_span_close(&core->span[state], now, now);
 	}
+	audit_length_note(core, 0);
 }
 
 AUDIT_INLINE void audit_thread_roll(struct audit_thread *thread, __u64 epoch, __u64 now)

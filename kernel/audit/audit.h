@@ -17,6 +17,8 @@
 #define AUDIT_MAX_NAMES 16
 #define AUDIT_NAME_LEN 32
 #define AUDIT_COMM_LEN 16
+/* Four to an octave: 0, 1, 2, 3, 4, 5, 6, 7, up to 9, 11, 13, 15, 19 ns, and so on; some behind all that a time can be. */
+#define AUDIT_LENGTHS 256
 
 /* What a CPU runs. */
 enum audit_kind {
@@ -78,8 +80,15 @@ struct audit_span {
 	__u64 ns;
 	__u64 count;
 	__u64 longest_ns;
+	__u64 last_ns; /* how long the one was that ended last */
 	struct audit_onset longest;
 	struct audit_onset open; /* meaningful while the state's bit is set in audit_core.mask */
+};
+
+/* How many stretches were that long. A new epoch does not begin by clearing all of them. */
+struct audit_length {
+	__u64 epoch;
+	__u64 count;
 };
 
 /*
@@ -115,6 +124,7 @@ struct audit_core {
 	__u64 look[AUDIT_MAX_SIBLINGS];
 	struct audit_doubt doubt[2]; /* about each sibling; on cores with two */
 	struct audit_span span[AUDIT_STATES];
+	struct audit_length beside_host[AUDIT_LENGTHS]; /* stretches of AUDIT_BESIDE_HOST that are over, by length; the first says nothing */
 };
 
 /* Where a CPU sits. User space fills this in before the probes are attached. */

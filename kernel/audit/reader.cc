@@ -82,6 +82,8 @@ absl::StatusOr<std::vector<AuditCore>> ReadAllCores(int map, uint64_t epoch, uin
       if (core->slot[sibling].kind == AUDIT_UNKNOWN) gaps.unseen_cpus.push_back(out.cpus.back());
     }
     for (int state = 0; state < AUDIT_STATES; ++state) out.spans[state] = SpanOf(core->span[state]);
+    for (uint32_t i = 0; i < AUDIT_LENGTHS; ++i)
+      out.beside_host[i] = audit_length_count(core.get(), i);
     out.switches = core->switches;
     out.negative_intervals = core->negative;
     out.negative_time = Duration(core->negative_ns);

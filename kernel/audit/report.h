@@ -46,6 +46,8 @@ struct AuditSpan {
 struct AuditCore {
   std::vector<CpuId> cpus;
   std::array<AuditSpan, AUDIT_STATES> spans;
+  // Of AUDIT_BESIDE_HOST, how many stretches were how long, in the buckets of account.h.
+  std::array<uint64_t, AUDIT_LENGTHS> beside_host = {};
   uint64_t switches = 0;  // vCPU stints that began after another VM's vCPU on the same core
   // Events that a sibling overtook between reading its clock and taking the core's lock: expected,
   // rare and some 100 ns each.
@@ -54,6 +56,9 @@ struct AuditCore {
   uint64_t missed_switches = 0;  // see AuditGaps
 
   const AuditSpan& operator[](audit_condition state) const { return spans[state]; }
+  // How long a vCPU is beside a host task at a time: what `share` (0 to 1) of the stretches do not
+  // exceed, at most a quarter too much; 0 if there was none.
+  Duration BesideHostPercentile(double share) const;
   AuditCore& operator+=(const AuditCore& other);
 };
 

@@ -5,8 +5,11 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <memory>
 #include <random>
+
+#include "kernel/audit/report.h"
 
 namespace corral {
 namespace {
@@ -66,6 +69,7 @@ std::array<bool, AUDIT_STATES> Conditions(const std::vector<audit_slot>& slots) 
 // Counts tick by tick what audit_core counts by intervals.
 struct Timeline {
   std::array<uint64_t, AUDIT_STATES> ns = {}, count = {}, longest = {}, current = {};
+  std::map<uint64_t, uint64_t> beside_host;  // stretches that are over, by length
 
   void Tick(const std::array<bool, AUDIT_STATES>& holds) {
     for (size_t i = 0; i < holds.size(); ++i) {
@@ -74,6 +78,7 @@ struct Timeline {
         if (current[i]++ == 0) ++count[i];
         longest[i] = std::max(longest[i], current[i]);
       } else {
+        if (i == AUDIT_BESIDE_HOST && current[i] > 0) ++beside_host[current[i]];
         current[i] = 0;
       }
     }
@@ -102,6 +107,16 @@ class AccountTest : public testing::TestWithParam<int> {
       ASSERT_EQ(span.count, truth_.count[state]) << "state " << state << " at " << now;
       ASSERT_EQ(span.longest_ns, truth_.longest[state]) << "state " << state << " at " << now;
     }
+    ExpectLengths(*copy, now);
+  }
+
+  void ExpectLengths(const audit_core& core, uint64_t now) {
+    std::map<uint64_t, uint64_t> truth = truth_.beside_host;
+    if (truth_.current[AUDIT_BESIDE_HOST] > 0) ++truth[truth_.current[AUDIT_BESIDE_HOST]];
+    std::array<uint64_t, AUDIT_LENGTHS> counts = {};
+    for (const auto& [length, count] : truth) counts[audit_length_bucket(length)] += count;
+    for (uint32_t i = 1; i < counts.size(); ++i)
+      ASSERT_EQ(audit_length_count(&core, i), counts[i]) << "bucket " << i << " at " << now;
   }
 
   std::unique_ptr<audit_core> core_ = std::make_unique<audit_core>();
@@ -307,6 +322,31 @@ TEST(Account, ASwitchFromAnotherTaskThanTheLastOneIsCounted) {
   EXPECT_EQ(core->missed, 0u);
   audit_core_switch(core.get(), 0, /*left=*/0xa, &b, 0, 300, 300);
   EXPECT_EQ(core->missed, 1u);
+}
+
+TEST(Account, BucketsOfLengthsAreInOrderAndAQuarterWide) {
+  uint32_t last = 0;
+  for (uint64_t ns = 0; ns < 7'000'000'000; ns += 1 + ns / 100) {
+    const uint32_t bucket = audit_length_bucket(ns);
+    EXPECT_GE(bucket, last);
+    EXPECT_LE(ns, audit_length_bound(bucket));
+    EXPECT_LE(audit_length_bound(bucket), ns + ns / 4) << ns;
+    EXPECT_EQ(audit_length_bucket(audit_length_bound(bucket)), bucket);
+    last = bucket;
+  }
+  EXPECT_LT(audit_length_bucket(~0ULL), AUDIT_LENGTHS);
+}
+
+TEST(Account, PercentilesOfLengthsAreAtMostAQuarterTooLong) {
+  AuditCore core;
+  EXPECT_EQ(core.BesideHostPercentile(0.5).count(), 0);
+  for (uint64_t us = 1; us <= 100; ++us) ++core.beside_host[audit_length_bucket(us * 1000)];
+  core.spans[AUDIT_BESIDE_HOST].longest = std::chrono::microseconds(100);
+  const int64_t p50 = core.BesideHostPercentile(0.5).count();
+  EXPECT_GE(p50, 50'000);
+  EXPECT_LE(p50, 62'500);
+  EXPECT_GE(core.BesideHostPercentile(0.99).count(), 99'000);
+  EXPECT_EQ(core.BesideHostPercentile(1).count(), 100'000) << "no more than the longest one";
 }
 
 TEST(Account, ThreadSplitsExposureAtEnrolment) {

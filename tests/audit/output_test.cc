@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What corralctl makes of a report: the promises of audit_json.h and audit_text.h.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <sstream>
 
 #include "agent/ctl/audit_json.h"
 #include "agent/ctl/audit_text.h"
+#include "kernel/audit/account.h"
 
 namespace corral::ctl {
 namespace {
@@ -26,6 +28,10 @@ AuditReport SomeReport() {
       .time = milliseconds(2), .count = 1, .longest = milliseconds(2), .worst = onset};
   core.spans[AUDIT_VCPU_VCPU] = {
       .time = milliseconds(123458), .count = 70001, .longest = milliseconds(31), .worst = onset};
+  core.spans[AUDIT_BESIDE_HOST] = {
+      .time = milliseconds(90), .count = 900, .longest = milliseconds(4), .worst = onset};
+  core.beside_host[80] = 890;
+  core.beside_host[82] = 10;
   core.switches = 12;
   AuditReport report;
   report.observed = milliseconds(1'000'000);
@@ -51,6 +57,10 @@ TEST(AuditJson, HoldsWhatItsSchemaSays) {
   EXPECT_EQ(totals["vcpu_vcpu"]["longest_ns"], 31000000);
   EXPECT_EQ(totals["vcpu_vcpu"]["worst"]["newcomer"]["tid"], 4194303);
   EXPECT_EQ(totals["core_switches"], 24);
+  EXPECT_EQ(totals["host"]["count"], 1800);
+  EXPECT_EQ(totals["host"]["longest_ns"], 4000000);
+  EXPECT_EQ(totals["host"]["p50_ns"], audit_length_bound(80));
+  EXPECT_EQ(totals["host"]["p99_ns"], audit_length_bound(82));
   EXPECT_EQ(totals["missed_probes"], 5);
   for (const char* key :
        {"vcpu_helper_ns", "helper_helper_ns", "host_ns", "forced_idle_ns", "negative_intervals"}) {
@@ -75,6 +85,7 @@ TEST(AuditText, FitsATerminalAndBeginsWithTheVerdict) {
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 80u) << line;
   EXPECT_EQ(text.rfind("BREACH", 0), 0u) << text;
+  EXPECT_THAT(text, testing::HasSubstr("Beside a host task: 1800 times, p50 "));
   report.total.spans[AUDIT_VCPU_ENFORCED] = {};
   EXPECT_EQ(AuditText(report).rfind("EXPOSED", 0), 0u);
 }

@@ -105,6 +105,27 @@ TEST_F(WholeHostTest, TheHostGoesOnWhateverItDoes) {
   ExpectAllGoesOn();
 }
 
+// Who may use no other core waits there, and the kernel for them, but not for long.
+TEST_F(WholeHostTest, ThreadsThatMayGoNowhereElseDoNotKeepACpu) {
+  StartVms();
+  VmProcess core(/*spinners=*/4, /*sleepers=*/2), cpu(/*spinners=*/2, /*sleepers=*/1);
+  for (const pid_t tid : core.tids()) Pin(tid, topology_.core(0).siblings);
+  for (const pid_t tid : cpu.tids()) Pin(tid, CpuSet{1});
+  Duration longest{0};
+  for (int round = 0; round < 8; ++round) {
+    const Time begin = kernel_->Now();
+    SetOnline(CpuId(1), false);
+    longest = std::max(longest, kernel_->Now() - begin);
+    std::this_thread::sleep_for(milliseconds(200));
+    SetOnline(CpuId(1), true);
+    for (const pid_t tid : cpu.tids()) Pin(tid, CpuSet{1});
+    std::this_thread::sleep_for(milliseconds(200));
+  }
+  printf("a CPU took %lld ms at most to go\n", static_cast<long long>(longest.count() / 1000000));
+  EXPECT_LT(longest, seconds(5)) << "that is the guard's doing";
+  ExpectAllGoesOn();
+}
+
 // In one of five runs a thread of the host was stuck, until the kernel's watchdog ejected the
 // class: README.md.
 TEST_F(WholeHostTest, CpusGoAndCome) {
