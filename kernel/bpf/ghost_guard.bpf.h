@@ -159,6 +159,12 @@ __noinline int guard_core(u32 index, u64 now)
 			WRITE_ONCE(core->rescue, 0);
 		kick_siblings(core, 0xff, SCX_KICK_PREEMPT);
 	}
+	/*
+	 * Who takes the CPU offline waits until no thread counts as that CPU's, and looks only when that CPU schedules. The last one may have been one
+	 * that waited there and that another CPU took.
+	 */
+	if (READ_ONCE(core->closed))
+		kick_siblings(core, 0xff, 0);
 	unattached_guard(core, index, now);
 	return 0;
 }
