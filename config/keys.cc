@@ -269,9 +269,7 @@ constexpr KeySpec kRootKeys[] = {
              "`host` the class has the host's threads as well, and no core runs one of them and a "
              "VM at once; they take at most half of the time of a core that VMs want, in turns of "
              "5 ms. Real-time threads and kernel threads that are bound to a CPU are not held "
-             "back. The weights of control groups do not count then, nice values do. Not for hosts "
-             "whose CPUs are plugged: a thread can be stuck there so long that the kernel puts "
-             "the class out of charge. A reload "
+             "back. The weights of control groups do not count then, nice values do. A reload "
              "changes it: another class takes over, and the VMs are held for a moment."},
     {.name = "switch_trial",
      .type = KeyType::kTime,

@@ -2,7 +2,8 @@
 /*
  * CPUs that go and come. Meanwhile the kernel queues tasks there past the gate, because it asks no scheduler on a run queue that is not
  * online: going down it still has some there, and coming up it already lets wake-ups go there. So the core is closed: the siblings stop
- * running tasks.
+ * running tasks. Where the class has the host's threads, those that wait there are sent elsewhere: the kernel may wait for one of them before it
+ * gets on with the CPU, for its RCU thread for example. One that may use this core only still waits, and the kernel with it, if it needs it.
  */
 #pragma once
 
@@ -31,6 +32,8 @@ static __always_inline void core_close(u32 cpu, bool close)
 	WRITE_ONCE(core->left_to, 0);
 	if (close)
 		empty_siblings(core, cfg->sibling);
+	if (close && whole_host())
+		kf_reenqueue(UNATTACHED_DSQ(cfg->core));
 	kick_siblings(core, 0xff & ~(1u << cfg->sibling), SCX_KICK_PREEMPT);
 }
 

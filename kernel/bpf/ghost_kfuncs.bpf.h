@@ -41,11 +41,17 @@ static __always_inline void kf_set_slice(struct task_struct *p, u64 slice)
 		p->scx.slice = slice;
 }
 
-/* Empties a CPU's local queue back into custody, from anywhere; older kernels cannot. */
-static __always_inline void kf_reenqueue_local_of(s32 cpu)
+/* In a moment, all that is in the queue is enqueued anew. From anywhere; older kernels cannot. */
+static __always_inline void kf_reenqueue(u64 dsq_id)
 {
 	if (bpf_ksym_exists(scx_bpf_dsq_reenq))
-		scx_bpf_dsq_reenq(SCX_DSQ_LOCAL_ON | cpu, 0);
+		scx_bpf_dsq_reenq(dsq_id, 0);
+}
+
+/* Empties a CPU's local queue back into custody. */
+static __always_inline void kf_reenqueue_local_of(s32 cpu)
+{
+	kf_reenqueue(SCX_DSQ_LOCAL_ON | cpu);
 }
 
 /* Empties this CPU's local queue back into custody; older kernels can do it only from cpu_release. */

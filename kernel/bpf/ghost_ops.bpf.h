@@ -206,12 +206,11 @@ void BPF_PROG(ghost_dispatch, s32 cpu, struct task_struct *prev)
 	claim_drop_stale(&pk, prev);
 	if (READ_ONCE(pk.cs->offered))
 		pk.offered = __sync_lock_test_and_set(&pk.cs->offered, 0);
-	pk.now = bpf_ktime_get_ns();
 	if (!core_is_open(&pk)) {
 		offer_missed(pk.offered);
-		pick_in_closed_core(&pk);
 		return;
 	}
+	pk.now = bpf_ktime_get_ns();
 	if (prev && (prev->scx.flags & SCX_TASK_QUEUED) && attached(prev, &slot) && READ_ONCE(pk.cs->claim) == slot + 1)
 		pk.prev_slot = slot + 1;
 	left = READ_ONCE(pk.core->left_to);

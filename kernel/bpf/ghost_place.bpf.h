@@ -54,7 +54,8 @@ static __noinline s32 host_cpu(struct task_struct *p, s32 prev_cpu)
 static __always_inline void release_unattached(struct task_struct *p, s32 cpu, u64 enq_flags)
 {
 	claim_release(cpu, UNATTACHED_CLAIM(p->pid));
-	if (enq_flags & SCX_ENQ_REENQ)
+	/* It may have waited in the core's queue as well, and who is in the local one goes on. */
+	if ((enq_flags & SCX_ENQ_REENQ) && !scx_bpf_dsq_nr_queued(SCX_DSQ_LOCAL_ON | cpu))
 		claim_release(cpu, UNATTACHED_CLAIM_ANY);
 }
 

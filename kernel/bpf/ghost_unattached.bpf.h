@@ -53,18 +53,6 @@ static __noinline int pick_unattached(struct pick *pk)
 	return RUN_ABSENT;
 }
 
-/*
- * A CPU of this core goes or comes, and the kernel may wait for a thread before it gets on with that: for its RCU thread, say, or for one that was
- * preempted while it was reading. What it queues past the gate on that CPU meanwhile, `running` turns away.
- */
-static __always_inline void pick_in_closed_core(struct pick *pk)
-{
-	if (READ_ONCE(pk->cs->offline) || pick_rescue(pk))
-		return;
-	if (whole_host())
-		pick_unattached_from(pk, UNATTACHED_DSQ(pk->core_index), CAUSE_CLASS);
-}
-
 /* ---- their time ---- */
 
 /* The next sibling that is there, round about. */

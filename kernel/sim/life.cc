@@ -12,6 +12,8 @@ constexpr uint32_t kExiting = 0x00000004;  // PF_EXITING
 constexpr int kNormalWeight = 100;         // of nice 0, on sched_ext's scale
 // From the notification that a CPU goes down, or comes, until it does.
 constexpr Duration kHotplugStep = std::chrono::microseconds(200);
+constexpr Duration kGracePeriod = std::chrono::microseconds(20);
+constexpr Duration kBetweenGracePeriods = std::chrono::milliseconds(1);
 
 // Each step of nice is a quarter more or less, as in the kernel.
 uint32_t WeightOf(int nice) {
@@ -182,6 +184,30 @@ void Machine::SetOnline(CpuId cpu, bool online) {
   }
 }
 
+// A kernel's RCU thread, which always has something to do: each time that it has run, a grace
+// period is over.
+class Machine::RcuThread final : public Program {
+ public:
+  explicit RcuThread(uint64_t& periods) : periods_(periods) {}
+  Step Next(SimThread&, Time) override {
+    working_ = !working_;
+    if (working_) return Step::Run(kGracePeriod);
+    ++periods_;
+    return Step::Sleep(kBetweenGracePeriods);
+  }
+
+ private:
+  uint64_t& periods_;
+  bool working_ = false;
+};
+
+// Outside the class nobody keeps it from its work.
+void Machine::StartRcu() {
+  if (!spec_.whole_host) return;
+  rcu_ = &NewThread("rcu", std::make_unique<RcuThread>(grace_periods_));
+  Wake(*rcu_);
+}
+
 // A thread that is there with migration disabled is waited for beforehand; a kernel waits later.
 void Machine::TakeDown(Cpu& c) {
   c.going_down = true;
@@ -194,12 +220,19 @@ void Machine::TakeDown(Cpu& c) {
   }
   At(now_ + kHotplugStep, [this, &c] {
     c.allowed = c.active = false;
-    {
-      const ClassContext context(*this, executing_, cpus_[executing_].idle.get());
-      corral_ops.cpu_offline(c.id);
-    }
-    Stop(c, [this, &c] { PushOff(c); });
+    AwaitGracePeriod(c, grace_periods_);
   });
+}
+
+// As synchronize_rcu() in sched_cpu_deactivate().
+void Machine::AwaitGracePeriod(Cpu& c, uint64_t last) {
+  if (rcu_ != nullptr && grace_periods_ == last)
+    return At(now_ + kHotplugStep, [this, &c, last] { AwaitGracePeriod(c, last); });
+  {
+    const ClassContext context(*this, executing_, cpus_[executing_].idle.get());
+    corral_ops.cpu_offline(c.id);
+  }
+  Stop(c, [this, &c] { PushOff(c); });
 }
 
 // By the CPU's own stopper: whatever is left goes elsewhere, and then the CPU is dead.

@@ -103,9 +103,12 @@ absl::Status Machine::LoadClass() {
     if (c.present) Disturb(c, spec_.costs.kernel_threads_every * c.id / cpus_.size());
   }
   executing_ = all_.First().value();
-  const ClassContext context = InClass();
-  if (const int error = corral_ops.init(); error != 0)
-    return absl::InternalError(absl::StrCat("the class's init failed: ", error));
+  {
+    const ClassContext context = InClass();
+    if (const int error = corral_ops.init(); error != 0)
+      return absl::InternalError(absl::StrCat("the class's init failed: ", error));
+  }
+  StartRcu();
   return absl::OkStatus();
 }
 
@@ -243,6 +246,21 @@ void Machine::ReenqueueLocal(int cpu) {
       now_);
 }
 
+void Machine::ReenqueueShared(uint64_t dsq) {
+  const auto found = dsqs_.find(dsq);
+  if (found == dsqs_.end()) return;
+  for (SimThread* const thread : found->second->threads) {
+    OnCpu(
+        thread->cpu_,
+        [this, thread, queue = found->second.get()] {
+          if (thread->scx.dsq != queue) return;
+          LeaveDsq(*thread);
+          EnqueueExt(*thread, SCX_ENQ_REENQ, /*stays=*/false);
+        },
+        now_);
+  }
+}
+
 void Machine::StartTimer(void* timer, Time when) {
   const uint64_t arming = ++timers_[timer];
   const int cpu = sim_current != nullptr ? static_cast<int>(sim_current->cpu) : executing_;
@@ -324,7 +342,11 @@ void scx_bpf_reenqueue_local___v2___compat(void) {
   ThisMachine().ReenqueueLocal(static_cast<int>(sim_current->cpu));
 }
 void scx_bpf_dsq_reenq(u64 dsq, u64) {
-  ThisMachine().ReenqueueLocal(static_cast<int>(dsq & 0xffffffff));
+  if ((dsq & SCX_DSQ_LOCAL_ON) == SCX_DSQ_LOCAL_ON) {
+    ThisMachine().ReenqueueLocal(static_cast<int>(dsq & 0xffffffff));
+  } else {
+    ThisMachine().ReenqueueShared(dsq);
+  }
 }
 task_struct* bpf_task_from_pid(s32 pid) { return ThisMachine().Find(pid); }
 void bpf_task_release(task_struct*) {}

@@ -120,6 +120,7 @@ class Machine {
   void Insert(SimThread& thread, uint64_t dsq, uint64_t slice);
   bool MoveToLocal(uint64_t dsq);  // of the CPU that is at its pick
   void ReenqueueLocal(int cpu);
+  void ReenqueueShared(uint64_t dsq);
   void StartTimer(void* timer, Time when);
   void CancelTimer(void* timer);
 
@@ -171,6 +172,8 @@ class Machine {
   ClassContext InClass();
   void OnCpu(int cpu, EventQueue::Action action, Time when);
   void Disturb(Cpu& c, Duration in);
+  class RcuThread;
+  void StartRcu();
 
   // schedule.cc: one CPU's choice
   void Schedule(Cpu& c);
@@ -207,6 +210,7 @@ class Machine {
   void LeaveForbiddenCpu(SimThread& thread);
   void Stop(Cpu& c, std::function<void()> work);
   void TakeDown(Cpu& c);
+  void AwaitGracePeriod(Cpu& c, uint64_t last);
   void BringUp(Cpu& c);
   void PushOff(Cpu& c);
   void SetMask(SimThread& thread, const CpuSet& cpus);
@@ -223,6 +227,8 @@ class Machine {
   absl::flat_hash_map<uint64_t, std::unique_ptr<Dsq>> dsqs_;
   absl::flat_hash_map<void*, uint64_t> timers_;  // the present arming of each
   std::vector<SwitchObserver*> observers_;
+  SimThread* rcu_ = nullptr;  // with whole_host only
+  uint64_t grace_periods_ = 0;
   CpuSet all_;
   pid_t next_tid_ = 1000;
   int executing_ = 0;  // the CPU on whose behalf the present event happens

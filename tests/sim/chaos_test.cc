@@ -21,6 +21,7 @@ bool Judge(const ChaosWorld& world, const std::string& policy) {
   EXPECT_EQ(world.breaches(), 0u) << "as the class counts";
   EXPECT_TRUE(world.enabled());
   EXPECT_TRUE(world.Starved().empty()) << ::testing::PrintToString(world.Starved());
+  EXPECT_FALSE(world.hotplug_stuck());
   // In a centralized agent all tasks are with one core, and none is promised anything.
   if (!policy.empty() && FindPolicy(policy).value()->make_per_core != nullptr) {
     EXPECT_TRUE(world.Misplaced().empty()) << ::testing::PrintToString(world.Misplaced());
