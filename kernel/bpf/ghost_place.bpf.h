@@ -89,13 +89,24 @@ static __noinline int enqueue_host(struct task_struct *p, u32 home, u64 enq_flag
 	return host_waits(core, bpf_ktime_get_ns());
 }
 
+/*
+ * At once. But one that gives up its CPU at this moment would preempt whom it was preempted by, and be preempted in turn: hotplug's thread and
+ * the one of the soft interrupts did that without end.
+ */
+static __always_inline void enqueue_exempt(struct task_struct *p, u64 enq_flags)
+{
+	if (bpf_get_current_task_btf() != p)
+		enq_flags |= SCX_ENQ_PREEMPT;
+	kf_dsq_insert(p, SCX_DSQ_LOCAL, SCX_SLICE_DFL, enq_flags);
+}
+
 static __always_inline void enqueue_unattached(struct task_struct *p, s32 cpu, u64 enq_flags)
 {
 	struct ghost_cpu_config *cfg = cpu_config_of(cpu);
 	struct ghost_core_state *core = core_of_cpu(cfg);
 
 	if (is_exempt(p)) {
-		kf_dsq_insert(p, SCX_DSQ_LOCAL, SCX_SLICE_DFL, enq_flags | SCX_ENQ_PREEMPT);
+		enqueue_exempt(p, enq_flags);
 		return;
 	}
 	if (!cfg || !core) {

@@ -50,6 +50,10 @@ class WholeHostTest : public ClassHostTest {
     EXPECT_EQ(report->total[AUDIT_BESIDE_HOST].time.count(), 0);
     vms_.clear();
   }
+  static int Rounds(int daily) {
+    const char* const rounds = getenv("CORRAL_HOTPLUG_ROUNDS");
+    return rounds == nullptr ? daily : atoi(rounds);
+  }
   int Attached() const {
     int tasks = 0;
     for (const ghost_status_word& word : kernel_->status_words())
@@ -112,7 +116,7 @@ TEST_F(WholeHostTest, ThreadsThatMayGoNowhereElseDoNotKeepACpu) {
   for (const pid_t tid : core.tids()) Pin(tid, topology_.core(0).siblings);
   for (const pid_t tid : cpu.tids()) Pin(tid, CpuSet{1});
   Duration longest{0};
-  for (int round = 0; round < 8; ++round) {
+  for (int round = 0; round < Rounds(/*daily=*/4); ++round) {
     const Time begin = kernel_->Now();
     SetOnline(CpuId(1), false);
     longest = std::max(longest, kernel_->Now() - begin);
@@ -130,9 +134,7 @@ TEST_F(WholeHostTest, ThreadsThatMayGoNowhereElseDoNotKeepACpu) {
 TEST_F(WholeHostTest, CpusGoAndCome) {
   StartVms();
   const ChaosProcess chaos(30, /*seed=*/1);
-  const char* const rounds = getenv("CORRAL_HOTPLUG_ROUNDS");
-  const int nr = rounds == nullptr ? 3 : atoi(rounds);
-  for (int round = 0; round < nr; ++round) {
+  for (int round = 0; round < Rounds(/*daily=*/2); ++round) {
     SetOnline(CpuId(1), false);
     ASSERT_EQ(system("for i in 1 2 3 4 5 6 7 8 9 10; do (exit 0); done"), 0);
     SetOnline(CpuId(1), true);
