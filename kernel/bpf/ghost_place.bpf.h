@@ -90,12 +90,12 @@ static __noinline int enqueue_host(struct task_struct *p, u32 home, u64 enq_flag
 }
 
 /*
- * At once. But one that gives up its CPU at this moment would preempt whom it was preempted by, and be preempted in turn: hotplug's thread and
- * the one of the soft interrupts did that without end.
+ * At once. But one that gives up its CPU at this moment, or waits for it, would preempt whom it was preempted by, and be preempted in turn:
+ * hotplug's thread and the one of the soft interrupts did that without end.
  */
 static __always_inline void enqueue_exempt(struct task_struct *p, u64 enq_flags)
 {
-	if (bpf_get_current_task_btf() != p)
+	if (!(enq_flags & SCX_ENQ_REENQ) && bpf_get_current_task_btf() != p)
 		enq_flags |= SCX_ENQ_PREEMPT;
 	kf_dsq_insert(p, SCX_DSQ_LOCAL, SCX_SLICE_DFL, enq_flags);
 }
