@@ -21,7 +21,8 @@
 //     core "vcpu_vcpu": {"enforced_ns", "exposed_ns", "overlaps", "longest_ns", "enforced": SPAN,
 //     "exposed": SPAN, "worst": ONSET or null}, "vcpu_helper_ns", "helper_helper_ns", "host_ns",
 //     "forced_idle_ns", "same_vm_ns", "cross_vm_ns", "vcpu_helper": SPAN, "helper_helper": SPAN,
-//     "host": SPAN + {"p50_ns", "p99_ns"}, "missed_probes",                    in totals only: the sum of missed_probes
+//     "host": SPAN + {"p50_ns", "p99_ns"},
+//     "missed_probes",                    in totals only: the sum of missed_probes
 //     and missed_switches of "gaps" "missed_switches", "negative_intervals", "negative_ns"
 //   }
 //   SPAN: {"ns", "count", "longest_ns", "worst": ONSET or null}

@@ -204,8 +204,7 @@ class Machine::RcuThread final : public Program {
 // Outside the class nobody keeps it from its work.
 void Machine::StartRcu() {
   if (!spec_.whole_host) return;
-  rcu_ = &NewThread("rcu", std::make_unique<RcuThread>(grace_periods_));
-  Wake(*rcu_);
+  Wake(NewThread("rcu", std::make_unique<RcuThread>(grace_periods_)));
 }
 
 // A thread that is there with migration disabled is waited for beforehand; a kernel waits later.
@@ -226,7 +225,7 @@ void Machine::TakeDown(Cpu& c) {
 
 // As synchronize_rcu() in sched_cpu_deactivate().
 void Machine::AwaitGracePeriod(Cpu& c, uint64_t last) {
-  if (rcu_ != nullptr && grace_periods_ == last)
+  if (spec_.whole_host && grace_periods_ == last)
     return At(now_ + kHotplugStep, [this, &c, last] { AwaitGracePeriod(c, last); });
   {
     const ClassContext context(*this, executing_, cpus_[executing_].idle.get());

@@ -231,6 +231,11 @@ bool Machine::MoveToLocal(uint64_t dsq) {
   return false;
 }
 
+void Machine::Reenqueue(SimThread& thread) {
+  LeaveDsq(thread);
+  EnqueueExt(thread, SCX_ENQ_REENQ, /*stays=*/false);
+}
+
 void Machine::ReenqueueLocal(int cpu) {
   if (cpu < 0 || cpu >= static_cast<int>(cpus_.size()) || !cpus_[cpu].present) return;
   Cpu& c = cpus_[cpu];
@@ -238,14 +243,12 @@ void Machine::ReenqueueLocal(int cpu) {
       cpu,
       [this, &c] {
         const std::deque<SimThread*> threads = c.local.threads;
-        for (SimThread* thread : threads) {
-          LeaveDsq(*thread);
-          EnqueueExt(*thread, SCX_ENQ_REENQ, /*stays=*/false);
-        }
+        for (SimThread* thread : threads) Reenqueue(*thread);
       },
       now_);
 }
 
+// Each by the CPU whose run queue it is in.
 void Machine::ReenqueueShared(uint64_t dsq) {
   const auto found = dsqs_.find(dsq);
   if (found == dsqs_.end()) return;
@@ -253,9 +256,7 @@ void Machine::ReenqueueShared(uint64_t dsq) {
     OnCpu(
         thread->cpu_,
         [this, thread, queue = found->second.get()] {
-          if (thread->scx.dsq != queue) return;
-          LeaveDsq(*thread);
-          EnqueueExt(*thread, SCX_ENQ_REENQ, /*stays=*/false);
+          if (thread->scx.dsq == queue) Reenqueue(*thread);
         },
         now_);
   }

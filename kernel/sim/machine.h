@@ -196,6 +196,7 @@ class Machine {
   void EnqueueExt(SimThread& thread, uint64_t flags, bool stays);
   void Dequeue(SimThread& thread, uint64_t flags, bool migrating);
   void LeaveDsq(SimThread& thread);
+  void Reenqueue(SimThread& thread);
   void IntoLocal(Cpu& c, SimThread& thread, bool head);
   int ChooseCpu(const SimThread& thread, int wanted) const;
   int ChooseHostCpu(const SimThread& thread) const;
@@ -227,8 +228,7 @@ class Machine {
   absl::flat_hash_map<uint64_t, std::unique_ptr<Dsq>> dsqs_;
   absl::flat_hash_map<void*, uint64_t> timers_;  // the present arming of each
   std::vector<SwitchObserver*> observers_;
-  SimThread* rcu_ = nullptr;  // with whole_host only
-  uint64_t grace_periods_ = 0;
+  uint64_t grace_periods_ = 0;  // with whole_host only
   CpuSet all_;
   pid_t next_tid_ = 1000;
   int executing_ = 0;  // the CPU on whose behalf the present event happens

@@ -6,6 +6,7 @@
 
 #include "tests/class/chaos_process.h"
 #include "tests/class/class_host_fixture.h"
+#include "tests/environment.h"
 
 namespace corral {
 namespace {
@@ -50,10 +51,7 @@ class WholeHostTest : public ClassHostTest {
     EXPECT_EQ(report->total[AUDIT_BESIDE_HOST].time.count(), 0);
     vms_.clear();
   }
-  static int Rounds(int daily) {
-    const char* const rounds = getenv("CORRAL_HOTPLUG_ROUNDS");
-    return rounds == nullptr ? daily : atoi(rounds);
-  }
+  static int Rounds(int daily) { return FromEnvironment("CORRAL_HOTPLUG_ROUNDS", daily); }
   int Attached() const {
     int tasks = 0;
     for (const ghost_status_word& word : kernel_->status_words())

@@ -9,8 +9,9 @@
 
 namespace corral {
 
-BareVms::BareVms(int cores, int siblings, int foreign) {
+BareVms::BareVms(int cores, int siblings, int foreign, bool whole_host) {
   sim::Machine::Spec spec;
+  spec.whole_host = whole_host;
   // Room for two VMs per core; each owns whole blocks of slots.
   spec.tasks = std::max<uint32_t>(spec.tasks, 2 * cores * GHOST_BLOCK_SLOTS);
   std::vector<Core> topology;
@@ -49,6 +50,7 @@ DomainId BareVms::NewDomain(const char* name) {
 
 BareVms::Vcpu BareVms::AddVcpu(DomainId domain, int index, std::unique_ptr<sim::Program> program) {
   sim::SimThread& thread = machine_->NewThread("vm", std::move(program));
+  thread.vm = vms_;
   const absl::StatusOr<Gtid> task = control_->AttachTask(thread.tid(), domain, index, 100);
   EXPECT_TRUE(task.ok()) << task.status();
   machine_->Wake(thread);

@@ -21,8 +21,9 @@ class Spinner final : public sim::Program {
 
 class BareVms {
  public:
-  // `foreign` cores more are there, which are not the VMs'.
-  BareVms(int cores, int siblings, int foreign = 0);
+  // `foreign` cores more are there, which are not the VMs'. With `whole_host` the class has the
+  // host's threads as well.
+  BareVms(int cores, int siblings, int foreign = 0, bool whole_host = false);
 
   // A VM of its own, with so many vCPUs, each of which runs a program made with `args`.
   struct Vcpu {

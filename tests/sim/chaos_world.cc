@@ -371,7 +371,7 @@ void ChaosWorld::Calm(Duration time) {
     machine_->RunFor(milliseconds(1));
     machine_->SetOnline(offline_, true);
   }
-  stuck_ = offline_.value() >= 0 && machine_->GoingDown(offline_);
+  hotplug_stuck_ = offline_.value() >= 0 && machine_->GoingDown(offline_);
   // An agent that was killed has to end before its successor can come.
   machine_->RunFor(milliseconds(100));
   for (int i = 0; i < 300 && !agents_.empty() && !agents_.back()->serving(); ++i) {

@@ -45,9 +45,9 @@ class ChaosWorld {
   // Threads in the class that their agent has on a core that they may not use though they may use
   // another, or promised something where it cannot be kept.
   std::vector<std::string> Misplaced() const;
-  // By the class, during Calm().
   // A CPU that went did not get there within 3 s of calm.
-  bool hotplug_stuck() const { return stuck_; }
+  bool hotplug_stuck() const { return hotplug_stuck_; }
+  // By the class, during Calm().
   uint64_t calm_rescues() const { return calm_rescues_; }
   uint64_t rescues() const;
   uint64_t repairs() const;
@@ -94,7 +94,7 @@ class ChaosWorld {
   std::vector<std::unique_ptr<AgentProcess>> agents_;  // the last one is the present one
   Time agent_due_{};
   CpuId offline_{-1};
-  bool stuck_ = false;
+  bool hotplug_stuck_ = false;
   bool unlocked_ = false;
   std::vector<std::string> starved_;
   uint64_t calm_rescues_ = 0;
