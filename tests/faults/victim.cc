@@ -35,6 +35,12 @@ std::string ConfigWith(const std::string& cpus) {
       cpus, "}\n");
 }
 
+// The process; 0 if there is none. For a moment the class does not know yet that it has ended.
+pid_t AgentOf(const ghost_core_state& core) {
+  if (core.agent_tid == 0) return 0;
+  return ProcessOf(static_cast<pid_t>(core.agent_tid), "").value_or(0);
+}
+
 }  // namespace
 
 void EjectTheClass() {
@@ -75,8 +81,7 @@ Victim::~Victim() {
 
 pid_t Victim::Agent() const {
   for (const ghost_core_state& core : corral_->kernel().cores()) {
-    if (core.agent_tid == 0) continue;
-    return corral::ProcessOf(static_cast<pid_t>(core.agent_tid), "").value_or(0);
+    if (core.agent_tid != 0) return AgentOf(core);
   }
   return 0;
 }
@@ -93,7 +98,7 @@ bool Victim::Whole() const {
   const ControlKernel& kernel = corral_->kernel();
   if (!kernel.info().enabled || !ReadSchedExtState().Ours()) return false;
   for (const ghost_core_state& core : kernel.cores()) {
-    if (core.enclave != 0 && (core.agent_tid == 0 || core.agent_stalled != 0)) return false;
+    if (core.enclave != 0 && (AgentOf(core) == 0 || core.agent_stalled != 0)) return false;
   }
   const std::vector<pid_t> threads = VcpuThreads();
   const std::map<uint32_t, uint64_t> held = corral_->Gtids();
