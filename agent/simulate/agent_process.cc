@@ -44,7 +44,7 @@ class AgentProcess::Thread : public sim::Program {
 
   // Before its first step.
   virtual void Attach(SimThread&) {}
-  // It shall look what is to do.
+  // It shall look what is to do. That it slept when a message came does not say that it still does.
   virtual void Rouse(SimThread& self) { machine().Wake(self); }
   bool entered() const { return entered_; }
 
@@ -142,10 +142,10 @@ class AgentProcess::SpinningThread final : public Thread {
   void Attach(SimThread& self) override {
     for (int core = 0; core < process_.state_->topology().nr_cores(); ++core) {
       ring(core).on_message = [this, &self] {
-        if (!spinning_) Notice(costs().message, [this, &self] { machine().Wake(self); });
+        if (!spinning_) Notice(costs().message, [this, &self] { Rouse(self); });
       };
       ring(core).on_submit = [this, &self] {
-        if (spinning_) Notice(Duration(0), [this, &self] { GoOn(self); });
+        if (spinning_) Notice(Duration(0), [this, &self] { Rouse(self); });
       };
     }
   }
