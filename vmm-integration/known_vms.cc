@@ -66,7 +66,7 @@ bool KnownVms::ForgetDeadVcpus(KnownVm& vm) {
   std::erase_if(vm.threads, [&](const auto& thread) {
     if (StartTime(vm.vm.pid, thread.first, root_) == thread.second.start_time) return false;
     const auto since = vm.missed.try_emplace(thread.first, now).first;
-    if (now - since->second < kDying) return false;
+    if (now - since->second < kDying || IsEnding(vm.vm.pid, root_)) return false;
     vm.missed.erase(since);
     sink_.OnVcpuGone(vm.vm, thread.second);
     return true;

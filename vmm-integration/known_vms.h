@@ -27,7 +27,8 @@ struct KnownVm {
 
 class KnownVms {
  public:
-  // A process that is killed loses its threads one by one, and not at once.
+  // A process that is killed loses its threads one by one, and not at once. For a moment IsEnding()
+  // does not know it.
   static constexpr std::chrono::milliseconds kDying{500};
 
   // The sink must outlive this; `root` as in qemu_process.h.
@@ -45,7 +46,7 @@ class KnownVms {
   // Tells which VMs have ended.
   void ForgetDeadVms();
   // Tells which vCPUs of a VM have ended while it goes on: those that were missed kDying ago or
-  // earlier. True: some are missed since then, so look again.
+  // earlier, unless the VM is ending. True: some are missed since then, so look again.
   bool ForgetDeadVcpus(KnownVm& vm);
 
   const std::map<pid_t, KnownVm>& all() const { return vms_; }  // by process

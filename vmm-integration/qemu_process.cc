@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm-integration/qemu_process.h"
 
+#include <signal.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -17,6 +19,8 @@ namespace corral {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr uint64_t kExiting = 0x4;  // PF_EXITING
 
 // "guest=NAME,debug-threads=on", or the name alone: a comma inside a value is written twice.
 std::string GuestName(absl::string_view argument) {
@@ -43,6 +47,18 @@ std::vector<std::string> ArgumentsOf(pid_t pid, const std::string& root) {
   const std::optional<std::string> line =
       ReadSmallFile(absl::StrCat(root, "/proc/", pid, "/cmdline"));
   return absl::StrSplit(line.value_or(""), '\0');
+}
+
+// What /proc says of a thread under that name. Nothing if it has ended.
+std::optional<std::string> StatusOf(pid_t tid, absl::string_view name, const std::string& root) {
+  const std::optional<std::string> status =
+      ReadSmallFile(absl::StrCat(root, "/proc/", tid, "/status"));
+  if (!status) return std::nullopt;
+  for (absl::string_view line : absl::StrSplit(*status, '\n')) {
+    if (absl::ConsumePrefix(&line, name))
+      return std::string(absl::StripLeadingAsciiWhitespace(line));
+  }
+  return std::nullopt;
 }
 
 std::vector<pid_t> ThreadsIn(const fs::path& group) {
@@ -103,13 +119,14 @@ std::optional<ThreadStat> ReadThread(pid_t pid, pid_t tid, const std::string& ro
       ReadSmallFile(absl::StrCat(root, "/proc/", pid, "/task/", tid, "/stat"));
   if (!stat) return std::nullopt;
   // The name in parentheses may contain anything; the fields begin behind the last one. Field 3 is
-  // the state, field 22 the start time.
+  // the state, field 9 the flags, field 22 the start time.
   const size_t name_begin = stat->find('('), name_end = stat->rfind(')');
   if (name_end == std::string::npos || name_begin >= name_end) return std::nullopt;
   const std::vector<absl::string_view> fields =
       absl::StrSplit(absl::string_view(*stat).substr(name_end + 1), ' ', absl::SkipEmpty());
   ThreadStat thread{.name = stat->substr(name_begin + 1, name_end - name_begin - 1)};
   if (fields.size() < 20 || fields[0] == "Z" || fields[0] == "X" ||
+      !absl::SimpleAtoi(fields[6], &thread.flags) ||
       !absl::SimpleAtoi(fields[19], &thread.start_time)) {
     return std::nullopt;
   }
@@ -122,15 +139,22 @@ std::optional<uint64_t> StartTime(pid_t pid, pid_t tid, const std::string& root)
   return thread->start_time;
 }
 
+// Before any thread goes the kernel leaves each of the others a SIGKILL of its own, and each
+// that has taken it is marked soon.
+bool IsEnding(pid_t pid, const std::string& root) {
+  const std::optional<ThreadStat> main = ReadThread(pid, pid, root);
+  if (!main || (main->flags & kExiting)) return true;
+  uint64_t pending = 0;
+  const std::optional<std::string> signals = StatusOf(pid, "SigPnd:", root);
+  return signals && absl::SimpleHexAtoi(*signals, &pending) &&
+         (pending & (uint64_t{1} << (SIGKILL - 1)));
+}
+
 std::optional<pid_t> ProcessOf(pid_t tid, const std::string& root) {
-  const std::optional<std::string> status =
-      ReadSmallFile(absl::StrCat(root, "/proc/", tid, "/status"));
-  if (!status) return std::nullopt;
-  for (absl::string_view line : absl::StrSplit(*status, '\n')) {
-    int pid = 0;
-    if (absl::ConsumePrefix(&line, "Tgid:") && absl::SimpleAtoi(line, &pid)) return pid;
-  }
-  return std::nullopt;
+  const std::optional<std::string> process = StatusOf(tid, "Tgid:", root);
+  int pid = 0;
+  if (!process || !absl::SimpleAtoi(*process, &pid)) return std::nullopt;
+  return pid;
 }
 
 std::optional<fs::path> CgroupOf(pid_t pid, const std::string& root) {

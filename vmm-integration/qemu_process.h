@@ -31,6 +31,7 @@ std::string NameOfProcess(pid_t pid, const std::string& root = "");
 struct ThreadStat {
   std::string name;  // may hold anything
   uint64_t start_time = 0;
+  uint64_t flags = 0;  // PF_*, linux/sched.h
 };
 
 // Nothing if the thread has ended; a zombie has.
@@ -38,6 +39,10 @@ std::optional<ThreadStat> ReadThread(pid_t pid, pid_t tid, const std::string& ro
 
 // When the thread began, in clock ticks since boot. Nothing if it has ended.
 std::optional<uint64_t> StartTime(pid_t pid, pid_t tid, const std::string& root = "");
+
+// Whether the process was killed or is exiting, and loses its threads one by one. What it has lost
+// before this is asked it lost for that reason.
+bool IsEnding(pid_t pid, const std::string& root = "");
 
 // The process that thread `tid` belongs to. Nothing if it has ended.
 std::optional<pid_t> ProcessOf(pid_t tid, const std::string& root = "");

@@ -40,10 +40,11 @@ class FakeHost : public testing::Test {
     Write(absl::StrCat("/proc/", pid, "/cmdline"),
           absl::StrJoin(arguments, absl::string_view("\0", 1)) + '\0');
   }
-  void WriteThread(pid_t pid, pid_t tid, uint64_t start_time, char state = 'S') {
+  void WriteThread(pid_t pid, pid_t tid, uint64_t start_time, char state = 'S',
+                   uint64_t flags = 0x400100) {
     Write(absl::StrCat("/proc/", pid, "/task/", tid, "/stat"),
-          absl::StrCat(tid, " (CPU 0) R (TCG) ", absl::string_view(&state, 1),
-                       " 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 ", start_time, " 20 21"));
+          absl::StrCat(tid, " (CPU 0) R (TCG) ", absl::string_view(&state, 1), " 1 2 3 4 5 ", flags,
+                       " 7 8 9 10 11 12 13 14 15 16 17 18 ", start_time, " 20 21"));
   }
 
   // A running VM with vCPU threads pid + 1, pid + 2, ... in a group of libvirt's.

@@ -27,9 +27,10 @@ class FakeQemus : public FakeHost {
   }
   void SetThread(pid_t pid, pid_t tid, const std::string& name, uint64_t start_time,
                  char state = 'S') {
-    Write(absl::StrCat("/proc/", pid, "/task/", tid, "/stat"),
-          absl::StrCat(tid, " (", name, ") ", absl::string_view(&state, 1),
-                       " 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 ", start_time, " 20 21"));
+    Write(
+        absl::StrCat("/proc/", pid, "/task/", tid, "/stat"),
+        absl::StrCat(tid, " (", name, ") ", absl::string_view(&state, 1),
+                     " 1 2 3 4 5 4194560 7 8 9 10 11 12 13 14 15 16 17 18 ", start_time, " 20 21"));
   }
   void SetGroup(pid_t pid, const std::string& group) {
     Write(absl::StrCat("/proc/", pid, "/cgroup"), absl::StrCat("0::", group, "\n"));

@@ -7,6 +7,7 @@
 
 #include "tests/libvirt/fake_host.h"
 #include "tests/libvirt/recording_sink.h"
+#include "vmm-integration/known_vms.h"
 
 namespace corral {
 namespace {
@@ -80,6 +81,20 @@ TEST_F(LibvirtSourceTest, WhatLibvirtWritesMakesItLookAtThatVmAtOnce) {
   Remove("/run/libvirt/qemu/a.xml");
   EXPECT_TRUE(sink_.Await([&] { return sink_.vms_gone().size() == 1; }));
   EXPECT_LT(steady_clock::now() - begin, ScanPace::kMostOften) << "found by a scan only";
+}
+
+// However long it takes until the last one is gone.
+TEST_F(LibvirtSourceTest, AKilledVmThatLosesItsThreadsHasLostNoVcpu) {
+  AddVm(100, "a", kUuidA, 2, kGroupA);
+  LibvirtSource source(Options(kNobody));
+  ASSERT_TRUE(source.Start(sink_).ok());
+  Write("/proc/100/status", "Tgid:\t100\nSigPnd:\t0000000000000100\n");
+  Remove("/proc/100/task/102");
+  std::this_thread::sleep_for(ScanPace::kMostOften + 2 * KnownVms::kDying);
+  EXPECT_EQ(sink_.vcpus_gone(), 0u);
+  Remove("/proc/100");
+  EXPECT_TRUE(sink_.Await([&] { return sink_.vms_gone().size() == 1; }));
+  EXPECT_EQ(sink_.vcpus_gone(), 0u);
 }
 
 TEST_F(LibvirtSourceTest, HelpersAreToldWhenAskedFor) {

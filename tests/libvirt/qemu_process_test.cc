@@ -51,6 +51,18 @@ TEST_F(QemuProcessTest, AZombieHasEnded) {
   EXPECT_FALSE(StartTime(7, 7, root_).has_value());
 }
 
+TEST_F(QemuProcessTest, WhoWasKilledOrExitsIsEnding) {
+  WriteThread(7, 7, 4711);
+  EXPECT_FALSE(IsEnding(7, root_));
+  Write("/proc/7/status", "Name:\tx\nSigPnd:\t0000000000000100\nShdPnd:\t0000000000000000\n");
+  EXPECT_TRUE(IsEnding(7, root_)) << "it has a SIGKILL to take";
+  Write("/proc/7/status", "Name:\tx\nSigPnd:\t0000000000004000\nShdPnd:\t0000000000000000\n");
+  EXPECT_FALSE(IsEnding(7, root_)) << "it may ignore a SIGTERM";
+  WriteThread(7, 7, 4711, 'R', 0x400104);
+  EXPECT_TRUE(IsEnding(7, root_));
+  EXPECT_TRUE(IsEnding(8, root_)) << "it has ended";
+}
+
 TEST_F(QemuProcessTest, VcpuGroupsAreNamedExactly) {
   EXPECT_EQ(VcpuIndex("vcpu0"), 0);
   EXPECT_EQ(VcpuIndex("vcpu511"), 511);
