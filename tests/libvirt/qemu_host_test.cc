@@ -57,11 +57,13 @@ class QemuHost : public testing::Test {
   static bool AwaitVcpus(const std::string& vm, size_t count) {
     return sink_->Await([&] { return sink_->VcpusOf(vm).size() == count; });
   }
-  static bool AwaitLimits(const std::string& vm, const CgroupLimits& limits) {
-    return sink_->Await([&] {
+  static bool AwaitLimits(const std::string& vm, const CgroupLimits& limits,
+                          milliseconds patience = RecordingSink::kPatience) {
+    const auto told_so = [&] {
       const VmSettings told = sink_->SettingsOf(vm);
       return told == SettingsOf(limits, told.trust.value.uuid, vm);
-    });
+    };
+    return sink_->Await(told_so, patience);
   }
   // That what was told of a VM is what QEMU has.
   static void ExpectTrue(const RecordingSink& sink, const std::string& name, const PlainVm& vm,
@@ -129,7 +131,7 @@ TEST_F(QemuHost, D_ReadsWhatTheCgroupGrants) {
   std::filesystem::create_directory(kGroup);
   WriteFile(absl::StrCat(kGroup, "/cpu.weight"), "300");
   WriteFile(absl::StrCat(kGroup, "/cgroup.procs"), absl::StrCat(beta_->pid()));
-  EXPECT_TRUE(AwaitLimits("beta", {.weight = 300}));
+  EXPECT_TRUE(AwaitLimits("beta", {.weight = 300}, RecordingSink::kByAScan));
   // The kernel tells who watches when the file of a limit is written.
   CgroupLimitsWatcher watcher = CgroupLimitsWatcher::Start().value();
   watcher.Watch({beta_->pid()});
@@ -155,10 +157,13 @@ TEST_F(QemuHost, E_AnEmulatorWithOneThreadForAllVcpusOfAnotherUser) {
 }
 
 TEST_F(QemuHost, F_SeesAVmEnd) {
-  EXPECT_TRUE(sink_->Await([&] { return sink_->vms_gone().size() == 1; }));
+  const auto gone = [&](size_t count) {
+    return sink_->Await([&] { return sink_->vms_gone().size() == count; }, RecordingSink::kByAScan);
+  };
+  EXPECT_TRUE(gone(1));
   EXPECT_EQ(sink_->vms_gone()[0], "single");
   beta_->Kill();
-  EXPECT_TRUE(sink_->Await([&] { return sink_->vms_gone().size() == 2; }));
+  EXPECT_TRUE(gone(2));
   EXPECT_EQ(sink_->vms_gone()[1], "beta");
   EXPECT_EQ(sink_->vcpus_gone(), 0u);
 }
@@ -168,7 +173,8 @@ TEST_F(QemuHost, G_MissesNoneOfMany) {
   constexpr int kRounds = 4;
   for (int i = 0; i < kRounds; ++i) PlainVm("gamma");
   EXPECT_TRUE(AwaitVcpus("gamma", 2 * kRounds));
-  EXPECT_TRUE(sink_->Await([&] { return sink_->vms_gone().size() == 2 + kRounds; }));
+  EXPECT_TRUE(sink_->Await([&] { return sink_->vms_gone().size() == 2 + kRounds; },
+                           RecordingSink::kByAScan));
   ExpectByTheKernelsWord("gamma");
 }
 

@@ -11,12 +11,18 @@
 #include <string>
 #include <vector>
 
+#include "vmm-integration/scan_pace.h"
 #include "vmm-integration/vm_source.h"
 
 namespace corral {
 
 class RecordingSink final : public VmSink {
  public:
+  static constexpr std::chrono::seconds kPatience{30};
+  // For what only a scan finds: where it costs much, as in an emulated machine that is not alone,
+  // the next one is far away.
+  static constexpr std::chrono::seconds kByAScan = ScanPace::kLeastOften + kPatience;
+
   struct Vcpu {
     Vm vm;
     VcpuThread thread;
@@ -48,7 +54,7 @@ class RecordingSink final : public VmSink {
 
   // False if it does not become true in time.
   template <typename Predicate>
-  bool Await(Predicate predicate, std::chrono::milliseconds patience = std::chrono::seconds(30)) {
+  bool Await(Predicate predicate, std::chrono::milliseconds patience = kPatience) {
     const auto end = std::chrono::steady_clock::now() + patience;
     while (!predicate()) {
       std::unique_lock<std::mutex> lock(mutex_);
