@@ -40,8 +40,7 @@ std::optional<ThreadStat> ReadThread(pid_t pid, pid_t tid, const std::string& ro
 // When the thread began, in clock ticks since boot. Nothing if it has ended.
 std::optional<uint64_t> StartTime(pid_t pid, pid_t tid, const std::string& root = "");
 
-// Whether the process was killed or is exiting, and loses its threads one by one. What it has lost
-// before this is asked it lost for that reason.
+// Whether the process was killed or is exiting, and so loses its threads one by one, or has ended.
 bool IsEnding(pid_t pid, const std::string& root = "");
 
 // The process that thread `tid` belongs to. Nothing if it has ended.

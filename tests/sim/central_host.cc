@@ -136,6 +136,18 @@ Time CentralHost::HeldSince(const SimThread& task) const {
   return std::max(task.waiting_since(), AffinitySince(task));
 }
 
+bool CentralHost::LookAt(const SimThread& task) {
+  const bool fresh = HeldSince(task) != Time::max() && !WaitsAsSeen(task);
+  if (fresh) seen_waiting_[&task] = WordOf(task)->barrier;
+  return fresh;
+}
+
+bool CentralHost::WaitsAsSeen(const SimThread& task) const {
+  const auto seen = seen_waiting_.find(&task);
+  return seen != seen_waiting_.end() && HeldSince(task) != Time::max() &&
+         WordOf(task)->barrier == seen->second;
+}
+
 Time CentralHost::AffinitySince(const SimThread& task) const {
   const auto set = affinity_set_.find(&task);
   return set == affinity_set_.end() ? Time() : set->second;

@@ -64,6 +64,12 @@ class CentralHost {
   // The class holds it for a decision since that time: it waits, and nobody has decided about it.
   // Time::max() if that is not so. A new affinity counts as a new wait.
   Time HeldSince(const sim::SimThread& task) const;
+  // To be called between switches, now and then: whether the task waits, and did not when this was
+  // called last, or has been decided about since then.
+  bool LookAt(const sim::SimThread& task);
+  // Nobody has decided about it since LookAt saw it waiting. It may have had its turn otherwise, on
+  // a CPU that others took before it was there.
+  bool WaitsAsSeen(const sim::SimThread& task) const;
   // When its affinity was set last.
   Time AffinitySince(const sim::SimThread& task) const;
   const ghost_status_word* WordOf(const sim::SimThread& task) const;
@@ -83,6 +89,7 @@ class CentralHost {
   std::vector<sim::SimThread*> tasks_;
   std::map<uint32_t, DomainId> domains_;
   std::map<const sim::SimThread*, Time> affinity_set_;
+  std::map<const sim::SimThread*, uint64_t> seen_waiting_;  // with that barrier
   mutable std::map<const sim::SimThread*, uint32_t> slots_;
 };
 

@@ -45,7 +45,7 @@ void CentralJudge::Switched(Time now, int cpu, const SimThread* from, const SimT
 void CentralJudge::Look(Time now) {
   for (const SimThread* waits : host_.tasks()) {
     const Time since = HeldSince(*waits);
-    stints_[waits].looked_at = since == Time::max() ? 0 : host_.WordOf(*waits)->barrier;
+    host_.LookAt(*waits);
     if (since == Time::max() || now - since < notice_) continue;
     host_.cpus().ForEach([&](CpuId cpu) {
       if (waits->affinity().Contains(cpu)) LookAt(now, cpu, *waits);
@@ -97,8 +97,7 @@ void CentralJudge::CheckOrder(Time now, int cpu, const SimThread& task) {
     if (stints_[other].stays || RankOf(*other) != rank) continue;
     const Time since = HeldSince(*other);
     if (since == Time::max() || since + turn_ >= std::max(task.waiting_since(), reset_)) continue;
-    // It may have had its turn on a CPU that the host took before it was there.
-    if (host_.WordOf(*other)->barrier != stints_[other].looked_at) continue;
+    if (!host_.WaitsAsSeen(*other)) continue;
     Report(now,
            absl::StrCat(task.name(), " got CPU ", cpu, " after ", Us(now - task.waiting_since()),
                         " us, before ", other->name(), ", which waits for ", Us(now - since)));

@@ -51,8 +51,7 @@ class CentralJudge final : public sim::SwitchObserver {
     // When it last left a CPU: it is to go on there, behind a thread of the host.
     bool stays = false;
     uint64_t barrier = 0;
-    bool early = false;      // it had not had its slice, but wanted it
-    uint64_t looked_at = 0;  // its barrier when it was seen waiting; 0: it did not
+    bool early = false;  // it had not had its slice, but wanted it
   };
 
   Time HeldSince(const sim::SimThread& task) const;

@@ -2,7 +2,6 @@
 #include "tests/sim/search_laws.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "agent/runtime/loop_timing.h"
@@ -60,9 +59,7 @@ void SearchJudge::Switched(Time now, int cpu, const SimThread* from, const SimTh
 void SearchJudge::Look(Time now) {
   for (const SimThread* waits : host_.tasks()) {
     const Time since = host_.HeldSince(*waits);
-    Stint& stint = stints_[waits];
-    const uint64_t barrier = since == Time::max() ? 0 : host_.WordOf(*waits)->barrier;
-    if (std::exchange(stint.looked_at, barrier) != barrier) stint.seen = now;
+    if (host_.LookAt(*waits)) stints_[waits].seen = now;
     if (since == Time::max() || now - since < notice_) continue;
     host_.cpus().ForEach([&](CpuId cpu) {
       if (waits->affinity().Contains(cpu) && !Parked(now, cpu.value(), *waits))
@@ -106,8 +103,7 @@ void SearchJudge::CheckOrder(Time now, int cpu, const SimThread& task) {
     // Pushed aside, it was not held at first, and when that changed is not seen here.
     if (stints_[other].there) continue;
     const Time since = host_.HeldSince(*other);
-    // It may have had its turn, and the agent went to the CPU that it was to get.
-    if (since == Time::max() || host_.WordOf(*other)->barrier != stints_[other].looked_at) continue;
+    if (!host_.WaitsAsSeen(*other)) continue;
     if (now - since < 2 * turn_ || Parked(now, cpu, *other)) continue;
     if (now - since < promises_.locality + 2 * turn_ && MayPass(now, cpu, task)) continue;
     // Newcomers are not all seen at the same time.

@@ -53,8 +53,7 @@ class SearchJudge final : public sim::SwitchObserver {
     Duration had{0};
     bool there = false;  // it is to go on there, behind a thread of the host
     uint64_t barrier = 0;
-    uint64_t looked_at = 0;  // its barrier when it was seen waiting; 0: it did not
-    Time seen{};             // so for the first time
+    Time seen{};  // waiting, for the first time
   };
 
   bool Starts(const sim::SimThread& task);
