@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "agent/class/load_class.h"
 #include "agent/runtime/topology.h"
+#include "agent/selftest/vm_process.h"
 #include "kernel/bpf/class_loader.h"
 
 namespace corral::bench {
@@ -86,6 +87,13 @@ absl::Status CorralInCharge::Attach(pid_t process, const std::vector<pid_t>& tid
       return task.status();
   }
   return absl::OkStatus();
+}
+
+Duration CorralInCharge::AgentTime() const {
+  Duration all{0};
+  for (const ghost_core_state& core : kernel_->cores())
+    all += CpuTime(static_cast<pid_t>(core.agent_tid));
+  return all;
 }
 
 uint64_t CorralInCharge::Sum(__u64 ghost_core_state::*counter) const {

@@ -34,6 +34,7 @@ class CorralInCharge {
   // The threads, of one process, are a trust domain of their own: a VM's vCPUs, for example.
   absl::Status Attach(pid_t process, const std::vector<pid_t>& tids);
 
+  Duration AgentTime() const;  // CPU time of the agent's threads so far
   uint64_t Sum(__u64 ghost_core_state::*counter) const;
 
  private:
