@@ -132,7 +132,9 @@ void Campaign::Strike(const Fault& fault) {
   row.recoveries.push_back(std::chrono::duration_cast<milliseconds>(steady_clock::now() - begin));
   ASSERT_NO_FATAL_FAILURE(Judge(stays_in_charge, fault.silent_switches, row));
   if (!stays_in_charge) {
-    EXPECT_TRUE(absl::StrContains(victim_.corral().Log().substr(said), fault.told))
+    // It says so when it has put things right.
+    EXPECT_TRUE(Within(
+        kSoon, [&] { return absl::StrContains(victim_.corral().Log().substr(said), fault.told); }))
         << "corrald does not say \"" << fault.told << '"';
   }
   // Nothing comes after it.
