@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "agent/runtime/topology.h"
@@ -19,7 +20,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Json = nlohmann::ordered_json;
 
-constexpr Duration kSettles = std::chrono::milliseconds(500);
+constexpr Duration kSettles = std::chrono::milliseconds(100);
+constexpr std::pair<const char*, double> kPercentiles[] = {
+    {"wake_p50_ns", 0.5}, {"wake_p99_ns", 0.99}, {"wake_p999_ns", 0.999}};
 constexpr char kDefaultAgain[] = "default again";
 
 // What one load came to under one scheduler, once; what is no sum is a share of the CPUs' time.
@@ -35,7 +38,19 @@ struct Figures {
   double fairness = 0;     // Jain's index of what the VMs had per vCPU: 1 is even
   std::vector<Duration> waits;
 };
-using Runs = std::map<std::string, std::vector<Figures>>;  // by scheduler, of one load
+// Of one load, in the order in which the schedulers had their turns.
+struct Run {
+  std::string scheduler;
+  std::vector<Figures> figures;  // by round
+};
+using Runs = std::vector<Run>;
+
+std::vector<Figures>& FiguresOf(Runs& runs, const std::string& scheduler) {
+  const auto same = [&](const Run& run) { return run.scheduler == scheduler; };
+  auto run = std::find_if(runs.begin(), runs.end(), same);
+  if (run == runs.end()) run = runs.insert(runs.end(), {.scheduler = scheduler, .figures = {}});
+  return run->figures;
+}
 
 double Jain(const std::vector<double>& parts) {
   double sum = 0;
@@ -51,6 +66,13 @@ double Median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   const size_t half = values.size() / 2;
   return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
+// Of all rounds.
+std::vector<Duration> WaitsOf(const std::vector<Figures>& runs) {
+  std::vector<Duration> waits;
+  for (const Figures& run : runs) waits.insert(waits.end(), run.waits.begin(), run.waits.end());
+  return waits;
 }
 
 double Percentile(std::vector<Duration> waits, double share) {
@@ -73,7 +95,7 @@ class Comparison {
       if (!figures.ok())
         return absl::Status(figures.status().code(),
                             absl::StrCat(name, ", ", load.name, ": ", figures.status().message()));
-      runs_[load.name][name].push_back(*figures);
+      FiguresOf(runs_[load.name], name).push_back(*figures);
     }
     return absl::OkStatus();
   }
@@ -146,7 +168,7 @@ class Comparison {
     return figures;
   }
 
-  // Of all rounds: medians, and sums of what must not be.
+  // Of all rounds: medians, percentiles of all waits, and sums of what must not be.
   static Json ResultJson(const std::string& scheduler, const std::vector<Figures>& runs) {
     const auto median = [&](auto figure) {
       std::vector<double> values;
@@ -171,43 +193,30 @@ class Comparison {
                  {"fairness", median([](const Figures& run) { return run.fairness; })},
                  {"switches", median([](const Figures& run) { return double(run.switches); })}};
     if (runs.front().work > 0) json["work"] = median([](const Figures& run) { return run.work; });
-    if (!runs.front().waits.empty()) {
-      for (const auto& [name, share] :
-           {std::pair("wake_p50_ns", 0.5), std::pair("wake_p99_ns", 0.99),
-            std::pair("wake_p999_ns", 0.999)}) {
-        json[name] = median([share = share](const Figures& run) {
-          return run.waits.empty() ? NAN : Percentile(run.waits, share);
-        });
-      }
+    if (const std::vector<Duration> waits = WaitsOf(runs); !waits.empty()) {
+      for (const auto& [name, share] : kPercentiles) json[name] = Percentile(waits, share);
     }
     return json;
   }
 
-  // How far two runs of the same scheduler are from one another, in parts of their mean.
-  template <typename Figure>
-  static double Noise(const Runs& runs, Figure figure) {
-    const std::vector<Figures>& first = runs.at(kDefaultScheduler);
-    const std::vector<Figures>& last = runs.at(kDefaultAgain);
-    std::vector<double> apart;
-    for (size_t round = 0; round < std::min(first.size(), last.size()); ++round) {
-      const double a = figure(first[round]);
-      const double b = figure(last[round]);
-      apart.push_back(2 * std::abs(a - b) / (a + b));
-    }
-    return Median(std::move(apart));
-  }
+  // How far two turns of the same scheduler are from one another, in parts of their mean.
+  static double Apart(double a, double b) { return 2 * std::abs(a - b) / (a + b); }
 
+  // The default scheduler has the first and the last turn.
   static Json LoadJson(const Load& load, const Runs& runs) {
     Json json = {{"name", load.name}, {"what", load.what}};
-    const Figures& any = runs.at(kDefaultScheduler).front();
-    if (any.work > 0) json["noise"] = Noise(runs, [](const Figures& run) { return run.work; });
-    if (!any.waits.empty()) {
-      for (const auto& [name, share] :
-           {std::pair("noise_wake_p50", 0.5), std::pair("noise_wake_p99", 0.99)}) {
-        json[name] = Noise(
-            runs, [share = share](const Figures& run) { return Percentile(run.waits, share); });
-      }
-      if (any.work == 0) json["noise"] = json["noise_wake_p99"];
+    const std::vector<Figures>& first = runs.front().figures;
+    const std::vector<Figures>& last = runs.back().figures;
+    std::vector<double> apart;
+    for (size_t round = 0; round < first.size(); ++round)
+      apart.push_back(Apart(first[round].work, last[round].work));
+    const bool works = first.front().work > 0;
+    if (works) json["noise"] = Median(apart);
+    if (const std::vector<Duration> waits = WaitsOf(first); !waits.empty()) {
+      for (const auto& [name, share] : kPercentiles)
+        json[absl::StrCat("noise_", name)] =
+            Apart(Percentile(waits, share), Percentile(WaitsOf(last), share));
+      if (!works) json["noise"] = json["noise_wake_p99_ns"];
     }
     for (const auto& [scheduler, figures] : runs)
       json["results"].push_back(ResultJson(scheduler, figures));
@@ -242,7 +251,8 @@ absl::StatusOr<Json> Compare(const std::vector<ContenderKind>& kinds,
   Comparison comparison(*auditor, *topology, options);
   Json json = {{"rounds", options.rounds},
                {"seconds", std::chrono::duration<double>(options.time).count()},
-               {"cpus", topology->cpus().size()}};
+               {"cpus", topology->cpus().size()},
+               {"cores", topology->cores().size()}};
   for (int round = 0; round < options.rounds; ++round) {
     if (const absl::Status status = comparison.Measure(kDefaultScheduler, nullptr); !status.ok())
       return status;

@@ -20,13 +20,13 @@ namespace corral::bench {
 
 struct ComparisonOptions {
   int rounds = 3;
-  Duration time = std::chrono::seconds(3);  // of each measurement
+  Duration time = std::chrono::seconds(1);  // of each measurement
   std::vector<std::string> schedulers;      // besides the default one; empty: all
   std::vector<std::string> loads;           // empty: all
   std::function<void(const std::string&)> progress;
 };
 
-// {"rounds", "cpus", "loads": [{"name", "what", "noise", ..., "results": [{"scheduler",
+// {"rounds", "cpus", "cores", "loads": [{"name", "what", "noise", ..., "results": [{"scheduler",
 // "cross_vm_ns", "work", ...}]}], "missing": {SCHEDULER: WHY}}. An error: a scheduler that could be
 // had failed.
 absl::StatusOr<nlohmann::ordered_json> Compare(const std::vector<ContenderKind>& kinds,
