@@ -7,27 +7,20 @@
 // A process with a thread for each sibling stands for a VM. Busy: the part of the siblings' time
 // that the VMs had. Root; loads the class, so it is for the test host, with one core of two
 // siblings: under emulation only ratios mean anything.
-#include <err.h>
-#include <linux/prctl.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-
 #include <CLI/CLI.hpp>
-#include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <fstream>
 #include <iostream>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
-#include "agent/selftest/vm_process.h"
+#include "tests/bench/bench_vm.h"
 #include "tests/bench/corral_in_charge.h"
 
 namespace corral::bench {
@@ -45,73 +38,64 @@ struct Done {
   double rounds = 0;  // of a calculation, per second
 };
 
-// Two VMs, and the memory in which they count what they did.
 class Vms {
  public:
-  Vms() {
-    void* const memory =
-        mmap(nullptr, sizeof(*rounds_), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) err(1, "no memory to share with the VMs");
-    rounds_ = new (memory) std::atomic<uint64_t>(0);
-    for (auto& vm : vms_) {
-      vm = std::make_unique<VmProcess>(kSiblings, 0, [this] {
-        volatile int work = 0;
-        for (int i = 0; i < 10000; ++i) work = work + i;
-        rounds_->fetch_add(1, std::memory_order_relaxed);
-      });
+  static absl::StatusOr<Vms> Start() {
+    Vms two;
+    for (int i = 0; i < 2; ++i) {
+      absl::StatusOr<BenchVm> vm = BenchVm::Start({.computing = kSiblings});
+      if (!vm.ok()) return vm.status();
+      two.vms_.push_back(*std::move(vm));
     }
+    return two;
   }
-  ~Vms() {
-    for (auto& vm : vms_) vm.reset();
-    munmap(rounds_, sizeof(*rounds_));
-  }
-  Vms(const Vms&) = delete;
-  Vms& operator=(const Vms&) = delete;
-
-  // Each a cookie of its own: the kernel lets them share no core.
-  bool Separate() const {
-    return std::all_of(std::begin(vms_), std::end(vms_), [](const auto& vm) {
-      return prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, vm->pid(), PR_SCHED_CORE_SCOPE_THREAD_GROUP,
-                   0) == 0;
-    });
+  absl::Status Separate() const {
+    return ForAll([](const BenchVm& vm) { return vm.Separate(); });
   }
   absl::Status AttachTo(CorralInCharge& corral) const {
-    for (const auto& vm : vms_) {
-      if (const absl::Status status = corral.Attach(vm->pid(), vm->tids()); !status.ok())
-        return status;
-    }
-    return absl::OkStatus();
+    return ForAll([&](const BenchVm& vm) { return corral.Attach(vm.pid(), vm.tids()); });
   }
   Done Measure(Duration time) const {
     std::this_thread::sleep_for(seconds(1));
     const Clock::time_point began = Clock::now();
     const Duration had = CpuTimeOfAll();
-    const uint64_t rounds = *rounds_;
+    const uint64_t rounds = Rounds();
     std::this_thread::sleep_for(time);
     const std::chrono::duration<double> elapsed = Clock::now() - began;
     const std::chrono::duration<double> busy = CpuTimeOfAll() - had;
     return {.busy = busy / elapsed / kSiblings,
-            .rounds = static_cast<double>(*rounds_ - rounds) / elapsed.count()};
+            .rounds = static_cast<double>(Rounds() - rounds) / elapsed.count()};
   }
 
  private:
+  absl::Status ForAll(absl::FunctionRef<absl::Status(const BenchVm&)> act) const {
+    for (const BenchVm& vm : vms_) {
+      if (const absl::Status status = act(vm); !status.ok()) return status;
+    }
+    return absl::OkStatus();
+  }
   Duration CpuTimeOfAll() const {
     Duration all{0};
-    for (const auto& vm : vms_) {
-      for (const pid_t tid : vm->tids()) all += CpuTime(tid);
-    }
+    for (const BenchVm& vm : vms_) all += vm.CpuTime();
+    return all;
+  }
+  uint64_t Rounds() const {
+    uint64_t all = 0;
+    for (const BenchVm& vm : vms_) all += vm.rounds();
     return all;
   }
 
-  std::unique_ptr<VmProcess> vms_[2];
-  std::atomic<uint64_t>* rounds_ = nullptr;
+  std::vector<BenchVm> vms_;
 };
 
 // Nothing where the kernel has none.
-std::optional<Done> UnderCoreScheduling(Duration time) {
-  const Vms vms;
-  if (!vms.Separate()) return std::nullopt;
-  return vms.Measure(time);
+absl::StatusOr<std::optional<Done>> UnderCoreScheduling(Duration time) {
+  const absl::StatusOr<Vms> vms = Vms::Start();
+  if (!vms.ok()) return vms.status();
+  const absl::Status status = vms->Separate();
+  if (absl::IsUnimplemented(status)) return std::nullopt;
+  if (!status.ok()) return status;
+  return vms->Measure(time);
 }
 
 absl::StatusOr<Done> UnderCorral(const std::string& agent, const std::string& tenure, Duration time,
@@ -119,9 +103,10 @@ absl::StatusOr<Done> UnderCorral(const std::string& agent, const std::string& te
   const absl::StatusOr<std::unique_ptr<CorralInCharge>> corral = CorralInCharge::Make(
       {.agent = agent, .options = absl::StrCat("{\"tenure\":\"", tenure, "\"}")});
   if (!corral.ok()) return corral.status();
-  const Vms vms;
-  if (const absl::Status status = vms.AttachTo(**corral); !status.ok()) return status;
-  const Done done = vms.Measure(time);
+  const absl::StatusOr<Vms> vms = Vms::Start();
+  if (!vms.ok()) return vms.status();
+  if (const absl::Status status = vms->AttachTo(**corral); !status.ok()) return status;
+  const Done done = vms->Measure(time);
   json["breaches"] = (*corral)->Sum(&ghost_core_state::breaches);
   json["switches"] = (*corral)->Sum(&ghost_core_state::switches_agent);
   return done;
@@ -129,7 +114,9 @@ absl::StatusOr<Done> UnderCorral(const std::string& agent, const std::string& te
 
 absl::StatusOr<nlohmann::ordered_json> Run(const std::string& agent, Duration time) {
   nlohmann::ordered_json json = {{"emulated", "ratios only"}};
-  std::optional<Done> before = UnderCoreScheduling(time);
+  absl::StatusOr<std::optional<Done>> first = UnderCoreScheduling(time);
+  if (!first.ok()) return first.status();
+  std::optional<Done> before = *first;
   json["core_scheduling"] = before.has_value();
   for (const char* const tenure : kTenures) {
     nlohmann::ordered_json line = {{"tenure", tenure},
@@ -139,11 +126,13 @@ absl::StatusOr<nlohmann::ordered_json> Run(const std::string& agent, Duration ti
     line["busy"] = ours->busy;
     line["rounds_per_second"] = ours->rounds;
     if (before) {
-      const std::optional<Done> after = UnderCoreScheduling(time);
-      const double peer = (before->rounds + after->rounds) / 2;
-      line["busy_core_scheduling"] = {before->busy, after->busy};
+      const absl::StatusOr<std::optional<Done>> again = UnderCoreScheduling(time);
+      if (!again.ok()) return again.status();
+      const Done after = **again;
+      const double peer = (before->rounds + after.rounds) / 2;
+      line["busy_core_scheduling"] = {before->busy, after.busy};
       line["work_ratio"] = ours->rounds / peer;
-      line["noise"] = std::abs(before->rounds - after->rounds) / peer;
+      line["noise"] = std::abs(before->rounds - after.rounds) / peer;
       before = after;
     }
     json["tenures"].push_back(line);

@@ -30,6 +30,7 @@ struct Figures {
   Duration cross_vm{};     // a core was in two VMs
   Duration longest{};      // of these stretches
   uint64_t overlaps = 0;   // their number
+  uint64_t missed = 0;     // switches that the auditor did not see
   uint64_t switches = 0;   // of cores from one VM to another
   double work = 0;         // rounds per second
   double busy = 0;         // with vCPUs
@@ -152,6 +153,8 @@ class Comparison {
     Figures figures = {.cross_vm = report->total[AUDIT_VCPU_VCPU].time,
                        .longest = report->total[AUDIT_VCPU_VCPU].longest,
                        .overlaps = report->total[AUDIT_VCPU_VCPU].count,
+                       .missed = report->gaps.missed_switches + report->gaps.lost_threads +
+                                 report->gaps.lost_processes,
                        .switches = report->total.switches,
                        .forced_idle = share(report->total[AUDIT_FORCED_IDLE].time)};
     if (contender != nullptr) figures.own = share(contender->OwnTime() - own);
@@ -178,13 +181,16 @@ class Comparison {
     Duration cross_vm{0};
     Duration longest{0};
     uint64_t overlaps = 0;
+    uint64_t missed = 0;
     for (const Figures& run : runs) {
       cross_vm += run.cross_vm;
       longest = std::max(longest, run.longest);
       overlaps += run.overlaps;
+      missed += run.missed;
     }
     Json json = {{"scheduler", scheduler},
                  {"cross_vm_ns", cross_vm.count()},
+                 {"missed_switches", missed},
                  {"overlaps", overlaps},
                  {"longest_overlap_ns", longest.count()},
                  {"busy", median([](const Figures& run) { return run.busy; })},

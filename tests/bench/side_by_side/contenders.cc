@@ -2,10 +2,8 @@
 #include "tests/bench/side_by_side/contenders.h"
 
 #include <fcntl.h>
-#include <linux/prctl.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -47,20 +45,27 @@ bool Write(const std::string& file, const std::string& text) {
 class CoreScheduling : public Contender {
  public:
   static absl::StatusOr<std::unique_ptr<Contender>> Start() {
-    uint64_t cookie = 0;
-    if (prctl(PR_SCHED_CORE, PR_SCHED_CORE_GET, 0, PR_SCHED_CORE_SCOPE_THREAD, &cookie) != 0)
-      return absl::UnimplementedError("this kernel has no core scheduling (CONFIG_SCHED_CORE)");
+    const absl::StatusOr<BenchVm> any = BenchVm::Start({});
+    if (!any.ok()) return any.status();
+    if (const absl::Status status = any->Separate(); !status.ok()) return status;
     return std::make_unique<CoreScheduling>();
   }
   absl::Status Adopt(absl::Span<const BenchVm> vms) override {
     for (const BenchVm& vm : vms) {
-      if (prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, vm.pid(), PR_SCHED_CORE_SCOPE_THREAD_GROUP,
-                0) != 0)
-        return absl::InternalError(absl::StrCat("no cookie for a VM: ", strerror(errno)));
+      if (const absl::Status status = vm.Separate(); !status.ok()) return status;
     }
     return absl::OkStatus();
   }
 };
+
+// scx_pair pairs each CPU with the one that is so many further.
+absl::StatusOr<std::string> DistanceOfSiblings() {
+  const absl::StatusOr<Topology> topology = Topology::FromHost();
+  if (!topology.ok()) return topology.status();
+  const Core& core = topology->cores().front();
+  if (core.nr_cpus < 2) return absl::UnimplementedError("this machine has no SMT siblings");
+  return absl::StrCat(core.cpu[1].value() - core.cpu[0].value());
+}
 
 // One thread per core: of each core, all siblings but one are offline.
 class SmtOff : public Contender {
@@ -132,16 +137,18 @@ class OtherScheduler : public Contender {
   Duration OwnTime() const override { return CpuTime(pid_); }
 
  private:
+  // It dies with us.
   absl::Status Run(const std::string& program, const std::vector<std::string>& options) {
-    std::vector<char*> arguments = {const_cast<char*>(program.c_str())};
-    for (const std::string& option : options)
-      arguments.push_back(const_cast<char*>(option.c_str()));
+    std::vector<std::string> words = {"setpriv", "--pdeathsig", "KILL", program};
+    words.insert(words.end(), options.begin(), options.end());
+    std::vector<char*> arguments;
+    for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
     const int error =
-        posix_spawn(&pid_, program.c_str(), &actions, nullptr, arguments.data(), environ);
+        posix_spawnp(&pid_, arguments.front(), &actions, nullptr, arguments.data(), environ);
     posix_spawn_file_actions_destroy(&actions);
     if (error != 0) {
       pid_ = -1;
@@ -186,19 +193,19 @@ class Corral : public Contender {
 }  // namespace
 
 std::vector<ContenderKind> Contenders(const ContenderPrograms& programs) {
-  const auto other = [&programs](const char* name, std::vector<std::string> options) {
-    return ContenderKind{name, [program = absl::StrCat(programs.peers, "/", name), options] {
-                           return OtherScheduler::Start(program, options);
-                         }};
-  };
+  const std::string simple = programs.peers + "/scx_simple", pair = programs.peers + "/scx_pair";
   const auto corral = [&programs](const char* name, const char* options) {
     return ContenderKind{
         name, [agent = programs.agent, options] { return Corral::Start(agent, options); }};
   };
   return {{"core_sched", CoreScheduling::Start},
-          other("scx_simple", {}),
-          // Siblings are next to one another in the test host.
-          other("scx_pair", {"-S", "1"}),
+          {"scx_simple", [simple] { return OtherScheduler::Start(simple, {}); }},
+          {"scx_pair",
+           [pair]() -> absl::StatusOr<std::unique_ptr<Contender>> {
+             const absl::StatusOr<std::string> distance = DistanceOfSiblings();
+             if (!distance.ok()) return distance.status();
+             return OtherScheduler::Start(pair, {"-S", *distance});
+           }},
           {"smt_off", SmtOff::Start},
           corral("corral", "{}"),
           corral("corral_slow_path", "{\"sharing\":\"off\"}")};

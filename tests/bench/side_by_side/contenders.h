@@ -16,7 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "kernel/types.h"
-#include "tests/bench/side_by_side/bench_vm.h"
+#include "tests/bench/bench_vm.h"
 
 namespace corral::bench {
 

@@ -5,15 +5,9 @@
 
 #include <vector>
 
-namespace corral::bench {
+#include "tests/bench/bench_vm.h"
 
-// The vCPUs of a VM, by what they do all the time.
-struct VmShape {
-  int computing = 0;  // never sleep
-  int waking = 0;     // sleep 1.5 to 3.5 ms, and see how late they run
-  int serving = 0;    // the same, and then compute for about a millisecond: a request
-  int vcpus() const { return computing + waking + serving; }
-};
+namespace corral::bench {
 
 struct Load {
   const char* name;

@@ -2,18 +2,26 @@
 // A process that stands for a VM and tells, in memory that it shares with us, what it got done and
 // how late its vCPUs ran when they woke up. It dies with the thread that started it. Used from that
 // thread.
-#ifndef CORRAL_TESTS_BENCH_SIDE_BY_SIDE_BENCH_VM_H_
-#define CORRAL_TESTS_BENCH_SIDE_BY_SIDE_BENCH_VM_H_
+#ifndef CORRAL_TESTS_BENCH_BENCH_VM_H_
+#define CORRAL_TESTS_BENCH_BENCH_VM_H_
 
 #include <sys/types.h>
 
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "kernel/types.h"
-#include "tests/bench/side_by_side/loads.h"
 
 namespace corral::bench {
+
+// The vCPUs of a VM, by what they do all the time.
+struct VmShape {
+  int computing = 0;  // never sleep
+  int waking = 0;     // sleep 1.5 to 3.5 ms, and see how late they run
+  int serving = 0;    // the same, and then compute for about a millisecond: a request
+  int vcpus() const { return computing + waking + serving; }
+};
 
 class BenchVm {
  public:
@@ -26,6 +34,10 @@ class BenchVm {
   pid_t pid() const { return pid_; }
   std::vector<pid_t> tids() const;
   Duration CpuTime() const;  // of all vCPUs so far
+
+  // Gives it a core-scheduling cookie of its own: the kernel lets it share a core with nobody.
+  // Unimplemented: this kernel has none.
+  absl::Status Separate() const;
 
   // Forgets what was done and waited until now.
   void Begin();
@@ -44,4 +56,4 @@ class BenchVm {
 
 }  // namespace corral::bench
 
-#endif  // CORRAL_TESTS_BENCH_SIDE_BY_SIDE_BENCH_VM_H_
+#endif  // CORRAL_TESTS_BENCH_BENCH_VM_H_

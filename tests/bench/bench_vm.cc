@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/bench/side_by_side/bench_vm.h"
+#include "tests/bench/bench_vm.h"
 
+#include <linux/prctl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -135,6 +136,14 @@ Duration BenchVm::CpuTime() const {
   Duration all{0};
   for (const pid_t tid : tids()) all += corral::CpuTime(tid);
   return all;
+}
+
+absl::Status BenchVm::Separate() const {
+  if (prctl(PR_SCHED_CORE, PR_SCHED_CORE_CREATE, pid_, PR_SCHED_CORE_SCOPE_THREAD_GROUP, 0) == 0)
+    return absl::OkStatus();
+  if (errno == EINVAL)
+    return absl::UnimplementedError("this kernel has no core scheduling (CONFIG_SCHED_CORE)");
+  return absl::InternalError(absl::StrCat("no cookie for a VM: ", strerror(errno)));
 }
 
 void BenchVm::Begin() {
