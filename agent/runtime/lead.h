@@ -10,6 +10,7 @@
 #ifndef CORRAL_AGENT_RUNTIME_LEAD_H_
 #define CORRAL_AGENT_RUNTIME_LEAD_H_
 
+#include <algorithm>
 #include <vector>
 
 #include "agent/runtime/counters.h"
@@ -41,7 +42,7 @@ class Lead {
   // went.
   void Spread(Time now);
   // When Spread() has something to do; Time::max() for never.
-  Time next_spread() const { return spread_at_; }
+  Time next_spread() const { return std::min(spread_at_, policy_.NextRebalance()); }
   // Part of the self-check: takes in tasks that were nobody's at two checks in a row, and counts
   // them as repairs. Also looks whether CPUs went or came where no task is that would notice.
   void SelfCheck(LoopCounters& counters);
@@ -77,6 +78,7 @@ class Lead {
   void Want(uint32_t slot, int core);
   void TellOwner(uint32_t slot);
   void MakeRoom(const PlacementRequest& request);
+  void Move(const std::vector<TaskMove>& moves);
 
   EnclaveState& state_;
   PerCorePolicy& policy_;

@@ -113,17 +113,22 @@ void Lead::JudgeAgain() {
 void Lead::Shun(int core) { shunned_until_[core] = state_.kernel().Now() + loop_timing::kShunned; }
 
 void Lead::Spread(Time now) {
+  const auto open = [&](int core) { return now >= shunned_until_[core]; };
+  if (now >= policy_.NextRebalance()) Move(policy_.Rebalance(now, open));
   if (changed_) {
     changed_ = false;
     spread_at_ = std::min(spread_at_, now + loop_timing::kSpread);
   }
   if (now < spread_at_) return;
-  const std::vector<TaskMove> moves =
-      policy_.Spread([&](int core) { return now >= shunned_until_[core]; });
+  const std::vector<TaskMove> moves = policy_.Spread(open);
   spread_at_ = moves.empty() ? Time::max() : now + loop_timing::kSpread;
   for (const Time until : shunned_until_) {
     if (until > now) spread_at_ = std::min(spread_at_, until);
   }
+  Move(moves);
+}
+
+void Lead::Move(const std::vector<TaskMove>& moves) {
   for (const TaskMove& move : moves) {
     Place& place = places_[move.slot];
     policy_.TaskUnplaced(place.request, place.core);

@@ -51,6 +51,7 @@ void PerCoreLoop::Propose(Time now) {
       tracker_.UpdateRuntime(*task, now);
   }
   core_policy_.Schedule(now, txn_);
+  if (core_policy_.CallsLead() && lead_ == nullptr) state_.queue(state_.lead()).Wake();
   occupants_.FindDeserted();
   for (int i = 0; i < place_.nr_cpus; ++i) {
     const bool kept = txn_.sibling(i).target == CoreTransaction::Target::kKeep;

@@ -77,6 +77,9 @@ class CorePolicy : public LoopPolicy {
   virtual void Schedule(Time now, CoreTransaction& txn) = 0;
   // The class latched `txn`; its tasks are on CPU (task.state is kOnCpu).
   virtual void Committed(const CoreTransaction& txn, Time now) = 0;
+  // Whether NextRebalance() of the PerCorePolicy came nearer, so that the lead has to wake up. Said
+  // once.
+  virtual bool CallsLead() { return false; }
 };
 
 // A centralized policy: one object decides for all CPUs of its enclave, called by one loop.
@@ -137,6 +140,9 @@ class PerCorePolicy {
   // until there are none. `open` says whether tasks may be moved to a core now. Changes nothing.
   using Open = absl::FunctionRef<bool(int core)>;
   virtual std::vector<TaskMove> Spread(Open) { return {}; }
+  // Likewise, because of what tasks had lately. Asked at NextRebalance(), which that changes.
+  virtual std::vector<TaskMove> Rebalance(Time, Open) { return {}; }
+  virtual Time NextRebalance() const { return Time::max(); }
   // The task is on `core` now, or is about to go there, with a promise if it was given one. Each is
   // taken back by one TaskUnplaced of the same. It may be a core that the task may not use: then it
   // waits there for a better time.
