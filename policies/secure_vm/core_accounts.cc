@@ -22,6 +22,10 @@ void CoreScheduler::Charge(Vcpu& vcpu, Time now) {
   const Duration promised = vcpu.server == nullptr ? Duration(0) : ChargePromise(vcpu, had, now);
   if (vcpu.capped()) ChargeCap(vcpu, had, now);
   vcpu.vtime += had.count() * kDefaultWeight / vcpu.weight();
+  if (std::exchange(vcpu.visits, false)) {
+    vcpu.pen->had += had;
+    vcpu.pen->wanted += had;
+  }
   if (vcpu.sibling < 0 || vcpu.pen != holder_) return;
   had_[vcpu.sibling] += had;
   if (vcpu.server == serving_) served_[vcpu.sibling] += promised;
@@ -73,8 +77,11 @@ void CoreScheduler::SettleTime(Time now) {
     const Duration most = *std::max_element(served_.begin(), served_.end());
     served = serving_->Charge(most, LostOf(most));
   }
+  Ledger::Add(ledger_.core(index_).promised, served);
   if (holder_ != nullptr) {
-    holder_->vtime += (had - served).count() * kDefaultWeight / holder_->share;
+    holder_->vtime += Virtual(had - served, holder_->share);
+    holder_->had += had - served;
+    holder_->wanted -= served;
   }
   had_.fill(Duration(0));
   served_.fill(Duration(0));
@@ -129,26 +136,31 @@ void CoreScheduler::Unthrottle(Time now) {
   }
 }
 
-// A weight is a domain's, as libvirt's cpu_shares is: on each core domains share by it, however
-// many vCPUs they have there.
+// A weight is a domain's, as libvirt's cpu_shares is, however many vCPUs it has: on each core
+// domains share by the part of it that the lead says.
 void CoreScheduler::MeasureShare(Pen& pen) const {
-  pen.share = 1;
-  for (const Vcpu* v = pen.waiting.front(); v != nullptr; v = pen.waiting.Next(*v))
-    pen.share = std::max(pen.share, v->weight());
+  int64_t weight = 1;
+  float part = 0;
+  const auto look = [&](const Vcpu& vcpu) {
+    weight = std::max(weight, vcpu.weight());
+    part = std::max(part, ledger_.of(vcpu.task->slot).part.load(std::memory_order_relaxed));
+  };
+  for (const Vcpu* v = pen.waiting.front(); v != nullptr; v = pen.waiting.Next(*v)) look(*v);
   for (const Vcpu* v : running_) {
-    if (v != nullptr && v->pen == &pen) pen.share = std::max(pen.share, v->weight());
+    if (v != nullptr && v->pen == &pen) look(*v);
   }
+  pen.share = static_cast<double>(weight) * (part > 0 ? part : 1);
+}
+
+int64_t CoreScheduler::Virtual(Duration time, double share) {
+  return static_cast<int64_t>(static_cast<double>(time.count()) * kDefaultWeight / share);
 }
 
 // A turn, as vtime.
-int64_t CoreScheduler::Turn(int64_t weight) const {
-  return tenures_.longest.count() * kDefaultWeight / weight;
-}
+int64_t CoreScheduler::Turn(double share) const { return Virtual(tenures_.longest, share); }
 
 // What makes no difference, as vtime: hand-overs are not worth a second turn in a row.
-int64_t CoreScheduler::Slack(int64_t weight) const {
-  return tenures_.shortest.count() * kDefaultWeight / weight;
-}
+int64_t CoreScheduler::Slack(double share) const { return Virtual(tenures_.shortest, share); }
 
 // Who slept may have had less than its share, up to a turn: than those that are runnable, or than
 // the last one that was.

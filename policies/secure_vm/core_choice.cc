@@ -16,6 +16,7 @@ void CoreScheduler::Schedule(Time now, CoreTransaction& txn) {
   Decide(now, txn);
   NoteOwing();
   SayWhy(now);
+  TellNews(now);
 }
 
 void CoreScheduler::Decide(Time now, CoreTransaction& txn) {

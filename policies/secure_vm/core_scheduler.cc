@@ -9,12 +9,19 @@ namespace corral::secure_vm {
 
 void CoreScheduler::TaskNew(Task& task, Time now) {
   Vcpu& vcpu = vcpus_[task];
+  const Vcpu::Baggage brought = vcpu.baggage;
   vcpu = Vcpu();
   vcpu.task = &task;
   vcpu.seen = task.runtime;
+  if (vcpu.capped() && brought.gtid == task.gtid) {
+    vcpu.seen = brought.seen;
+    vcpu.cap_left = brought.cap_left;
+    vcpu.cap_end = brought.cap_end;
+  }
   vcpu.pen = &PenOf(task.domain);
   vcpu.siblings = core_.SiblingsIn(task.affinity);
   if (vcpu.pen->nr_vcpus++ == 0 && co_running_ != nullptr) co_running_->Add(task.domain);
+  ledger_.of(task.slot).weight.store(task.weight, std::memory_order_relaxed);
   RenewCap(vcpu, now);
   JoinServer(vcpu, now);
   task.offer = OfferOf(vcpu);
@@ -33,6 +40,7 @@ void CoreScheduler::TaskBlocked(Task& task, Time now) {
   Vcpu& vcpu = vcpus_[task];
   LeaveSibling(vcpu, now);
   Dequeue(vcpu);
+  SetAwake(vcpu, false, now);
   vcpu.resumes = false;
   vcpu.favoured = false;
   vcpu.paused = true;
@@ -77,6 +85,8 @@ void CoreScheduler::TaskOnCpu(Task& task, Time now) {
   LeaveSibling(vcpu, now);
   Dequeue(vcpu);
   const int sibling = core_.SiblingOf(task.cpu);
+  vcpu.visits = sibling < 0 && !JoinsItsDomain(task);
+  SetAwake(vcpu, !vcpu.visits, now);
   if (sibling < 0) return;  // elsewhere; a message will tell when that ends
   if (holder_ != vcpu.pen) {
     for (Vcpu* other : running_) {
@@ -102,7 +112,9 @@ void CoreScheduler::TaskDeparted(Task& task, Time now) {
   LeaveServer(vcpu, now);
   const bool last = vcpu.pen != nullptr && --vcpu.pen->nr_vcpus == 0;
   if (last && co_running_ != nullptr) co_running_->Remove(vcpu.pen->domain);
+  const Vcpu::Baggage brings = {task.gtid, vcpu.seen, vcpu.cap_left, vcpu.cap_end};
   vcpu = Vcpu();
+  vcpu.baggage = brings;
 }
 
 // The promise goes on, on another sibling if need be, until there is a new verdict on it.
@@ -117,7 +129,6 @@ void CoreScheduler::TaskAffinityChanged(Task& task, Time now) {
   vcpu.server->DealAgain();
 }
 
-// Weights are read where they are used.
 void CoreScheduler::TaskAttributesChanged(Task& task, Time now) {
   Vcpu& vcpu = vcpus_[task];
   if (vcpu.task != &task) return;
@@ -125,6 +136,7 @@ void CoreScheduler::TaskAttributesChanged(Task& task, Time now) {
     LeaveServer(vcpu, now);
     JoinServer(vcpu, now);
   }
+  ledger_.of(task.slot).weight.store(task.weight, std::memory_order_relaxed);
   vcpu.cap_left = std::min(vcpu.cap_left, task.cap);
   RenewCap(vcpu, now);
   task.offer = OfferOf(vcpu);
@@ -150,6 +162,7 @@ void CoreScheduler::Committed(const CoreTransaction& txn, Time now) {
     TakeSibling(vcpu, i, now);
   }
   NoteOwing();
+  TellHolder(now);
   SayWhy(now);
 }
 
@@ -222,6 +235,7 @@ void CoreScheduler::Enqueue(Vcpu& vcpu, bool front, Time now) {
   vcpu.woke = true;
   if (!vcpu.pen->runnable()) vcpu.pen->woke = true;
   vcpu.pen->Enqueue(vcpu, front);
+  SetAwake(vcpu, !vcpu.throttled, now);
   nr_throttled_ += vcpu.throttled;
   vcpu.paused |= vcpu.throttled;
   if (!vcpu.throttled && vcpu.pen != holder_) ring_.PushBack(*vcpu.pen);
@@ -292,6 +306,7 @@ void CoreScheduler::LeaveSibling(Vcpu& vcpu, Time now) {
 
 void CoreScheduler::TakeSibling(Vcpu& vcpu, int sibling, Time now) {
   if (running_[sibling] != nullptr) LeaveSibling(*running_[sibling], now);
+  Charge(vcpu, now);  // what it had elsewhere is no time of this core
   running_[sibling] = &vcpu;
   vcpu.sibling = sibling;
   ++vcpu.pen->nr_running;

@@ -23,9 +23,13 @@
 // A vCPU whose time nobody has to watch is offered to cores that have nothing to do, this one
 // first: what it had elsewhere counts as had, and until it is back it is not here.
 //
+// What a domain's weight counts on this core, the lead says (rebalancing.h): all of it, unless the
+// domain lives on others as well.
+//
 // The files: core_scheduler.cc has what happens (events), core_choice.cc which domain and which
-// vCPUs are next, core_accounts.cc who had what, core_waits.cc why the others wait. Source: SOSP'21
-// section 4.5; for the shares, Jones and others' start-time fair queueing (Goyal 1996).
+// vCPUs are next, core_accounts.cc who had what, core_news.cc what the lead hears of it,
+// core_waits.cc why the others wait. Source: SOSP'21 section 4.5; for the shares, Jones and others'
+// start-time fair queueing (Goyal 1996).
 //
 // Units: ns of CPU time that was really had. Thread rules: as agent/runtime/policy.h says; TaskNew,
 // TaskAffinityChanged and TaskAttributesChanged allocate.
@@ -34,12 +38,14 @@
 
 #include <array>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "agent/runtime/list.h"
 #include "agent/runtime/policy.h"
 #include "agent/runtime/topology.h"
 #include "policies/secure_vm/domain_cores.h"
+#include "policies/secure_vm/ledger.h"
 #include "policies/secure_vm/pen.h"
 #include "policies/secure_vm/seating.h"
 
@@ -54,10 +60,20 @@ struct Tenures {
 
 class CoreScheduler final : public CorePolicy {
  public:
-  // `co_running`: the counts of all cores that turns are to be in step with; nullptr: with none.
-  CoreScheduler(const Core& core, const Tenures& tenures, Offer sharing, DomainCores* co_running,
-                PerTask<Vcpu>& vcpus)
-      : core_(core), tenures_(tenures), sharing_(sharing), co_running_(co_running), vcpus_(vcpus) {}
+  // `index` is the core's in the topology and the ledger, which must outlive it; `calls_lead`:
+  // whether the lead is to look at that when domains wait here. `co_running`: the counts of all
+  // cores that turns are to be in step with; nullptr: with none.
+  CoreScheduler(const Topology& topology, int index, const Tenures& tenures, Offer sharing,
+                DomainCores* co_running, Ledger& ledger, bool calls_lead, PerTask<Vcpu>& vcpus)
+      : topology_(topology),
+        core_(topology.core(index)),
+        index_(index),
+        tenures_(tenures),
+        sharing_(sharing),
+        co_running_(co_running),
+        ledger_(ledger),
+        may_call_lead_(calls_lead),
+        vcpus_(vcpus) {}
 
   void TaskNew(Task& task, Time now) override;
   void TaskWakeup(Task& task, Time now) override;
@@ -76,6 +92,7 @@ class CoreScheduler final : public CorePolicy {
   void Committed(const CoreTransaction& txn, Time now) override;
   Time NextDeadline() const override;
   bool IsQueued(const Task& task) const override;
+  bool CallsLead() override { return std::exchange(calls_lead_, false); }
 
  private:
   // core_scheduler.cc
@@ -105,8 +122,9 @@ class CoreScheduler final : public CorePolicy {
   void RenewCap(Vcpu& vcpu, Time now);
   void Unthrottle(Time now);
   void MeasureShare(Pen& pen) const;
-  int64_t Turn(int64_t weight) const;
-  int64_t Slack(int64_t weight) const;
+  static int64_t Virtual(Duration time, double share);
+  int64_t Turn(double share) const;
+  int64_t Slack(double share) const;
   void SettleAwake();
   void SettleAwakeIn(Pen& pen);
 
@@ -133,14 +151,25 @@ class CoreScheduler final : public CorePolicy {
   Vcpu* NextWaiting(const Pen& pen, const Plan& plan, Siblings siblings, Favours favours) const;
   int HomeOf(const Vcpu& vcpu) const;
 
+  // core_news.cc
+  void SetAwake(Vcpu& vcpu, bool awake, Time now);
+  bool JoinsItsDomain(const Task& task) const;
+  void TellOf(Pen& pen, const Vcpu& member);
+  void TellNews(Time now);
+  void TellHolder(Time now);
+
   // core_waits.cc
   void SayWhy(Time now) const;
   Siblings IdleSiblings() const;
 
-  const Core core_;
+  const Topology& topology_;
+  const Core& core_;
+  const int index_;
   const Tenures tenures_;
   const Offer sharing_;
   DomainCores* const co_running_;
+  Ledger& ledger_;
+  const bool may_call_lead_;
   PerTask<Vcpu>& vcpus_;
   std::vector<std::unique_ptr<Pen>> pens_;
   List<Pen, &Pen::ring> ring_;  // with waiting vCPUs, but without the core
@@ -168,6 +197,8 @@ class CoreScheduler final : public CorePolicy {
   Time charged_at_{};        // of the last SettleTime
   int64_t least_vtime_ = 0;  // of runnable pens; only rises
   int nr_throttled_ = 0;
+  Time contended_since_{};
+  bool calls_lead_ = false;
 };
 
 }  // namespace corral::secure_vm

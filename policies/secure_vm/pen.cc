@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policies/secure_vm/pen.h"
 
+#include <algorithm>
+
 namespace corral::secure_vm {
 
 GangServer* Pen::Due() const {
@@ -41,6 +43,12 @@ void Pen::Enqueue(Vcpu& vcpu, bool front) {
 void Pen::Dequeue(Vcpu& vcpu) {
   (vcpu.throttled ? throttled : waiting).Erase(vcpu);
   vcpu.throttled = false;
+}
+
+void Pen::CountWanted(Time now, int nr_siblings) {
+  const Duration since = std::max(now - wanted_at, Duration(0));
+  wanted_at = now;
+  wanted += since * ((nr_awake + nr_siblings - 1) / nr_siblings);
 }
 
 }  // namespace corral::secure_vm

@@ -146,7 +146,8 @@ std::vector<TaskMove> Placement::MakeRoom(const PlacementRequest& vcpu) const {
   return repacking.RoomFor(vcpu);
 }
 
-std::vector<TaskMove> Placement::Spread(PerCorePolicy::Open open) const {
+std::vector<TaskMove> Placement::Spread(PerCorePolicy::Open open,
+                                        absl::FunctionRef<bool(int node)> balanced) const {
   constexpr size_t kAtOnce = 16;
   Spreading spreading(topology_, open);
   for (const auto& [slot, placed] : vcpus_) {
@@ -154,7 +155,7 @@ std::vector<TaskMove> Placement::Spread(PerCorePolicy::Open open) const {
     if (SiblingsFor(vcpu, core) == 0) continue;
     spreading.Add(vcpu, core, /*stays=*/vcpu.granted > Duration(0));
   }
-  return spreading.Moves(kAtOnce);
+  return spreading.Moves(kAtOnce, balanced);
 }
 
 }  // namespace corral::secure_vm

@@ -18,6 +18,7 @@
 #include <map>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "agent/runtime/policy.h"
 #include "agent/runtime/topology.h"
 #include "kernel/types.h"
@@ -37,8 +38,9 @@ class Placement {
   // Moves of promised vCPUs after which it could be promised its budget (repacking.h).
   std::vector<TaskMove> MakeRoom(const PlacementRequest& vcpu) const;
   // Moves of vCPUs without a promise, to cores that are open, after which cores are used better
-  // (spreading.h); a few at a time.
-  std::vector<TaskMove> Spread(PerCorePolicy::Open open) const;
+  // (spreading.h); a few at a time. `balanced` says in which nodes others see to balance.
+  std::vector<TaskMove> Spread(PerCorePolicy::Open open,
+                               absl::FunctionRef<bool(int node)> balanced) const;
   void Add(const PlacementRequest& vcpu, int core);
   // Takes back one Add of the same.
   void Remove(const PlacementRequest& vcpu, int core);

@@ -17,7 +17,9 @@
 #include "agent/runtime/policy.h"
 #include "agent/runtime/topology.h"
 #include "policies/secure_vm/core_scheduler.h"
+#include "policies/secure_vm/ledger.h"
 #include "policies/secure_vm/placement.h"
+#include "policies/secure_vm/rebalancing.h"
 
 namespace corral::secure_vm {
 
@@ -35,6 +37,8 @@ struct Options {
   Offer sharing = Offer::kMachine;
   // Domains have their turns on several cores at the same time.
   bool co_running = false;
+  // Weights hold in each NUMA node, and vCPUs move for it. Off in tests that need them to stay.
+  bool rebalancing = true;
 };
 
 class SecureVmPolicy final : public PerCorePolicy {
@@ -47,14 +51,18 @@ class SecureVmPolicy final : public PerCorePolicy {
                  .reserve_percent = options.reserve_percent},
         sharing_(options.sharing),
         co_running_(options.co_running),
+        rebalances_(options.rebalancing && !options.co_running),
         placement_(topology, {.min_tenure = tenures_.shortest,
                               .hand_over = options.hand_over,
                               .reserve_percent = options.reserve_percent}),
+        ledger_(topology.nr_cores(), nr_slots),
+        rebalancing_(topology_, tenures_.longest, nr_slots, ledger_),
         vcpus_(nr_slots) {}
 
   std::unique_ptr<CorePolicy> MakeCore(int core) override {
-    return std::make_unique<CoreScheduler>(topology_.core(core), tenures_, sharing_,
-                                           co_running_ ? &domain_cores_ : nullptr, vcpus_);
+    return std::make_unique<CoreScheduler>(
+        topology_, core, tenures_, sharing_, co_running_ ? &domain_cores_ : nullptr, ledger_,
+        /*calls_lead=*/rebalances_ && rebalancing_.has_choice(core), vcpus_);
   }
   int PlaceTask(const PlacementRequest& task) override { return placement_.Choose(task); }
   CorePromise Judge(const PlacementRequest& task, int core) override {
@@ -63,10 +71,20 @@ class SecureVmPolicy final : public PerCorePolicy {
   std::vector<TaskMove> MakeRoom(const PlacementRequest& task) override {
     return placement_.MakeRoom(task);
   }
-  std::vector<TaskMove> Spread(Open open) override { return placement_.Spread(open); }
-  void TaskPlaced(const PlacementRequest& task, int core) override { placement_.Add(task, core); }
+  std::vector<TaskMove> Spread(Open open) override {
+    return placement_.Spread(open, [&](int node) { return rebalancing_.balances(node); });
+  }
+  std::vector<TaskMove> Rebalance(Time now, Open open) override {
+    return rebalancing_.Moves(now, open);
+  }
+  Time NextRebalance() const override { return rebalancing_.next(); }
+  void TaskPlaced(const PlacementRequest& task, int core) override {
+    placement_.Add(task, core);
+    rebalancing_.Add(task, core);
+  }
   void TaskUnplaced(const PlacementRequest& task, int core) override {
     placement_.Remove(task, core);
+    rebalancing_.Remove(task, core);
   }
 
  private:
@@ -74,8 +92,11 @@ class SecureVmPolicy final : public PerCorePolicy {
   const Tenures tenures_;
   const Offer sharing_;
   const bool co_running_;
+  const bool rebalances_;
   DomainCores domain_cores_;
   Placement placement_;
+  Ledger ledger_;
+  Rebalancing rebalancing_;
   PerTask<Vcpu> vcpus_;
 };
 

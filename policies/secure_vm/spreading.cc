@@ -17,13 +17,17 @@ void Spreading::Add(const PlacementRequest& vcpu, int core, bool stays) {
   gang.stays |= stays;
 }
 
-std::vector<TaskMove> Spreading::Moves(size_t most) {
+std::vector<TaskMove> Spreading::Moves(size_t most, absl::FunctionRef<bool(int node)> balanced) {
+  const auto any_node = [&](auto step) {
+    for (int node = 0; node < topology_.nr_nodes(); ++node) {
+      if (!balanced(node) && step(node)) return true;
+    }
+    return false;
+  };
   bool moved = true;
   while (moved && moves_.size() < most) {
-    moved = false;
-    for (int node = 0; node < topology_.nr_nodes() && !moved; ++node) moved = Balance(node);
-    moved = moved || Merge();
-    for (int node = 0; node < topology_.nr_nodes() && !moved; ++node) moved = Split(node);
+    moved = any_node([&](int node) { return Balance(node); }) || Merge() ||
+            any_node([&](int node) { return Split(node); });
   }
   return std::move(moves_);
 }

@@ -9,10 +9,11 @@
 //            sibling idles;
 //   split    a core that nobody lives on takes a vCPU from one on which a domain is alone with
 //            several: it gets a core for itself as long as there is one.
-// Each step lowers the sum of squares of gangs per core, or the number of gangs, or the number of
-// empty cores, and none undoes another, so it comes to an end. It knows who lives where, not who
-// sleeps. vCPUs that are promised time stay, because admission placed them. Nobody moves to a core
-// that it may not use, or that is not open.
+// Where vCPUs wait for each other's turns, others see to balance (rebalancing.h), by time and not
+// by number: there it merges only. Each step lowers the sum of squares of gangs per core, or the
+// number of gangs, or the number of empty cores, and none undoes another, so it comes to an end. It
+// knows who lives where, not who sleeps. vCPUs that are promised time stay, because admission
+// placed them. Nobody moves to a core that it may not use, or that is not open.
 //
 // A value for one question. One thread.
 #ifndef CORRAL_POLICIES_SECURE_VM_SPREADING_H_
@@ -23,6 +24,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "agent/runtime/policy.h"
 #include "agent/runtime/topology.h"
 #include "kernel/types.h"
@@ -36,8 +38,9 @@ class Spreading {
 
   // `vcpu` lives on `core`, which it may use. Must outlive the question.
   void Add(const PlacementRequest& vcpu, int core, bool stays);
-  // At most about `most`, one after the other; none: all live where they should.
-  std::vector<TaskMove> Moves(size_t most);
+  // At most about `most`, one after the other; none: all live where they should. `balanced` says in
+  // which nodes others see to balance.
+  std::vector<TaskMove> Moves(size_t most, absl::FunctionRef<bool(int node)> balanced);
 
  private:
   struct Gang {

@@ -45,6 +45,17 @@ struct Vcpu {
   Duration cap_left{0};
   Time cap_end{};  // when there is a new one
 
+  // What goes with it to another core: a cap is kept wherever it is.
+  struct Baggage {
+    Gtid gtid{0};  // whose that is
+    Duration seen{0};
+    Duration cap_left{0};
+    Time cap_end{};
+  };
+  Baggage baggage;
+
+  bool awake = false;      // runnable, and does not visit
+  bool visits = false;     // was taken by a core that its domain has not
   bool throttled = false;  // waits in Pen::throttled, for cap_end
   ListHook<Vcpu> waiting;
   ListHook<Vcpu> member;  // of server

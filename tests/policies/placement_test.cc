@@ -143,7 +143,8 @@ class Story {
     if (what == 2) Come(slot);
   }
   void Spread() {
-    for (const TaskMove& move : placement_.Spread([](int) { return true; })) {
+    for (const TaskMove& move :
+         placement_.Spread([](int) { return true; }, [](int) { return false; })) {
       auto& [vcpu, core] = vcpus_.at(move.slot);
       RC_ASSERT(vcpu.granted == Duration(0));
       RC_ASSERT(Siblings(vcpu, move.core) != 0u);

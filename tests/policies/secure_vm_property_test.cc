@@ -26,6 +26,7 @@ struct Script {
   Offer sharing;
   bool co_running;
   bool deaths;
+  bool rebalancing = false;
   bool faults = false;
 };
 
@@ -39,7 +40,8 @@ Script Draw(bool deaths, size_t room) {
           .queue_room = room,
           .sharing = *rc::gen::element(Offer::kNone, Offer::kMachine).as("sharing"),
           .co_running = *rc::gen::arbitrary<bool>().as("co-running"),
-          .deaths = deaths};
+          .deaths = deaths,
+          .rebalancing = deaths && *rc::gen::arbitrary<bool>().as("rebalancing")};
 }
 
 // Random events on random tasks until `end`, from several sources with different paces.
@@ -136,7 +138,8 @@ World::Options OptionsOf(const Script& s) {
           .tenure = s.tenure,
           .hand_over = s.hand_over,
           .sharing = s.sharing,
-          .co_running = s.co_running};
+          .co_running = s.co_running,
+          .rebalancing = s.rebalancing};
 }
 
 void CheckSafety(World& world) {

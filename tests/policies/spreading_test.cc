@@ -35,7 +35,7 @@ size_t Settle(const Topology& topology, std::vector<Home>& homes,
     }
     for (const PlacementRequest& vcpu : vcpus)
       spreading.Add(vcpu, homes[vcpu.slot].core, homes[vcpu.slot].stays);
-    const std::vector<TaskMove> moves = spreading.Moves(4);
+    const std::vector<TaskMove> moves = spreading.Moves(4, [](int) { return false; });
     if (moves.empty()) return rounds;
     for (const TaskMove& move : moves) homes[move.slot].core = move.core;
   }

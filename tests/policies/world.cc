@@ -33,7 +33,8 @@ void World::StartAgent() {
       state_->topology(), kernel_->info().nr_slots,
       secure_vm::Options{.tenure = options_.tenure,
                          .sharing = options_.sharing,
-                         .co_running = options_.co_running});
+                         .co_running = options_.co_running,
+                         .rebalancing = options_.rebalancing});
   agents_ = std::make_unique<PerCoreAgents>(*state_, *policy_);
   for (int i = 0; i < agents_->nr_loops(); ++i) agents_->loop(i).Enter().IgnoreError();
   deadlines_.assign(topology_.nr_cores(), Duration(0));

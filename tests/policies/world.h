@@ -30,6 +30,7 @@ class World {
     Duration hand_over{0};  // from a commit until it is carried out
     Offer sharing = Offer::kMachine;
     bool co_running = false;
+    bool rebalancing = false;  // vCPUs stay on their cores
   };
 
   explicit World(const Options& options);
