@@ -80,11 +80,14 @@ void CoreScheduler::SettleTime(Time now) {
   Ledger::Add(ledger_.core(index_).promised, served);
   if (holder_ != nullptr) {
     holder_->vtime += Virtual(had - served, holder_->share);
-    holder_->had += had - served;
+    Duration here{0};
+    for (int i = 0; i < core_.nr_cpus; ++i) here = std::max(here, had_[i] - guests_[i]);
+    holder_->had += std::max(here - served, Duration(0));
     holder_->wanted -= served;
   }
   had_.fill(Duration(0));
   served_.fill(Duration(0));
+  guests_.fill(Duration(0));
 }
 
 // Who has a sibling, is owed something, and will be at the next SettleTime, lost what others had

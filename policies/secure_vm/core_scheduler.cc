@@ -306,7 +306,7 @@ void CoreScheduler::LeaveSibling(Vcpu& vcpu, Time now) {
 
 void CoreScheduler::TakeSibling(Vcpu& vcpu, int sibling, Time now) {
   if (running_[sibling] != nullptr) LeaveSibling(*running_[sibling], now);
-  Charge(vcpu, now);  // what it had elsewhere is no time of this core
+  guests_[sibling] += std::max(vcpu.task->runtime - vcpu.seen, Duration(0));
   running_[sibling] = &vcpu;
   vcpu.sibling = sibling;
   ++vcpu.pen->nr_running;

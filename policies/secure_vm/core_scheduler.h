@@ -190,6 +190,9 @@ class CoreScheduler final : public CorePolicy {
   // Since the last Settle, by sibling: time had, and time had of what serving_ promised.
   std::array<Duration, GHOST_MAX_SIBLINGS> had_{};
   std::array<Duration, GHOST_MAX_SIBLINGS> served_{};
+  // By sibling: what of it those there had as guests of other cores. Their domain pays for it here,
+  // but it is no time of this core.
+  std::array<Duration, GHOST_MAX_SIBLINGS> guests_{};
   Siblings owing_ = 0;   // that have served all the time a vCPU whom serving_ owed something
   Siblings usable_ = 0;  // as of the last decision
   Siblings lent_ = 0;    // the holder's, to its vCPUs of other cores

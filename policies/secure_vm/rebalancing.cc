@@ -10,12 +10,15 @@ namespace {
 
 // In turns, what is forgotten of a lag.
 constexpr double kMostLag = 10;
-// So much of what was wanted may lack, because of hand-overs and the host, and be nobody's fault.
+// By so much more must be of use than there is, until weights make a difference.
 constexpr double kNoise = 0.02;
-// Looks without anybody who waited, until the lead looks no more.
+// Looks at which there was enough for all, until the lead looks no more.
 constexpr int kQuiet = 5;
 // Who had less than all that it can use cannot make good for it: so much is kept at each look.
 constexpr double kKept = 0.95;
+// One that was awake at one of so many looks counts as awake: who sleeps now and then needs a
+// place.
+constexpr uint64_t kLately = 10;
 // What a core's promises take is averaged over about so many looks.
 constexpr double kMemory = 10;
 // As many moves as one look may make in a node.
@@ -147,7 +150,9 @@ void Rebalancing::ReadMembers(Node& node, int core) {
     domain.had += Ns(had - std::exchange(seen.had, had));
     domain.wanted += Ns(wanted - std::exchange(seen.wanted, wanted));
     seen.look = look_;
-    member.awake = entry.awake.load(std::memory_order_relaxed);
+    member.awake_now = entry.awake.load(std::memory_order_relaxed);
+    if (member.awake_now) member.awake_at = look_;
+    member.awake = look_ < member.awake_at + kLately;
     if (!member.awake) continue;
     ++domain.awake;
     const auto index = static_cast<size_t>(&domain - node.domains.data());
@@ -156,6 +161,7 @@ void Rebalancing::ReadMembers(Node& node, int core) {
     if (gang == place.gangs.end())
       gang = place.gangs.insert(gang, Gang{.domain = index, .slot = member.slot});
     ++gang->awake;
+    gang->awake_now += member.awake_now;
   }
 }
 
@@ -173,24 +179,26 @@ void Rebalancing::ReadOn(Node& node, int core, Time now) {
     domain.wanted += Ns(wanted);
   };
   for (const Gang& gang : places_[core].gangs) {
-    add(gang.slot, node.domains[gang.domain], Duration(0), (now - told) * Limit(node, gang.awake));
+    add(gang.slot, node.domains[gang.domain], Duration(0),
+        (now - told) * Limit(node, gang.awake_now));
   }
   for (const Member& member : places_[core].members) {
-    if (member.slot == holder && member.awake)
+    if (member.slot == holder && member.awake_now)
       add(member.slot, DomainOf(node, member.domain), now - free, told - free);
   }
 }
 
-// Whether anybody waited.
+// Whether there was less than all could use.
 bool Rebalancing::MeasureLags(Node& node, Duration since) {
   const auto time = static_cast<double>(since.count());
-  double had = 0, wanted = 0, lags = 0, shares = 0;
+  double had = 0, useful = 0, room = 0, lags = 0, shares = 0;
+  for (const int core : node.cores) room += places_[core].free * time;
   glasses_.clear();
   for (const Domain& domain : node.domains) {
-    const double limit = std::min(domain.wanted, Limit(node, domain.members) * time);
-    glasses_.push_back({.weight = domain.weight, .limit = std::max(limit, 0.0)});
+    const double limit = std::clamp(domain.wanted, 0.0, Limit(node, domain.members) * time);
+    glasses_.push_back({.weight = domain.weight, .limit = limit});
     had += domain.had;
-    wanted += domain.wanted;
+    useful += limit;
   }
   Pour(had, absl::MakeSpan(glasses_));
   const double most = kMostLag * tenure_;
@@ -210,12 +218,12 @@ bool Rebalancing::MeasureLags(Node& node, Duration since) {
   for (size_t i = 0; i < node.domains.size() && shares > 0; ++i) {
     if (!Full(glasses_[i])) node.domains[i].lag -= lags * glasses_[i].share / shares;
   }
-  if (wanted - had <= kNoise * wanted) return false;
+  if (useful <= (1 + kNoise) * room) return false;
   node.quiet = 0;
   return true;
 }
 
-// Nobody waits: weights make no difference, and nobody lags.
+// There is enough for all: weights make no difference, and nobody lags.
 void Rebalancing::Forget(Node& node) {
   for (Domain& domain : node.domains) domain.lag = 0;
   for (const int core : node.cores) {

@@ -44,7 +44,7 @@ class Rebalancing {
   std::vector<TaskMove> Moves(Time now, PerCorePolicy::Open open);
   // Whether the core's node has another one.
   bool has_choice(int core) const { return nodes_[topology_.core(core).node].cores.size() > 1; }
-  // Whether vCPUs of the node waited for each other's turns lately.
+  // Whether the node had less than its vCPUs could use lately.
   bool balances(int node) const { return ledger_.watched() && nodes_[node].contended; }
   // When to ask again; Time::max() until a core calls the lead.
   Time next() const { return ledger_.watched() ? next_ : Time::max(); }
@@ -55,7 +55,9 @@ class Rebalancing {
     DomainId domain{0};
     bool stays = false;
     CpuSet cpus;
-    bool awake = false;
+    bool awake_now = false;
+    uint64_t awake_at = 0;  // the look at which it was seen so last
+    bool awake = false;     // now or lately
   };
   // What the lead knows of an entry in the ledger.
   struct Seen {
@@ -66,7 +68,7 @@ class Rebalancing {
   struct Gang {
     size_t domain = 0;  // in Node::domains
     uint32_t slot = 0;  // of one of them
-    int awake = 0;
+    int awake = 0, awake_now = 0;
     double share = 0;
   };
   // A core, as of the present look.
@@ -100,7 +102,7 @@ class Rebalancing {
     std::vector<int> cores;
     std::vector<Domain> domains;  // by id
     int siblings = 1;             // of a core
-    int quiet = 0;                // looks in a row at which nobody had waited
+    int quiet = 0;                // looks in a row at which there was enough for all
     bool contended = false;       // not many of those
   };
   // So many vCPUs of a domain go from one core to another.
@@ -148,7 +150,7 @@ class Rebalancing {
   std::vector<Seen> seen_;      // by slot
   std::vector<Place> places_;   // by core
   std::vector<Glass> glasses_;  // by domain, while a node is looked at
-  uint64_t look_ = 0;
+  uint64_t look_ = 20;          // nobody was awake lately
   Time looked_{};
   Time next_{};
 };

@@ -11,7 +11,7 @@ namespace {
 constexpr double kAhead = 3;
 constexpr double kFullAhead = 50;
 constexpr double kFull = 0.999;
-constexpr double kWorth = 1.5;
+constexpr double kWorth = 2.5;
 // Over so many turns a lag is made good by parts, which change by no more than so much.
 constexpr double kCatchUp = 8;
 constexpr double kMostBias = 0.35;

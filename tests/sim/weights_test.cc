@@ -342,9 +342,13 @@ int CountOff(int cases, Others others) {
   return off;
 }
 
+// Nineteen of twenty. Who was promised time stays where that was, and the lead knows what it takes
+// as an average only.
 TEST(Weights, ShareWhatIsNotPromised) { EXPECT_LE(CountOff(200, Others::kArePromised), 10); }
 
-TEST(Weights, ShareWhatSleepersLeave) { EXPECT_LE(CountOff(200, Others::kSleep), 10); }
+// Nine of ten. Who sleeps for a while has no claim to what it did not have, so what is due changes
+// all the time, and moves come too late for it.
+TEST(Weights, ShareWhatSleepersLeave) { EXPECT_LE(CountOff(200, Others::kSleep), 20); }
 
 }  // namespace
 }  // namespace corral
