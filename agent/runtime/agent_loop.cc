@@ -150,15 +150,9 @@ void AgentLoop::OnTaskMessage(Task& task, const ghost_msg& message, Time now) {
 }
 
 void AgentLoop::OnDirectedYield(Task& task, const ghost_msg& message, Time now) {
-  const Gtid favoured(message.arg);
-  const uint32_t slot = GHOST_GTID_SLOT(favoured.value());
-  const bool replaced = (message.flags & GHOST_MSG_F_OFFERED) != 0;
-  if (slot < state_.tasks().size() && state_.tasks().owner(slot) == self_) {
-    Favour(favoured, now);
-  } else if (replaced && task.state == TaskState::kQueued) {
-    task.cpu = CpuId(message.cpu);
-    policy_.TaskReplaced(task, now);
-  }
+  Favour(Gtid(message.arg), now);
+  if ((message.flags & GHOST_MSG_F_OFFERED) != 0)
+    policy_.TaskReplaced(task, CpuId(message.cpu), now);
 }
 
 // What is not ours, or does not wait any more, needs no favour.

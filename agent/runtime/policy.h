@@ -41,9 +41,9 @@ class TaskEvents {
   virtual void TaskYield(Task& task, Time now) { TaskPreempt(task, now); }
   // It is queued, and another of its domain, which spins, yielded in its favour.
   virtual void TaskFavoured(Task&, Time) {}
-  // After TaskYield: its CPU, task.cpu, went to the one in whose favour it yielded, which belongs
-  // to another core.
-  virtual void TaskReplaced(Task&, Time) {}
+  // After TaskYield: `cpu`, which it had, went to the one in whose favour it yielded, which may
+  // belong to another core. By now both may have another one.
+  virtual void TaskReplaced(Task&, CpuId, Time) {}
   virtual void TaskLatchFailure(Task& task, Time now) { TaskPreempt(task, now); }
   // The class put it on task.cpu without being told, or it is there and nobody had noticed.
   virtual void TaskOnCpu(Task& task, Time now) = 0;

@@ -68,8 +68,10 @@ void CoreScheduler::SettleTime(Time now) {
   }
   // How long a guest stays we are not told: all of the time is the domain's that lent the sibling.
   for (int i = 0; i < core_.nr_cpus; ++i) {
-    if ((lent_ & SiblingBit(i)) != 0) had_[i] = std::max(had_[i], now - charged_at_);
+    if ((was_lent_ & SiblingBit(i)) != 0) had_[i] = std::max(had_[i], now - charged_at_);
   }
+  was_lent_ = lent_;
+  const Duration passed = now - charged_at_;
   charged_at_ = now;
   const Duration had = *std::max_element(had_.begin(), had_.end());
   Duration served{0};
@@ -80,14 +82,12 @@ void CoreScheduler::SettleTime(Time now) {
   Ledger::Add(ledger_.core(index_).promised, served);
   if (holder_ != nullptr) {
     holder_->vtime += Virtual(had - served, holder_->share);
-    Duration here{0};
-    for (int i = 0; i < core_.nr_cpus; ++i) here = std::max(here, had_[i] - guests_[i]);
-    holder_->had += std::max(here - served, Duration(0));
+    // What its vCPUs had as guests of other cores it pays for here, but it is no time of this core.
+    holder_->had += std::max(std::min(had, passed) - served, Duration(0));
     holder_->wanted -= served;
   }
   had_.fill(Duration(0));
   served_.fill(Duration(0));
-  guests_.fill(Duration(0));
 }
 
 // Who has a sibling, is owed something, and will be at the next SettleTime, lost what others had

@@ -68,10 +68,12 @@ void CoreScheduler::TaskFavoured(Task& task, Time) {
   vcpu.favoured = vcpu.task == &task && vcpu.waiting.linked;
 }
 
-void CoreScheduler::TaskReplaced(Task& task, Time) {
-  const int sibling = core_.SiblingOf(task.cpu);
-  if (sibling < 0 || running_[sibling] != nullptr || vcpus_[task].pen != holder_) return;
-  lent_ |= SiblingBit(sibling);
+// Whoever has had the sibling since was of this domain, however many took turns there.
+void CoreScheduler::TaskReplaced(Task& task, CpuId cpu, Time) {
+  const int sibling = core_.SiblingOf(cpu);
+  if (sibling < 0 || vcpus_[task].pen != holder_) return;
+  was_lent_ |= SiblingBit(sibling);
+  if (running_[sibling] == nullptr) lent_ |= SiblingBit(sibling);
 }
 
 // Others first: what could not be done now may not be possible for a while.
@@ -306,7 +308,6 @@ void CoreScheduler::LeaveSibling(Vcpu& vcpu, Time now) {
 
 void CoreScheduler::TakeSibling(Vcpu& vcpu, int sibling, Time now) {
   if (running_[sibling] != nullptr) LeaveSibling(*running_[sibling], now);
-  guests_[sibling] += std::max(vcpu.task->runtime - vcpu.seen, Duration(0));
   running_[sibling] = &vcpu;
   vcpu.sibling = sibling;
   ++vcpu.pen->nr_running;
@@ -322,7 +323,7 @@ void CoreScheduler::SetHolder(Pen* pen, Time now) {
   Pen* const former = holder_;
   if (former != nullptr) former_ = former;
   holder_ = pen;
-  if (former != pen) lent_ = 0;
+  if (former != pen) lent_ = was_lent_ = 0;
   if (former != nullptr && former != pen && !former->waiting.empty()) ring_.PushBack(*former);
   if (pen == nullptr) return;
   pen->rested = false;

@@ -81,7 +81,7 @@ class CoreScheduler final : public CorePolicy {
   void TaskPreempt(Task& task, Time now) override;
   void TaskYield(Task& task, Time now) override;
   void TaskFavoured(Task& task, Time now) override;
-  void TaskReplaced(Task& task, Time now) override;
+  void TaskReplaced(Task& task, CpuId cpu, Time now) override;
   void TaskLatchFailure(Task& task, Time now) override;
   void TaskOnCpu(Task& task, Time now) override;
   void TaskDeparted(Task& task, Time now) override;
@@ -190,12 +190,10 @@ class CoreScheduler final : public CorePolicy {
   // Since the last Settle, by sibling: time had, and time had of what serving_ promised.
   std::array<Duration, GHOST_MAX_SIBLINGS> had_{};
   std::array<Duration, GHOST_MAX_SIBLINGS> served_{};
-  // By sibling: what of it those there had as guests of other cores. Their domain pays for it here,
-  // but it is no time of this core.
-  std::array<Duration, GHOST_MAX_SIBLINGS> guests_{};
   Siblings owing_ = 0;   // that have served all the time a vCPU whom serving_ owed something
   Siblings usable_ = 0;  // as of the last decision
-  Siblings lent_ = 0;    // the holder's, to its vCPUs of other cores
+  Siblings lent_ = 0;      // the holder's, to its vCPUs of other cores
+  Siblings was_lent_ = 0;  // now, or at any time since the last Settle
   Time settled_at_{};
   Time charged_at_{};        // of the last SettleTime
   int64_t least_vtime_ = 0;  // of runnable pens; only rises
