@@ -182,10 +182,12 @@ int PerCoreLoop::WantedElsewhere(const Task& task) const {
   return core == self_ || task.tied ? TaskTable::kNobody : core;
 }
 
-// A task that is on a CPU goes when it has left that; Decide() sees to it.
+// A task that is on a CPU goes when it has left that; Decide() sees to it. It may be there already,
+// because the class ran it by itself.
 bool PerCoreLoop::GiveIfWanted(Task& task, Time now) {
   const int core = WantedElsewhere(task);
-  if (task.state == TaskState::kOnCpu || core == TaskTable::kNobody) return false;
+  if (core == TaskTable::kNobody) return false;
+  if (task.state == TaskState::kOnCpu && state_.topology().CoreOf(task.cpu) != core) return false;
   Give(task, core, now);
   return true;
 }
