@@ -2,8 +2,9 @@
 /*
  * CPUs that go and come. Meanwhile the kernel queues tasks there past the gate, because it asks no scheduler on a run queue that is not
  * online: going down it still has some there, and coming up it already lets wake-ups go there. So the core is closed: the siblings stop
- * running tasks. Where the class has the host's threads, those that wait there are sent elsewhere: the kernel may wait for one of them before it
- * gets on with the CPU, for its RCU thread for example. One that may use this core only still waits, and the kernel with it, if it needs it.
+ * running tasks, and the CPU waits until they have. Where the class has the host's threads, those that wait there are sent elsewhere: the
+ * kernel may wait for one of them before it gets on with the CPU, for its RCU thread for example. One that may use this core only still waits,
+ * and the kernel with it, if it needs it.
  */
 #pragma once
 
@@ -35,6 +36,28 @@ static __always_inline void core_close(u32 cpu, bool close)
 	if (close && whole_host())
 		kf_reenqueue(UNATTACHED_DSQ(cfg->core));
 	kick_siblings(core, 0xff & ~(1u << cfg->sibling), SCX_KICK_PREEMPT);
+}
+
+/* A sibling leaves its task at an interrupt, within microseconds; one that does not take any for so long is not waited for. */
+#define LEAVE_NS 10000000
+#define LEAVE_LOOKS (1 << 16)
+
+/* Whatever the kernel's next steps let onto this CPU past the gate finds no other sibling at work. */
+static __noinline int core_await_siblings(u32 cpu)
+{
+	struct ghost_cpu_config *cfg = cpu_config_of(cpu);
+	struct ghost_core_state *core = core_of_cpu(cfg);
+	u64 begin = bpf_ktime_get_ns();
+	u32 i, others;
+
+	if (!cfg || !core)
+		return 0;
+	others = 0xff & ~(1u << (cfg->sibling & 7));
+	bpf_for(i, 0, LEAVE_LOOKS) {
+		if (!(core_word_on_cpu(READ_ONCE(core->word)) & others) || bpf_ktime_get_ns() - begin > LEAVE_NS)
+			break;
+	}
+	return 0;
 }
 
 static __always_inline void cpu_set_offline(u32 cpu, u32 offline)
@@ -97,6 +120,7 @@ int BPF_PROG(ghost_cpuhp_enter, unsigned int cpu, int target, int idx, void *fun
 		return 0;
 	cpu_set_offline(cpu, 1);
 	core_close(cpu, true);
+	core_await_siblings(cpu);
 	return 0;
 }
 
