@@ -190,8 +190,8 @@ class CoreScheduler final : public CorePolicy {
   // Since the last Settle, by sibling: time had, and time had of what serving_ promised.
   std::array<Duration, GHOST_MAX_SIBLINGS> had_{};
   std::array<Duration, GHOST_MAX_SIBLINGS> served_{};
-  Siblings owing_ = 0;   // that have served all the time a vCPU whom serving_ owed something
-  Siblings usable_ = 0;  // as of the last decision
+  Siblings owing_ = 0;     // that have served all the time a vCPU whom serving_ owed something
+  Siblings usable_ = 0;    // as of the last decision
   Siblings lent_ = 0;      // the holder's, to its vCPUs of other cores
   Siblings was_lent_ = 0;  // now, or at any time since the last Settle
   Time settled_at_{};
