@@ -40,6 +40,7 @@ static __always_inline void core_close(u32 cpu, bool close)
 
 /* A sibling leaves its task at an interrupt, within microseconds; one that does not take any for so long is not waited for. */
 #define LEAVE_NS 10000000
+/* The verifier wants a bound, and so does the simulated kernel, where no time passes meanwhile. */
 #define LEAVE_LOOKS (1 << 16)
 
 /* Whatever the kernel's next steps let onto this CPU past the gate finds no other sibling at work. */

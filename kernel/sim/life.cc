@@ -252,7 +252,8 @@ void Machine::PushOff(Cpu& c) {
 
 // As sched_cpu_activate(): threads may be sent there before the class is asked about them. Stints
 // on the siblings end before that: one of a thread that has left the class since would count as the
-// class's, which cannot send it away. A kernel does not see to that.
+// class's, which cannot send it away. On a kernel the class waits for them; here a callback is one
+// indivisible step.
 void Machine::BringUp(Cpu& c) {
   {
     const ClassContext context(*this, executing_, cpus_[executing_].idle.get());

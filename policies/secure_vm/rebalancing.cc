@@ -35,7 +35,8 @@ Rebalancing::Rebalancing(const Topology& topology, Duration tenure, uint32_t nr_
       ledger_(ledger),
       nodes_(topology.nr_nodes()),
       seen_(nr_slots),
-      places_(topology.nr_cores()) {
+      places_(topology.nr_cores()),
+      look_(kLately) {
   for (int c = 0; c < topology.nr_cores(); ++c) {
     Node& node = nodes_[topology.core(c).node];
     node.cores.push_back(c);

@@ -150,7 +150,7 @@ class Rebalancing {
   std::vector<Seen> seen_;      // by slot
   std::vector<Place> places_;   // by core
   std::vector<Glass> glasses_;  // by domain, while a node is looked at
-  uint64_t look_ = 20;          // nobody was awake lately
+  uint64_t look_;               // how many there were; begun so that nobody was awake lately
   Time looked_{};
   Time next_{};
 };

@@ -169,7 +169,7 @@ down:
 		FORGET_LEFT
 		kick_siblings(255, KICK_PREEMPT) /* what runs on the one that goes is preempted by the thread that takes it down */
 	};
-	/* The CPU waits for its siblings (core_await_siblings()), though not for a pick that found the core open: that is over before the kernel gets here. */
+	/* The CPU waits for its siblings (core_await_siblings()), though not for a pick that found the core open: that is over by now. */
 	d_step { CLOSED_TO_ALL -> inactive[GOES] = 1 };
 	/* balance_push() takes one task after the other away; what is held in that run queue leaves it to another core, or by the guard. */
 	do
